@@ -1,0 +1,1 @@
+"""Interchangeable loader modules for Hamilton dataflows."""
