@@ -84,4 +84,5 @@ def pandas_dtype(field: pa.Field) -> PandasDtype:
 
 
 def _numpy_dtype(arrow_type: pa.DataType) -> np.dtype[Any]:
-    return np.dtype(arrow_type.to_pandas_dtype())
+    dtype: np.dtype[Any] = np.dtype(arrow_type.to_pandas_dtype())
+    return dtype
