@@ -13,6 +13,7 @@ import pyarrow as pa
 from loaders.dtypes import PandasDtype, is_supported, is_text, pandas_dtype
 from loaders.errors import ConfigError
 from loaders.format_options import FormatOptions
+from loaders.names import quoted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +132,7 @@ class DatasetContract:
         for what, names in (("column", self.columns), ("source name", sources)):
             twice = sorted({name for name in names if list(names).count(name) > 1})
             if twice:
-                self._refuse(f"{what} {_quoted(twice)} stands in it more than once; rename or drop one")
+                self._refuse(f"{what} {quoted(twice)} stands in it more than once; rename or drop one")
         for what, named in (
             ("key", self.key),
             ("source_names", self.source_names),
@@ -140,7 +141,7 @@ class DatasetContract:
         ):
             unknown = [name for name in named if name not in self.columns]
             if unknown:
-                self._refuse(f"{what} names {_quoted(unknown)}, its columns are {_quoted(self.columns)}")
+                self._refuse(f"{what} names {quoted(unknown)}, its columns are {quoted(self.columns)}")
         for column, check in self.checks.items():
             if check.pattern is not None and not is_text(self.schema.field(column).type):
                 self._refuse(f"column '{column}' has a pattern, but is no text: {self.schema.field(column).type}")
@@ -167,7 +168,3 @@ class DatasetContract:
 
 def _names(names: str | Iterable[str]) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
-
-
-def _quoted(names: Iterable[str]) -> str:
-    return ", ".join(f"'{name}'" for name in names)
