@@ -28,7 +28,7 @@ def execution_adapters(active: Active, nodes: int, own: Sequence[Any]) -> list[A
         return [context, *own]
     builders = [adapter for adapter in own if isinstance(adapter, lifecycle.ResultBuilder)]
     others = [adapter for adapter in own if adapter not in builders]
-    pool = ContextThreadPool(max_workers=nodes + 1, result_builder=builders[0] if builders else None)
+    pool = ContextThreadPool(max_workers=nodes + 1, result_builder=next(iter(builders), None))  # type: ignore[arg-type]  # takes None, says otherwise
     return [context, pool, *others, *builders[1:]]
 
 

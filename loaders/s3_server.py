@@ -75,9 +75,7 @@ class S3Server:
     def endpoint_url(self) -> str:
         """Where the server listens; `LoaderError` when it does not run."""
         if self._process is None:
-            raise LoaderError(
-                "The S3 server is not running. Call start(), or use it as `with S3Server() as server:`."
-            )
+            raise LoaderError("The S3 server is not running. Call start(), or use it as `with S3Server() as server:`.")
         return f"http://{_HOST}:{self._port}"
 
     def environment(self) -> dict[str, str]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +18,9 @@ class StorageSettings:
 
     What is None is left to the AWS chain: `AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_PROFILE`.
     """
+
+    # Configuration files are validated against this class; an unknown key is an error there.
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     endpoint_url: str | None = None
     region: str | None = None

@@ -74,9 +74,7 @@ def test_what_is_put_comes_back(s3_server: S3Server, s3_bucket: str) -> None:
     assert client.get_object(Bucket=s3_bucket, Key="a/b.csv")["Body"].read() == b"week,spend\n"
 
 
-def test_clients_that_know_nothing_of_it_reach_it_by_its_environment(
-    s3_server: S3Server, s3_bucket: str
-) -> None:
+def test_clients_that_know_nothing_of_it_reach_it_by_its_environment(s3_server: S3Server, s3_bucket: str) -> None:
     s3_server.client().put_object(Bucket=s3_bucket, Key="k", Body=b"x")
     assert boto3.client("s3").get_object(Bucket=s3_bucket, Key="k")["Body"].read() == b"x"
 
@@ -127,9 +125,7 @@ def test_it_leaves_nothing_when_stopped(tmp_path: Path, monkeypatch: pytest.Monk
     with S3Server() as server:
         port = port_of(server)
         (output,) = tmp_path.glob("*/output")
-        sockets = [
-            Path(line.split()[-1]) for line in output.read_text().splitlines() if "Unix socket" in line
-        ]
+        sockets = [Path(line.split()[-1]) for line in output.read_text().splitlines() if "Unix socket" in line]
         assert sockets
         assert all(path.exists() for path in sockets)
     assert not listens(port)
@@ -163,9 +159,7 @@ def test_it_dies_with_a_parent_that_forgot_to_stop_it(tmp_path: Path) -> None:
 
 def test_it_stops_at_once_though_a_fork_lives(tmp_path: Path) -> None:
     fork = "multiprocessing.get_context('fork').Process(target=time.sleep, args=(8,), daemon=False).start()"
-    parent, port = start_in_another_process(
-        tmp_path, then=f"{fork}; server.stop(); print('stopped', flush=True)"
-    )
+    parent, port = start_in_another_process(tmp_path, then=f"{fork}; server.stop(); print('stopped', flush=True)")
     assert parent.stdout is not None
     assert parent.stdout.readline() == "stopped\n"
     assert not listens(port)
@@ -185,9 +179,7 @@ def test_it_outlives_the_thread_that_started_it() -> None:
         server.stop()
 
 
-@pytest.mark.skipif(
-    sys.platform != "linux", reason="elsewhere nothing ends the server of a killed supervisor"
-)
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing ends the server of a killed supervisor")
 def test_it_dies_when_its_supervisor_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     with S3Server() as server:
@@ -221,9 +213,7 @@ def test_a_server_that_never_gets_ready_is_an_error_with_its_output(
         S3Server(timeout_seconds=0.5).start()
 
 
-def test_without_its_package_the_error_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_without_its_package_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
