@@ -19,6 +19,7 @@ import loaders.local
 import loaders.prod
 import loaders.switched
 from loaders import ConfigError, DatasetContract, build_driver, load_config
+from loaders.driver import plan
 
 SPEND = pd.DataFrame(
     {
@@ -349,3 +350,26 @@ def test_contract_and_loader_of_one_dataset_are_all_it_takes(module: ModuleMaker
     driver = build_driver(config, sources={"qa": source})
     assert list(driver.execute(["amount"])["amount"]) == [2.5]
     assert isinstance(source.ORDERS, DatasetContract)
+
+
+def needed(flow: ModuleType, *outputs: str) -> dict[str, tuple[str, ...]]:
+    return plan(IN_MEMORY, flow).needed_columns(outputs)
+
+
+def test_only_columns_that_the_outputs_reach_are_needed(module: ModuleMaker) -> None:
+    flow = module("""
+        def cost(spend: pd.Series) -> pd.Series:
+            return spend
+
+        def doubled(cost: pd.Series) -> pd.Series:
+            return cost * 2
+
+        def rows(marketing_spend: pd.DataFrame) -> int:
+            return len(marketing_spend)
+    """)
+    assert needed(flow, "doubled") == {"marketing_spend": ("spend",)}
+    assert needed(flow, "doubled", "week") == {"marketing_spend": ("week", "spend")}
+    assert needed(flow, "rows") == {}
+    assert needed(flow, "doubled", "rows") == {}
+    assert needed(flow, "doubled", "marketing_spend") == {}
+    assert needed(flow, "doubled", "some_materializer") == {}
