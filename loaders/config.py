@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from loaders.errors import ConfigError
+from loaders.format_options import FormatOptions
 from loaders.names import did_you_mean, quoted
 from loaders.storage import StorageSettings
 from loaders.yaml_file import KeyPath, Origin, read_yaml
 
 _SUFFIXES = (".yaml", ".yml")
-_VARIABLE = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-(?P<text>[^}]*))?\}")
+_VARIABLE = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-(?P<text>[^}]*))?\}|(?P<open>\$\{)")
 
 
 class CacheSettings(BaseModel):
@@ -33,6 +34,14 @@ class CacheSettings(BaseModel):
     directory: str | None = None
     max_size: int | str | None = None
     ttl_seconds: float | None = Field(default=None, gt=0)
+
+
+#: Single options of a dataset's format that an environment sets; `exclude_unset` tells which.
+FormatOverride = create_model(
+    "FormatOverride",
+    __config__=ConfigDict(extra="forbid", frozen=True),
+    **{name: (kind, None) for name, kind in get_type_hints(FormatOptions).items()},  # type: ignore[call-overload]
+)
 
 
 class Settings(BaseModel):
@@ -48,7 +57,7 @@ class Settings(BaseModel):
     outputs: tuple[str, ...] = ()
     storage: StorageSettings = StorageSettings()
     cache: CacheSettings = CacheSettings()
-    formats: dict[str, dict[str, Any]] = {}
+    formats: dict[str, FormatOverride] = {}  # type: ignore[valid-type]  # made above, at run time
 
 
 @dataclass(frozen=True)
@@ -135,35 +144,28 @@ def load_config(
 def parse_settings(data: Mapping[str, Any], origins: Mapping[KeyPath, Origin], where: str) -> Settings:
     """Return validated settings; a ConfigError says for each mistake where it stands and what was expected."""
     try:
-        return Settings.model_validate({**data, "storage": _storage(data.get("storage"), origins, where)})
+        return Settings.model_validate(data)
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(item, origins, where) for item in error.errors())) from None
-
-
-def _storage(section: Any, origins: Mapping[KeyPath, Origin], where: str) -> StorageSettings:
-    known = [item.name for item in fields(StorageSettings)]
-    if section is None:
-        return StorageSettings()
-    if not isinstance(section, dict):
-        raise ConfigError(f"{origins.get(('storage',), where)}: 'storage' must be a mapping, found {section!r}.")
-    for key in section:
-        if key not in known:
-            place = origins.get(("storage", key), where)
-            raise ConfigError(
-                f"{place}: unknown key 'storage.{key}'. Known are: {quoted(known)}.{did_you_mean(key, known)}"
-            )
-    return StorageSettings(**section)
 
 
 def _explain(item: Any, origins: Mapping[KeyPath, Origin], where: str) -> str:
     key = tuple(str(part) for part in item["loc"])
     place = next((origins[key[:n]] for n in range(len(key), 0, -1) if key[:n] in origins), where)
     name = ".".join(key)
-    if item["type"] == "extra_forbidden":
-        model = CacheSettings if key[0] == "cache" else Settings
-        known = ["extends", *model.model_fields] if model is Settings else list(model.model_fields)
+    if item["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        known = _known_keys(key)
         return f"{place}: unknown key '{name}'. Known are: {quoted(known)}.{did_you_mean(key[-1], known)}"
     return f"{place}: '{name}': {item['msg']}; found {_shown(item['input'])}."
+
+
+def _known_keys(key: KeyPath) -> list[str]:
+    sections: dict[str, Iterable[str]] = {
+        "cache": CacheSettings.model_fields,
+        "storage": (item.name for item in fields(StorageSettings)),
+        "formats": (item.name for item in fields(FormatOptions)),
+    }
+    return list(sections[key[0]]) if len(key) > 1 else ["extends", *Settings.model_fields]
 
 
 def _shown(value: Any) -> str:
@@ -220,6 +222,11 @@ def _expand(value: Any, key: KeyPath, origins: Mapping[KeyPath, Origin]) -> Any:
 
     def replace(match: re.Match[str]) -> str:
         name = match["name"]
+        if match["open"]:
+            raise ConfigError(
+                f"{origins.get(key, key)}: '{'.'.join(key)}' holds a '${{' that is no variable: {_shown(value)}. "
+                "Write ${NAME} or ${NAME:-default}; $${ stands for a literal ${."
+            )
         if name is None:
             return "${"
         found = os.environ.get(name)

@@ -37,6 +37,16 @@ class Check:
             except re.error as error:
                 raise ConfigError(f"Check pattern {self.pattern!r} is no regular expression: {error}.") from None
 
+    def __str__(self) -> str:
+        """The rules in words, as `show` lists them."""
+        bounds = [("≥", self.minimum), ("≤", self.maximum)]
+        rules = [f"{sign} {value}" for sign, value in bounds if value is not None]
+        if self.allowed:
+            rules.append(f"one of {', '.join(map(str, self.allowed))}")
+        if self.pattern is not None:
+            rules.append(f"matches {self.pattern}")
+        return ", ".join(rules)
+
 
 @dataclass(frozen=True)
 class DatasetContract:

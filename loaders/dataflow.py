@@ -68,8 +68,10 @@ class Dataset:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The nodes that `@extract_columns` makes of the frame."""
-        return tuple(node for node in self.definition.nodes if node != self.name)
+        """The nodes that `@extract_columns` makes of the frame, in the contract's order."""
+        order = list(self.contract.columns) if self.contract else []
+        columns = [node for node in self.definition.nodes if node != self.name]
+        return tuple(sorted(columns, key=lambda column: order.index(column) if column in order else len(order)))
 
 
 def definitions(module: ModuleType, config: Mapping[str, Any]) -> list[Definition]:

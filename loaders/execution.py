@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextvars
 import functools
+import typing
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from hamilton import lifecycle, node
+from hamilton import htypes, lifecycle, node
 from hamilton.lifecycle import base as lifecycle_base
 from hamilton.plugins.h_threadpool import FutureAdapter
 
@@ -23,13 +24,15 @@ def execution_adapters(active: Active, nodes: int, own: Sequence[Any]) -> list[A
     Concurrency gives way to any adapter that executes nodes itself, as those of Dask and Ray do. A result builder
     of the user's moves into the thread pool's, since a driver takes only one.
     """
-    context = ExecutionContext(active)
+    ours: list[Any] = [ExecutionContext(active)]
+    if not any(isinstance(adapter, lifecycle_base.BaseDoValidateInput) for adapter in own):
+        ours.append(AbstractInputs())
     if any(_executes(adapter) for adapter in own):
-        return [context, *own]
+        return [*ours, *own]
     builders = [adapter for adapter in own if isinstance(adapter, lifecycle.ResultBuilder)]
     others = [adapter for adapter in own if adapter not in builders]
-    pool = ContextThreadPool(max_workers=nodes + 1, result_builder=builders[0] if builders else None)
-    return [context, pool, *others, *builders[1:]]
+    pool = ContextThreadPool(max_workers=nodes + 1, result_builder=next(iter(builders), None))  # type: ignore[arg-type]  # takes None, says otherwise
+    return [*ours, pool, *others, *builders[1:]]
 
 
 class ContextThreadPool(FutureAdapter):
@@ -45,6 +48,17 @@ class ContextThreadPool(FutureAdapter):
         """Submit a node, bound to a copy of the current context."""
         bound = functools.partial(contextvars.copy_context().run, execute_lifecycle_for_node)
         return super().do_remote_execute(execute_lifecycle_for_node=bound, node=node, **kwargs)
+
+
+class AbstractInputs(lifecycle_base.BaseDoValidateInput):
+    """Accepts an input declared as `Mapping[str, DataFrame]`; Hamilton's own check knows no abstract collections."""
+
+    def do_validate_input(self, *, node_type: type, input_value: Any) -> bool:
+        """Tell whether a value may be the input of a declared type."""
+        origin = typing.get_origin(node_type)
+        if isinstance(origin, type) and origin.__module__ == "collections.abc":
+            return isinstance(input_value, origin)
+        return bool(htypes.check_input_type(node_type, input_value))
 
 
 class ExecutionContext(lifecycle.GraphExecutionHook):

@@ -147,6 +147,20 @@ class Plan:
         builder = builder.with_config({**self.inputs, "data_source": self.data_source})
         return builder.with_modules(self.source, *self.modules).with_adapters(*own).build()
 
+    def needed_columns(self, outputs: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Return by dataset the columns that the outputs reach; a dataset whose whole frame is needed is left out."""
+        outputs = list(outputs)
+        if any(output not in self._nodes and output not in self.inputs for output in outputs):
+            # A node that somebody added to the graph (a materializer) may use anything.
+            return {}
+        reached = self._reached(outputs)
+        used = {name for node in reached if node in self._nodes for name in self._nodes[node].inputs}
+        return {
+            dataset.name: tuple(column for column in dataset.columns if column in reached)
+            for dataset in self.datasets
+            if dataset.name in reached and dataset.name not in outputs and dataset.name not in used
+        }
+
     def _reached(self, outputs: Iterable[str]) -> set[str]:
         reached: set[str] = set()
         waiting = list(outputs)

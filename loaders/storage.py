@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 MEBIBYTE = 1 << 20
 
@@ -39,6 +39,9 @@ class StorageSettings:
         range_bytes: size of the ranges in which large objects are fetched.
         connections: requests at a time, to one store.
     """
+
+    # Configuration files are validated against this class; an unknown key is an error there.
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     endpoint_url: str | None = None
     region: str | None = None

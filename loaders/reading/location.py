@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from loaders.errors import ConfigError, ReadError
+from loaders.redaction import redact
 
 _PROTOCOL = re.compile(r"^([A-Za-z][A-Za-z0-9+.\-]*(?:::[A-Za-z][A-Za-z0-9+.\-]*)*)://")
-_USER = re.compile(r"(://)[^/@\s]*@")
 _QUERY = re.compile(r"\?.*$", re.DOTALL)
 _MAGIC = re.compile(r"[*?\[]")
 
@@ -27,7 +27,7 @@ class Location:
     @property
     def shown(self) -> str:
         """The location without what may be secret: a user and password, the query of a presigned URL."""
-        return redacted(self.url)
+        return redact(self.url)
 
     @property
     def name(self) -> str:
@@ -80,12 +80,3 @@ def refuse_others(location: Location, allow: Collection[str] | None, source: str
         "Correct the location in the environment's config, or choose the data source that reads it."
     )
 
-
-def redacted(text: str) -> str:
-    """Return a URL without user, password and query; other text as it is.
-
-    >>> redacted("https://me:secret@host/a.csv?X-Amz-Signature=abc")
-    'https://…@host/a.csv?…'
-    """
-    text = _USER.sub(r"\1…@", text)
-    return _QUERY.sub("?…", text) if re.match(r"https?:", text) else text
