@@ -79,4 +79,3 @@ def refuse_others(location: Location, allow: Collection[str] | None, source: str
         f"Source '{source}' reads only {reads}; found '{location.shown}'. "
         "Correct the location in the environment's config, or choose the data source that reads it."
     )
-
