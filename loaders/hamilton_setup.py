@@ -19,6 +19,8 @@ if not registry.INITIALIZED and registry.HAMILTON_AUTOLOAD_ENV not in os.environ
     os.environ[registry.HAMILTON_AUTOLOAD_ENV] = "0"
     try:
         registry.load_extension("pandas")
+        # Where Hamilton loads extensions: on the first import of its decorators.
+        importlib.import_module("hamilton.function_modifiers.base")
     finally:
         del os.environ[registry.HAMILTON_AUTOLOAD_ENV]
 
