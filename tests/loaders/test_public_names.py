@@ -42,7 +42,9 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:
-    script = "import sys, loaders; print(sorted({'pandas', 'numpy', 'pyarrow', 'hamilton', 'boto3'} & set(sys.modules)))"
+    script = (
+        "import sys, loaders; print(sorted({'pandas', 'numpy', 'pyarrow', 'hamilton', 'boto3'} & set(sys.modules)))"
+    )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
 
