@@ -83,6 +83,11 @@ def pandas_dtype(field: pa.Field) -> PandasDtype:
     return pd.ArrowDtype(arrow_type)
 
 
+def storage_type(arrow_type: pa.DataType) -> pa.DataType:
+    """Return the Arrow type that the column's dtype is made from: pandas keeps every text in one layout."""
+    return pa.large_string() if is_text(arrow_type) else arrow_type
+
+
 def _numpy_dtype(arrow_type: pa.DataType) -> np.dtype[Any]:
     dtype: np.dtype[Any] = np.dtype(arrow_type.to_pandas_dtype())
     return dtype
