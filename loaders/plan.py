@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from loaders.active_environment import ActiveEnvironment, use_environment
 from loaders.config import Config
 from loaders.dataflow import Dataset, Definition, datasets, definitions
 from loaders.errors import ConfigError
@@ -127,6 +128,8 @@ class Plan:
         cache = LocalCache(chosen.directory, max_size=chosen.max_size, ttl_seconds=chosen.ttl_seconds)
         with ExitStack() as stack:
             stack.enter_context(use_storage(settings.storage))
+            formats = {name: override.model_dump(exclude_unset=True) for name, override in settings.formats.items()}
+            stack.enter_context(use_environment(ActiveEnvironment(self.config.root, formats)))
             stack.enter_context(activate(cache=cache, mode=mode if chosen.enabled else "off", observer=observer))
             yield
 

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from loaders.active_environment import project_root
 from loaders.errors import ConfigError, ReadError
 from loaders.redaction import redact
 
@@ -46,7 +47,7 @@ class Location:
 
 
 def parse_location(location: str | os.PathLike[str]) -> Location:
-    """Return the parts of a location: anything without `protocol://` is a local path.
+    """Return the parts of a location: anything without `protocol://` is a local path, from the project's root.
 
     >>> parse_location("s3://acme/spend.csv").protocol
     's3'
@@ -60,7 +61,7 @@ def parse_location(location: str | os.PathLike[str]) -> Location:
         raise ReadError("The location is empty; give a path or a URL.")
     found = _PROTOCOL.match(text)
     if found is None:
-        return Location("file", text, text)
+        return Location("file", str(project_root() / text), text)
     protocol = found[1].lower()
     path = text[found.end() :]
     if protocol in ("file", "local"):
@@ -79,4 +80,3 @@ def refuse_others(location: Location, allow: Collection[str] | None, source: str
         f"Source '{source}' reads only {reads}; found '{location.shown}'. "
         "Correct the location in the environment's config, or choose the data source that reads it."
     )
-

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 
 import pandas as pd
 
+from loaders.active_environment import in_this_environment
 from loaders.conform import frame_of, typed_table, wanted_columns
 from loaders.contract import DatasetContract
 from loaders.reading.formats import parse
@@ -38,6 +39,7 @@ def read_table(
     """
     place = parse_location(location)
     refuse_others(place, allow, sys._getframe(1).f_globals.get("__name__", "").rpartition(".")[2])
+    contract = in_this_environment(contract)
     wanted = wanted_columns(contract, columns)
     origin = Origin(place.shown)
     source = open_source(place)
