@@ -1,4 +1,4 @@
-"""The environment whose driver executes, as far as reads need to know it: where its paths start, how its files differ."""
+"""The environment whose driver executes, as far as reads need to know it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _active: ContextVar[ActiveEnvironment | None] = ContextVar("sourceswap_environme
 
 
 def project_root() -> Path:
-    """Return the folder that relative locations start from: the project's root, the working directory outside of one."""
+    """Return the folder that relative locations start from: the project's root, else the working directory."""
     active = _active.get()
     return active.root if active else Path.cwd()
 
