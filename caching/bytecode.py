@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dis
 import opcode
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -73,6 +74,7 @@ class CodeFacts:
     uses: tuple[Use, ...]
     imports: tuple[Import, ...]
     attributes: frozenset[str]
+    absolute_paths: frozenset[str]
 
 
 class _Instruction(NamedTuple):
@@ -102,6 +104,7 @@ def _read(code: CodeType, inherited: dict[str, list[Import]]) -> CodeFacts:
     uses = list(dict.fromkeys(_uses(code, instructions, aliases)))
     imports = [item for item, _ in _imports(instructions)]
     attributes = {i.argument for i in instructions if i.name in _ATTRIBUTE}
+    paths = {text for text in code.co_consts if isinstance(text, str) and len(text) > 1 and os.path.isabs(text)}
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             nested = _read(constant, {name: aliases[name] for name in constant.co_freevars if name in aliases})
@@ -110,7 +113,9 @@ def _read(code: CodeType, inherited: dict[str, list[Import]]) -> CodeFacts:
             uses += [use for use in nested.uses if use.scope != "free" or use.name in free]
             imports += nested.imports
             attributes |= nested.attributes
-    return CodeFacts(_digest(code), tuple(dict.fromkeys(uses)), tuple(dict.fromkeys(imports)), frozenset(attributes))
+            paths |= nested.absolute_paths
+    unique = tuple(dict.fromkeys(uses)), tuple(dict.fromkeys(imports))
+    return CodeFacts(_digest(code), *unique, frozenset(attributes), frozenset(paths))
 
 
 @lru_cache(maxsize=4096)

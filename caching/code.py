@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import PurePath
 from types import CodeType, FunctionType, MappingProxyType, ModuleType, SimpleNamespace
 from typing import Any
 
@@ -87,6 +88,7 @@ class Fingerprint:
     whole_environment: bool
     working_directory: bool
     depends_on: tuple[Callable[[], bytes], ...]
+    anchors: tuple[str, ...]  # absolute paths among its constants
     watch: Watch
 
     @cached_property
@@ -167,6 +169,7 @@ class Walk(ObjectEncoder):
         self.whole_environment = False
         self.working_directory = False
         self.depends_on: list[Callable[[], bytes]] = []
+        self.anchors: set[str] = set()
         self._labels: dict[int, str] = {}
         self._taken: set[str] = set()
         self._kept: list[Any] = []
@@ -195,6 +198,7 @@ class Walk(ObjectEncoder):
             self.whole_environment,
             self.working_directory,
             tuple(self.depends_on),
+            tuple(sorted(self.anchors)),
             self.watch,
         )
 
@@ -240,6 +244,8 @@ class Walk(ObjectEncoder):
         """Encode, and take note of what may change in place."""
         encoded = super().encode(value)
         kind = type(value)
+        if isinstance(value, str | PurePath) and os.path.isabs(value):
+            self.anchors.add(os.fspath(value))
         if kind in _MUTABLE:
             _MUTABLE[kind](self.watch, value)
         elif kind not in _UNCHANGING and not isinstance(value, FunctionType | type | ModuleType):
@@ -285,6 +291,7 @@ class Walk(ObjectEncoder):
     def _function(self, function: FunctionType, label: str, *, is_root: bool) -> None:
         self.watch.function(function)
         facts = read_code(function.__code__)
+        self.anchors |= facts.absolute_paths
         defaults = b""
         if not is_root:  # a root's defaults are bound with its arguments
             with self._blame(f"a default of {label}()"):

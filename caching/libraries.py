@@ -12,7 +12,7 @@ from typing import Any
 
 import xxhash
 
-_STANDARD = os.path.dirname(os.__file__) + os.sep
+STANDARD_FOLDER = os.path.dirname(os.__file__) + os.sep
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # The toolkit itself, where it runs from a checkout: a library whose files are its version.
 _TOOLKIT = tuple(os.path.join(_ROOT, name) + os.sep for name in ("caching", "loaders", "cli"))
@@ -59,7 +59,7 @@ def library_of_file(file: str, top: str) -> str:
     """The same for a file of code, whose module's top-level name is known."""
     if file.startswith(site_folders()):
         return top
-    if file.startswith(_STANDARD) or file.startswith("<frozen"):
+    if file.startswith(STANDARD_FOLDER) or file.startswith("<frozen"):
         return STANDARD
     return "sourceswap" if file.startswith(_TOOLKIT) else PROJECT
 

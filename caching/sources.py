@@ -12,8 +12,9 @@ import re
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import xxhash
@@ -43,6 +44,13 @@ class Source:
     def as_json(self) -> list[Any]:
         """As it stands in an entry's record."""
         return [self.location, self.kind, self.version, self.content, list(self.without)]
+
+    def aged(self) -> Source:
+        """The same without the digest of its content, once the file is too old to change unnoticed."""
+        if not self.content:
+            return self
+        now = _observe_file(self.location)
+        return replace(self, content="") if now.version == self.version and not now.content else self
 
     @classmethod
     def from_json(cls, data: list[Any]) -> Source:
@@ -93,10 +101,9 @@ def observe(location: str, kind: Kind, without: tuple[str, ...] = ()) -> Source:
         return Source(location, kind, remote_version(location))
     if kind in ("file", "absent"):
         return _observe_file(location)
-    if kind == "folder":
-        return Source(location, kind, _digest(_listing(location, without)), without=without)
-    if kind == "tree":
-        return Source(location, kind, _digest(_tree(location, without)), without=without)
+    if kind in ("folder", "tree"):
+        lines = (line for _, line in _lines(location, kind, without))
+        return Source(location, kind, _digest(lines), without=without)
     matches = sorted(glob.glob(location, recursive=True))  # noqa: PTH207 - as the reader will
     return Source(location, kind, _digest(f"{match} {signature(match)}" for match in matches), without=without)
 
@@ -107,7 +114,7 @@ def _observe_file(path: str) -> Source:
     except (OSError, ValueError):
         return Source(path, "absent", None)
     if stat.S_ISDIR(status.st_mode):
-        return Source(path, "folder", _digest(_listing(path, ())))
+        return observe(path, "folder")
     if not stat.S_ISREG(status.st_mode):
         raise UnversionedError(f"{path} is no regular file")
     young = time.time() - max(status.st_mtime, status.st_ctime) < _YOUNG_SECONDS
@@ -130,37 +137,38 @@ def _signature(status: os.stat_result) -> str:
 
 def _content(path: str) -> str:
     total = xxhash.xxh3_128()
-    with _silence(), open(path, "rb") as file:  # noqa: PTH123 - on the path of a hit
+    with recording(None), open(path, "rb") as file:  # noqa: PTH123 - on the path of a hit
         while block := file.read(1 << 20):
             total.update(block)
     return str(total.hexdigest())
 
 
-def _listing(path: str, without: Iterable[str]) -> Iterator[str]:
-    left_out = set(without)
-    try:
-        with _silence():
-            names = sorted(os.listdir(path))
-    except OSError:
+def _lines(path: str, kind: Kind, without: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """What a folder holds, line by line: its own names, or for a tree all files below it."""
+    with recording(None):
+        for count, place in enumerate(_places(path, kind)):
+            if count >= _MOST_FILES:
+                raise UnversionedError(f"{path} holds more than {_MOST_FILES} files")
+            full = os.path.abspath(place)
+            if not _is_below(full, without):
+                yield full, f"{os.path.relpath(place, path)} {signature(place)}"
+
+
+def _places(path: str, kind: Kind) -> Iterator[str]:
+    if kind == "folder":
+        try:
+            names = sorted(os.listdir(path))  # noqa: PTH208 - texts, not objects
+        except OSError:
+            return
+        yield from (os.path.join(path, name) for name in names if name != "__pycache__")
         return
-    for name in names:
-        place = os.path.join(path, name)
-        if name != "__pycache__" and os.path.abspath(place) not in left_out:
-            yield f"{name} {signature(place)}"
+    for folder, folders, files in os.walk(path):
+        folders.sort()
+        yield from (os.path.join(folder, name) for name in sorted(files))
 
 
-def _tree(path: str, without: Iterable[str]) -> Iterator[str]:
-    left_out, count = set(without), 0
-    with _silence():
-        for folder, folders, files in os.walk(path):
-            folders[:] = sorted(name for name in folders if os.path.abspath(os.path.join(folder, name)) not in left_out)
-            for name in sorted(files):
-                place = os.path.join(folder, name)
-                count += 1
-                if count > _MOST_FILES:
-                    raise UnversionedError(f"{path} holds more than {_MOST_FILES} files")
-                if os.path.abspath(place) not in left_out:
-                    yield f"{os.path.relpath(place, path)} {signature(place)}"
+def _is_below(place: str, folders: tuple[str, ...]) -> bool:
+    return any(place == folder or place.startswith(folder + os.sep) for folder in folders)
 
 
 def _digest(lines: Iterable[str]) -> str:
@@ -171,7 +179,7 @@ def remote_version(location: str) -> str | None:
     """The version of a remote location, by the registered function of its protocol, else by fsspec."""
     protocol = protocol_of(location) or ""
     version_of = _versions.get(protocol) or _versions.get(protocol.partition("+")[0])
-    with _silence():
+    with recording(None):
         return version_of(location) if version_of is not None else _version_by_fsspec(location)
 
 
@@ -195,6 +203,35 @@ def _identity(info: Mapping[str, Any]) -> list[str]:
     names = ("ETag", "etag", "VersionId", "version_id", "LastModified", "Last-Modified", "last_modified", "mtime")
     known = [f"{name}={info[name]}" for name in (*names, "created", "md5", "generation") if info.get(name)]
     return [f"size={info.get('size')}", *known] if known else []
+
+
+def stale_reason(source: Source, *, ask_remote: bool = True) -> str:
+    """Why a recorded source is not as it was, or an empty text."""
+    if source.kind == "remote" and (not ask_remote or source.version is None):
+        return ""
+    try:
+        now = observe(source.location, source.kind, source.without)
+    except Exception as error:  # noqa: BLE001 - not told is not the same
+        return f"{source.location} cannot be asked for its version: {error}"
+    if now.kind == source.kind and now.version == source.version:
+        if not source.content or (now.content or _content(source.location)) == source.content:
+            return ""
+    if now.kind == "absent":
+        return f"{source.location} is gone"
+    if source.kind == "absent":
+        return f"{source.location} has appeared"
+    if source.kind in ("folder", "tree", "glob"):
+        return f"what {source.location} holds changed"
+    if source.kind == "remote":
+        return f"{source.location} has another version"
+    return f"{source.location} was rewritten{_when(source.location)}"
+
+
+def _when(path: str) -> str:
+    try:
+        return time.strftime(" at %Y-%m-%d %H:%M:%S", time.localtime(os.stat(path).st_mtime))  # noqa: PTH116
+    except OSError:
+        return ""
 
 
 def locations_among(values: Iterable[Any], depth: int = 0) -> Iterator[tuple[str, Kind]]:
@@ -236,65 +273,62 @@ def _kind(text: str, *, certain: bool) -> Kind | None:
 class Recorder:
     """What one running cached function reads; made anew for each run."""
 
-    private: tuple[str, ...] = ()  # folders that do not count: the cache's own
-    sources: dict[tuple[str, str], Source] = field(default_factory=dict)
+    private: str = ""  # the cache's own folder, which does not count
+    anchors: tuple[str, ...] = ()  # absolute paths that the function knows
+    trusts_unversioned: bool = False
+    sources: dict[str, Source] = field(default_factory=dict)
+    arguments: dict[str, Source] = field(default_factory=dict)
+    contents: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # of folders, as first seen
     written: set[str] = field(default_factory=set)
     made: set[str] = field(default_factory=set)  # folders made during the run
     trouble: str = ""  # why the result must not be stored
     expires_at: float | None = None
-    trusts_unversioned: bool = False
 
-    def read(self, location: str, version: str | None = None, kind: Kind | None = None) -> None:
+    def expect(self, location: str, kind: Kind) -> None:
+        """Note a location among the arguments: it counts, unless the run turns out only to write it."""
+        with self._troubled(location):
+            if kind == "remote":
+                try:
+                    self.arguments[location] = observe(location, kind)
+                except Exception:  # noqa: BLE001 - the read itself will say what is wrong
+                    self.arguments[location] = Source(location, kind, None)
+            elif not self._is_own(location):
+                self.arguments[location] = self._observe(location, kind)
+
+    def read(self, location: str, version: str | None = None, kind: Kind = "file") -> None:
         """Note a read; the first version seen counts, for a later one means that it changed."""
         if protocol_of(location) is not None:
-            self._note_remote(location, version)
+            self._read_remote(location, version)
             return
-        location = _local(location)
-        place = os.path.abspath(location)
-        if place in self.written or place.startswith(self.private) or self._is_made_here(place):
-            return
-        try:
-            source = observe(location, kind or "file", self._left_out(kind))
-        except UnversionedError as error:
-            self.trouble = self.trouble or str(error)
-            return
-        except OSError as error:
-            self.trouble = self.trouble or f"{location} cannot be looked at: {error}"
-            return
-        self.sources.setdefault((location, source.kind), source)
+        location = self._as_meant(_local(location))
+        if not self._is_own(location) and location not in self.sources:
+            with self._troubled(location):
+                self.sources[location] = self._observe(location, kind)
 
-    def _note_remote(self, location: str, version: str | None) -> None:
-        key = (location, "remote")
-        if version is not None:
-            known = self.sources.get(key)
-            if known is not None and known.version not in (None, version):
-                self.trouble = f"{location} changed while it was read"
-            self.sources[key] = Source(location, "remote", version)
-        elif key not in self.sources:
-            try:
-                self.sources[key] = observe(location, "remote")
-            except Exception:  # noqa: BLE001 - the read itself will say what is wrong; without a version it is not cached
-                self.sources[key] = Source(location, "remote", None)
+    def _read_remote(self, location: str, version: str | None) -> None:
+        known = self.sources.get(location)
+        if known is not None and version not in (None, known.version):
+            self.trouble = f"{location} changed while it was read"
+        elif known is None and version is not None:
+            self.sources[location] = Source(location, "remote", version)
+        elif known is None:
+            self.expect(location, "remote")
+            self.sources[location] = self.arguments[location]
 
     def write(self, location: str) -> None:
         """Note a file that the run itself writes."""
-        place = os.path.abspath(location)
-        self.written.add(place)
+        self.written.add(os.path.abspath(location))
 
     def make(self, folder: str) -> None:
         """Note a folder that the run itself makes."""
-        self.made.add(os.path.abspath(folder) + os.sep)
-
-    def _is_made_here(self, place: str) -> bool:
-        return any(place.startswith(folder) for folder in self.made)
-
-    def _left_out(self, kind: Kind | None) -> tuple[str, ...]:
-        return (*self.private, *sorted(self.written)) if kind in ("folder", "tree") else ()
+        self.made.add(os.path.abspath(folder))
 
     def absorb(self, sources: Iterable[Source], trouble: str = "", expires_at: float | None = None) -> None:
         """Take over what a cached function called by this one was made from."""
         for source in sources:
-            self.sources.setdefault((source.location, source.kind), source)
+            known = self.sources.setdefault(source.location, source)
+            if known.version != source.version:
+                self.trouble = f"{source.location} changed while it was read"
         self.trouble = self.trouble or trouble
         if expires_at is not None:
             self.expires_at = min(expires_at, self.expires_at or expires_at)
@@ -306,38 +340,86 @@ class Recorder:
         """
         if self.trouble:
             raise UnversionedError(self.trouble)
-        return [settled for source in self.sources.values() if (settled := self._settled(source)) is not None]
+        settled = [self._settled(source) for source in self.sources.values()]
+        for location, source in self.arguments.items():
+            if location not in self.sources and os.path.abspath(location) not in self.written | self.made:
+                settled.append(self._settled(source))
+        return settled
 
-    def _settled(self, source: Source) -> Source | None:
+    def _settled(self, source: Source) -> Source:
         if source.kind == "remote":
-            if source.version is None and not self.trusts_unversioned:
-                raise UnversionedError(
-                    f"the version of {source.location} cannot be told; give ttl_seconds= to cache it all the same"
-                )
-            return source if source.version is None or self._still_remote(source) else None
-        place = os.path.abspath(source.location)
-        if place in self.written and source.kind in ("absent", "file") and source.location in self.only_written:
-            return None
-        without = tuple(sorted({*source.without, *self._left_out(source.kind)}))
-        now = observe(source.location, source.kind, without)
-        before = source if without == source.without else None
-        if source.kind in ("folder", "tree") and before is None:
-            return now  # what the run itself wrote there is left out from now on
-        if now.kind != source.kind or now.version != source.version:
-            if place in self.written and source.kind == "absent":
-                return None
+            return self._settled_remote(source)
+        if source.kind in ("folder", "tree"):
+            left_out = self._left_out()
+            before = [line for place, line in self.contents[source.location] if not _is_below(place, left_out)]
+            now = observe(source.location, source.kind, left_out)
+            if now.version != _digest(before):
+                raise UnversionedError(f"{source.location} changed while it was read")
+            return now
+        now = observe(source.location, source.kind)
+        same = (now.kind, now.version) == (source.kind, source.version)
+        if not same or (source.content and (now.content or _content(source.location)) != source.content):
             raise UnversionedError(f"{source.location} changed while it was read")
         return source
 
-    @staticmethod
-    def _still_remote(source: Source) -> bool:
+    def _settled_remote(self, source: Source) -> Source:
+        if source.version is None:
+            if self.trusts_unversioned:
+                return source
+            raise UnversionedError(f"the version of {source.location} cannot be told (ttl_seconds= would do)")
         try:
             now = remote_version(source.location)
         except Exception as error:
             raise UnversionedError(f"the version of {source.location} cannot be told: {error}") from error
         if now != source.version:
             raise UnversionedError(f"{source.location} changed while it was read")
-        return True
+        return source
+
+    def _observe(self, location: str, kind: Kind) -> Source:
+        source = observe(location, kind, self._left_out() if kind in ("folder", "tree") else ())
+        if source.kind in ("folder", "tree"):
+            lines = _lines(location, source.kind, source.without)
+            self.contents[location] = list(lines)
+        return source
+
+    def _left_out(self) -> tuple[str, ...]:
+        return tuple(sorted({*self.written, *self.made, *([self.private] if self.private else ())}))
+
+    def _is_own(self, location: str) -> bool:
+        """Whether it was written by the run itself, or belongs to the cache."""
+        place = os.path.abspath(location)
+        return place in self.written or _is_below(place, (*self.made, *([self.private] if self.private else ())))
+
+    def _as_meant(self, location: str) -> str:
+        """A path as the function knows it: a library may have made a relative one absolute on the way."""
+        if not os.path.isabs(location) or location in self.arguments or location.startswith(self.anchors):
+            return location
+        folder = os.path.join(os.getcwd(), "")  # noqa: PTH109 - the text is what is needed
+        return location.removeprefix(folder) if len(folder) > 1 else location
+
+    @contextmanager
+    def _troubled(self, location: str) -> Iterator[None]:
+        try:
+            yield
+        except UnversionedError as error:
+            self.trouble = self.trouble or str(error)
+        except (OSError, ValueError) as error:
+            self.trouble = self.trouble or f"{location} cannot be looked at: {error}"
 
 
 _recorder: ContextVar[Recorder | None] = ContextVar("sourceswap_recorder", default=None)
+
+
+@contextmanager
+def recording(recorder: Recorder | None) -> Iterator[None]:
+    """Have this recorder note what the current context reads; with None, nothing is noted."""
+    token = _recorder.set(recorder)
+    try:
+        yield
+    finally:
+        _recorder.reset(token)
+
+
+def current_recorder() -> Recorder | None:
+    """The recorder of the cached function that runs here, if any."""
+    return _recorder.get()
