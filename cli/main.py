@@ -12,6 +12,8 @@ from caching.commands import cache
 from cli.datasets import ls, show
 from cli.environments import config, envs
 from cli.run import run
+from cli.sample import sample
+from cli.sandbox import sandbox
 from loaders._version import __version__
 
 
@@ -25,5 +27,5 @@ def main() -> None:
     """
 
 
-for command in (run, envs, config, ls, show, cache):
+for command in (run, envs, config, ls, show, cache, sandbox, sample):
     main.add_command(command)
