@@ -36,7 +36,7 @@ def encode_table(frame: pd.DataFrame, contract: DatasetContract, name: str) -> b
     writers: dict[str, Callable[[pa.Table, DatasetContract], bytes]] = {
         "parquet": _parquet,
         "csv": _csv,
-        "tsv": _csv,
+        "tsv": lambda table, contract: _csv(table, contract, "\t"),
         "feather": _feather,
         "arrow": _feather,
         "jsonl": _json_lines,
@@ -73,10 +73,10 @@ def _feather(table: pa.Table, contract: DatasetContract) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _csv(table: pa.Table, contract: DatasetContract) -> bytes:
+def _csv(table: pa.Table, contract: DatasetContract, delimiter: str = ",") -> bytes:
     import pyarrow.csv as csv
 
-    options = csv.WriteOptions(delimiter=contract.format.delimiter or ",", quoting_style="needed")
+    options = csv.WriteOptions(delimiter=contract.format.delimiter or delimiter, quoting_style="needed")
     sink = pa.BufferOutputStream()
     csv.write_csv(table, sink, options)
     return bytes(sink.getvalue())
