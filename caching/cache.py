@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
 from caching.code import UnkeyableError
 from caching.errors import CachingException, CachingWarning
+from caching.explain import LATEST_MISS, pack_parts
 from caching.key import ArgumentEncoder, CallKey, FunctionKey, Unbound, plain_function
 from caching.reads import watch_reads
 from caching.sources import (
@@ -43,8 +44,6 @@ Outcome = Literal["hit", "miss", "uncached", "refresh"]
 P = ParamSpec("P")
 R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., Any])
-
-_LATEST_MISS = "latest-miss"
 
 
 @dataclass(frozen=True)
@@ -308,8 +307,6 @@ class CachedFunction:
         with recording(None):
             try:
                 sources = recorder.settle()
-                if self._changed_meanwhile(call):
-                    raise UnversionedError("code or a constant changed while it ran")
             except UnversionedError as error:
                 trouble = str(error)
                 self._warn(f"A result of {call.key.namespace}() is not cached, because {error}.")
@@ -319,7 +316,7 @@ class CachedFunction:
                     "checked_at": checked_at,
                     "expires_at": expires_at,
                     "seconds": round(time.perf_counter() - call.started, 6),
-                    "parts": _packed(call.key.parts()),
+                    "parts": pack_parts(call.key.parts()),
                 }
                 call.cache.save(call.key.namespace, call.key.key, value, record=record)
             self._note_miss(call, refresh=refresh)
@@ -332,18 +329,15 @@ class CachedFunction:
         outcome: Outcome = "refresh" if refresh else "miss"
         self._tell(call.key.key, outcome, call.started, trouble or call.reason, locations, value)
 
-    def _changed_meanwhile(self, call: _Call) -> bool:
-        return False
-
     def _note_miss(self, call: _Call, *, refresh: bool) -> None:
         if not refresh:
             note = {
                 "key": call.key.key,
                 "at": time.time(),
                 "reason": call.reason,
-                "parts": _packed(call.key.parts()),
+                "parts": pack_parts(call.key.parts()),
             }
-            call.cache.write_note(call.key.namespace, _LATEST_MISS, note)
+            call.cache.write_note(call.key.namespace, LATEST_MISS, note)
 
     def _tell(
         self, key: str, outcome: Outcome, started: float, reason: str, sources: tuple[str, ...], value: object
@@ -358,11 +352,6 @@ class CachedFunction:
         if text not in self._warned:
             self._warned.add(text)
             warnings.warn(text, CachingWarning, stacklevel=4)
-
-
-def _packed(parts: dict[str, str]) -> str:
-    # One text: an entry's header is parsed at every hit, and nobody looks at the parts there.
-    return "\n".join(f"{name}\t{part}" for name, part in parts.items())
 
 
 def _askers(depends_on: object, function: types.FunctionType) -> tuple[Callable[[], bytes], ...]:

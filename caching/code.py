@@ -187,7 +187,7 @@ class Walk(ObjectEncoder):
             if isinstance(value, FunctionType):
                 self._function(value, label, is_root=value is root)
             elif isinstance(value, ModuleType):
-                self._whole_namespace(vars(value), label)
+                self._whole_namespace(vars(value))
             else:
                 self._class(value, label)
         for top in ("pandas", "pyarrow", STANDARD):
@@ -285,8 +285,8 @@ class Walk(ObjectEncoder):
             self._kept.append(value)
         return self._labels[id(value)]
 
-    def _add(self, name: str, encoded: bytes) -> None:
-        self.parts[name] = digest(encoded)
+    def _add(self, kind: str, name: str, encoded: bytes) -> None:
+        self.parts[f"{kind} {name}"] = digest(encoded)
 
     def _function(self, function: FunctionType, label: str, *, is_root: bool) -> None:
         self.watch.function(function)
@@ -296,7 +296,7 @@ class Walk(ObjectEncoder):
         if not is_root:  # a root's defaults are bound with its arguments
             with self._blame(f"a default of {label}()"):
                 defaults = self.encode((function.__defaults__, function.__kwdefaults__))
-        self._add(label, frame(b"", facts.digest.encode()) + defaults)
+        self._add("function", label, frame(b"", facts.digest.encode()) + defaults)
         self.working_directory |= not facts.attributes.isdisjoint(_FOLDER_METHODS)
         if not facts.attributes.isdisjoint(_HOME_METHODS):
             self.environment.add("HOME")
@@ -320,7 +320,7 @@ class Walk(ObjectEncoder):
                 return
             self.watch.cell(cell)
             if value is not _ABSENT:
-                self._value(f"closure variable {use.name} of {label}", value, use.attributes, use, namespace, label)
+                self._value(f"{label}.{use.name}", value, use.attributes, use, namespace, label)
             return
         if use.name in namespace:
             value = namespace[use.name]
@@ -332,7 +332,7 @@ class Walk(ObjectEncoder):
         self.watch.absence(namespace, use.name)
         value = function.__builtins__.get(use.name, _ABSENT)  # type: ignore[attr-defined]  # since 3.10, not in typeshed
         if value is globals:
-            self._whole_namespace(namespace, f"module {label}")
+            self._whole_namespace(namespace)
         elif value is not _ABSENT:
             self._special(value, use.attributes, use, namespace, label)
 
@@ -345,11 +345,11 @@ class Walk(ObjectEncoder):
             with self._blame(part):
                 encoded = self.encode(value)
             if encoded != frame(b"@", part.encode()):
-                self._add(part, encoded)
+                self._add("value", part, encoded)
             if attributes and isinstance(value, FunctionType) and attributes[0] in vars(value):
                 self.watch.name(vars(value), attributes[0])
                 with self._blame(f"{part}.{attributes[0]}"):
-                    self._add(f"{part}.{attributes[0]}", self.encode(vars(value)[attributes[0]]))
+                    self._add("value", f"{part}.{attributes[0]}", self.encode(vars(value)[attributes[0]]))
 
     def _follow(
         self, module: ModuleType, attributes: tuple[str, ...], use: Use, namespace: dict[str, Any], label: str
@@ -435,7 +435,7 @@ class Walk(ObjectEncoder):
             self.watch.name(sys.modules, name)
         return module
 
-    def _whole_namespace(self, held: dict[str, Any], label: str) -> None:
+    def _whole_namespace(self, held: dict[str, Any]) -> None:
         """A module handed about as a value: anything in it may be used."""
         self.watch.mapping(held)
         for name in sorted(held):
@@ -443,8 +443,7 @@ class Walk(ObjectEncoder):
                 continue
             part = _in_module(held, name)
             with self._blame(part):
-                self._add(part, self.encode(held[name]))
-        self._add(label, b"")
+                self._add("value", part, self.encode(held[name]))
 
     def _class(self, cls: type, label: str) -> None:
         own = type.__dict__["__dict__"].__get__(cls)
@@ -463,8 +462,8 @@ class Walk(ObjectEncoder):
                 encoded = self.encode(value)
             shape.append(frame(b"", name.encode()))
             if encoded != frame(b"@", f"{label}.{name}".encode()):
-                self._add(f"{label}.{name}", encoded)
-        self._add(label, b"".join(shape))
+                self._add("value", f"{label}.{name}", encoded)
+        self._add("class", label, b"".join(shape))
 
     def _annotations(self, annotations: Any) -> bytes:
         parts = []
@@ -488,7 +487,7 @@ class Walk(ObjectEncoder):
                 parts.append(self.encode(held))
             except UnhashableError:  # the library's own machinery; its version stands for it
                 parts.append(frame(b"", type_name(type(held)).encode()))
-        self._add(f"{label} (wrapped by {top})", b"".join(parts))
+        self._add("function", label, b"".join(parts))
         return frame(b"V", label.encode()) + b"".join(parts)
 
     def _cached_function(self, cached: Any) -> None:
