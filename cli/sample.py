@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option("--force", is_flag=True, help="Replace files that exist.")
 @environment_command
 def sample(config: Config, rows: int, target_env: str, method: Method, seed: int, force: bool) -> None:
-    """Pull a small sample of each dataset to where another environment expects it.
+    """Pull a small sample to where another environment reads it.
 
     The sample is checked against the contracts. Only local files are written, and none that exists without --force.
     """

@@ -20,7 +20,7 @@ from cli.project import project_command
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
 @project_command
 def sandbox(configs: str, sample_env: str, command: tuple[str, ...]) -> None:
-    """Run COMMAND against a real S3 on this machine that holds the sample data.
+    """Run COMMAND on a real S3 with the sample data.
 
     Every bucket of every environment is there, with no account and no network. Without a command it stays up and
     prints the variables to export; Ctrl-C ends it. Nothing is left behind.
