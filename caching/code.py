@@ -25,6 +25,7 @@ from typing import Any
 
 from caching.bytecode import Import, Use, read_code
 from caching.libraries import PROJECT, STANDARD, library_of_module, value_libraries, version_of_library
+from caching.known_paths import FILE_QUESTIONS, KnownPaths
 from caching.objects import (
     ObjectEncoder,
     attributes_of,
@@ -88,7 +89,7 @@ class Fingerprint:
     whole_environment: bool
     working_directory: bool
     depends_on: tuple[Callable[[], bytes], ...]
-    anchors: tuple[str, ...]  # absolute paths among its constants
+    paths: KnownPaths
     watch: Watch
 
     @cached_property
@@ -169,7 +170,8 @@ class Walk(ObjectEncoder):
         self.whole_environment = False
         self.working_directory = False
         self.depends_on: list[Callable[[], bytes]] = []
-        self.anchors: set[str] = set()
+        self.texts: set[str] = set()
+        self.asks_for_files = False
         self._labels: dict[int, str] = {}
         self._taken: set[str] = set()
         self._kept: list[Any] = []
@@ -198,7 +200,7 @@ class Walk(ObjectEncoder):
             self.whole_environment,
             self.working_directory,
             tuple(self.depends_on),
-            tuple(sorted(self.anchors)),
+            KnownPaths.among(self.texts, asks=self.asks_for_files),
             self.watch,
         )
 
@@ -244,8 +246,10 @@ class Walk(ObjectEncoder):
         """Encode, and take note of what may change in place."""
         encoded = super().encode(value)
         kind = type(value)
-        if isinstance(value, str | PurePath) and os.path.isabs(value):
-            self.anchors.add(os.fspath(value))
+        if isinstance(value, PurePath):
+            self.texts.add(f"{value}{os.sep}")
+        elif kind is str and len(value) < 256:
+            self.texts.add(value)
         if kind in _MUTABLE:
             _MUTABLE[kind](self.watch, value)
         elif kind not in _UNCHANGING and not isinstance(value, FunctionType | type | ModuleType):
@@ -291,7 +295,8 @@ class Walk(ObjectEncoder):
     def _function(self, function: FunctionType, label: str, *, is_root: bool) -> None:
         self.watch.function(function)
         facts = read_code(function.__code__)
-        self.anchors |= facts.absolute_paths
+        self.texts |= facts.texts
+        self.asks_for_files |= not facts.attributes.isdisjoint(FILE_QUESTIONS)
         defaults = b""
         if not is_root:  # a root's defaults are bound with its arguments
             with self._blame(f"a default of {label}()"):
