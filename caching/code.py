@@ -112,20 +112,21 @@ class Fingerprint:
         return found
 
 
-_fingerprints: dict[int, tuple[Any, Fingerprint]] = {}
+_fingerprints: dict[tuple[int, bool], tuple[Any, Fingerprint]] = {}
 
 
-def fingerprint(root: Any) -> Fingerprint:
+def fingerprint(root: Any, *, as_value: bool = False) -> Fingerprint:
     """The fingerprint of a function, class or module as it stands now.
 
-    Raises UnkeyableError where the code does not tell what it reaches.
+    The root is walked wherever it comes from; as a value (an argument) it is a library's where it is from one. Raises
+    UnkeyableError where the code does not tell what it reaches.
     """
-    known = _fingerprints.get(id(root))
+    known = _fingerprints.get((id(root), as_value))
     if known is not None and known[0] is root and known[1].watch.holds():
         return known[1]
-    walked = Walk().run(root)
+    walked = Walk().run(root, as_value=as_value)
     if _is_global(root):  # others come and go; they would stay for ever
-        _fingerprints[id(root)] = (root, walked)
+        _fingerprints[id(root), as_value] = (root, walked)
     return walked
 
 
@@ -178,16 +179,19 @@ class Walk(ObjectEncoder):
         self._waiting: deque[Any] = deque()
         self._lenient = False
 
-    def run(self, root: Any) -> Fingerprint:
+    def run(self, root: Any, *, as_value: bool) -> Fingerprint:
         """The fingerprint of what is reached from here."""
-        self._node(root)
+        if as_value:
+            self._add("value", "itself", self.code(root))
+        else:
+            self._node(root)
         while self._waiting:
             value = self._waiting.popleft()
             if len(self._kept) > _LIMIT:
                 raise UnkeyableError(f"it reaches more than {_LIMIT} functions and classes")
             label = self._labels[id(value)]
             if isinstance(value, FunctionType):
-                self._function(value, label, is_root=value is root)
+                self._function(value, label, is_root=value is root and not as_value)
             elif isinstance(value, ModuleType):
                 self._whole_namespace(vars(value))
             else:
