@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dis
 import opcode
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -74,7 +73,7 @@ class CodeFacts:
     uses: tuple[Use, ...]
     imports: tuple[Import, ...]
     attributes: frozenset[str]
-    absolute_paths: frozenset[str]
+    texts: frozenset[str]  # literals short enough to be a path
 
 
 class _Instruction(NamedTuple):
@@ -104,7 +103,7 @@ def _read(code: CodeType, inherited: dict[str, list[Import]]) -> CodeFacts:
     uses = list(dict.fromkeys(_uses(code, instructions, aliases)))
     imports = [item for item, _ in _imports(instructions)]
     attributes = {i.argument for i in instructions if i.name in _ATTRIBUTE}
-    paths = {text for text in code.co_consts if isinstance(text, str) and len(text) > 1 and os.path.isabs(text)}
+    texts = {text for i in instructions if i.name.endswith("_CONST") for text in _texts(i.argument)}
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             nested = _read(constant, {name: aliases[name] for name in constant.co_freevars if name in aliases})
@@ -113,9 +112,17 @@ def _read(code: CodeType, inherited: dict[str, list[Import]]) -> CodeFacts:
             uses += [use for use in nested.uses if use.scope != "free" or use.name in free]
             imports += nested.imports
             attributes |= nested.attributes
-            paths |= nested.absolute_paths
+            texts |= nested.texts
     unique = tuple(dict.fromkeys(uses)), tuple(dict.fromkeys(imports))
-    return CodeFacts(_digest(code), *unique, frozenset(attributes), frozenset(paths))
+    return CodeFacts(_digest(code), *unique, frozenset(attributes), frozenset(texts))
+
+
+def _texts(constant: Any) -> Iterator[str]:
+    if isinstance(constant, str) and 1 < len(constant) < 256 and "\n" not in constant:
+        yield constant
+    elif isinstance(constant, tuple):
+        for item in constant:
+            yield from _texts(item)
 
 
 @lru_cache(maxsize=4096)

@@ -291,11 +291,14 @@ class CachedFunction:
         watch_reads()
         recorder = Recorder(
             private=os.fspath(call.cache.cache_directory),
-            anchors=call.key.code.anchors,
+            anchors=call.key.code.paths.absolute,
             trusts_unversioned=self.ttl_seconds is not None,
         )
-        for location, kind in locations_among(call.key.values):
+        given = list(locations_among(call.key.values))
+        for location, kind in given:
             recorder.expect(location, kind)
+        for location in call.key.code.paths.candidates(location for location, kind in given if kind == "tree"):
+            recorder.expect(location, "file")
         return recorder
 
     def _keep(self, call: _Call, recorder: Recorder, value: Any, *, refresh: bool) -> None:

@@ -25,6 +25,7 @@ from typing import Any
 
 from caching.bytecode import Import, Use, read_code
 from caching.libraries import PROJECT, STANDARD, library_of_module, value_libraries, version_of_library
+from caching.known_paths import FILE_QUESTIONS, KnownPaths
 from caching.objects import (
     ObjectEncoder,
     attributes_of,
@@ -88,7 +89,7 @@ class Fingerprint:
     whole_environment: bool
     working_directory: bool
     depends_on: tuple[Callable[[], bytes], ...]
-    anchors: tuple[str, ...]  # absolute paths among its constants
+    paths: KnownPaths
     watch: Watch
 
     @cached_property
@@ -111,20 +112,21 @@ class Fingerprint:
         return found
 
 
-_fingerprints: dict[int, tuple[Any, Fingerprint]] = {}
+_fingerprints: dict[tuple[int, bool], tuple[Any, Fingerprint]] = {}
 
 
-def fingerprint(root: Any) -> Fingerprint:
+def fingerprint(root: Any, *, as_value: bool = False) -> Fingerprint:
     """The fingerprint of a function, class or module as it stands now.
 
-    Raises UnkeyableError where the code does not tell what it reaches.
+    The root is walked wherever it comes from; as a value (an argument) it is a library's where it is from one. Raises
+    UnkeyableError where the code does not tell what it reaches.
     """
-    known = _fingerprints.get(id(root))
+    known = _fingerprints.get((id(root), as_value))
     if known is not None and known[0] is root and known[1].watch.holds():
         return known[1]
-    walked = Walk().run(root)
+    walked = Walk().run(root, as_value=as_value)
     if _is_global(root):  # others come and go; they would stay for ever
-        _fingerprints[id(root)] = (root, walked)
+        _fingerprints[id(root), as_value] = (root, walked)
     return walked
 
 
@@ -169,23 +171,27 @@ class Walk(ObjectEncoder):
         self.whole_environment = False
         self.working_directory = False
         self.depends_on: list[Callable[[], bytes]] = []
-        self.anchors: set[str] = set()
+        self.texts: set[str] = set()
+        self.asks_for_files = False
         self._labels: dict[int, str] = {}
         self._taken: set[str] = set()
         self._kept: list[Any] = []
         self._waiting: deque[Any] = deque()
         self._lenient = False
 
-    def run(self, root: Any) -> Fingerprint:
+    def run(self, root: Any, *, as_value: bool) -> Fingerprint:
         """The fingerprint of what is reached from here."""
-        self._node(root)
+        if as_value:
+            self._add("value", "itself", self.code(root))
+        else:
+            self._node(root)
         while self._waiting:
             value = self._waiting.popleft()
             if len(self._kept) > _LIMIT:
                 raise UnkeyableError(f"it reaches more than {_LIMIT} functions and classes")
             label = self._labels[id(value)]
             if isinstance(value, FunctionType):
-                self._function(value, label, is_root=value is root)
+                self._function(value, label, is_root=value is root and not as_value)
             elif isinstance(value, ModuleType):
                 self._whole_namespace(vars(value))
             else:
@@ -198,7 +204,7 @@ class Walk(ObjectEncoder):
             self.whole_environment,
             self.working_directory,
             tuple(self.depends_on),
-            tuple(sorted(self.anchors)),
+            KnownPaths.among(self.texts, asks=self.asks_for_files),
             self.watch,
         )
 
@@ -244,8 +250,10 @@ class Walk(ObjectEncoder):
         """Encode, and take note of what may change in place."""
         encoded = super().encode(value)
         kind = type(value)
-        if isinstance(value, str | PurePath) and os.path.isabs(value):
-            self.anchors.add(os.fspath(value))
+        if isinstance(value, PurePath):
+            self.texts.add(f"{value}{os.sep}")
+        elif kind is str and len(value) < 256:
+            self.texts.add(value)
         if kind in _MUTABLE:
             _MUTABLE[kind](self.watch, value)
         elif kind not in _UNCHANGING and not isinstance(value, FunctionType | type | ModuleType):
@@ -291,7 +299,8 @@ class Walk(ObjectEncoder):
     def _function(self, function: FunctionType, label: str, *, is_root: bool) -> None:
         self.watch.function(function)
         facts = read_code(function.__code__)
-        self.anchors |= facts.absolute_paths
+        self.texts |= facts.texts
+        self.asks_for_files |= not facts.attributes.isdisjoint(FILE_QUESTIONS)
         defaults = b""
         if not is_root:  # a root's defaults are bound with its arguments
             with self._blame(f"a default of {label}()"):

@@ -185,11 +185,16 @@ def read_parts(head: Head, first: bytes, fd: int) -> list[memoryview]:
     else:
         whole = map_privately(fd, head.size_bytes)
     data = whole[head.data_start :]
-    for number, digest in enumerate(head.digests):
+    check_chunks(data, head.digests)
+    return [data[start : start + length] for start, length in head.places]
+
+
+def check_chunks(data: memoryview, digests: list[str]) -> None:
+    """Raise Damaged unless every chunk of the data has its checksum."""
+    for number, digest in enumerate(digests):
         start = number * _CHUNK_BYTES
         if xxh3_128_digest(data[start : start + _CHUNK_BYTES]).hex() != digest:
             raise Damaged("its content does not match its checksums")
-    return [data[start : start + length] for start, length in head.places]
 
 
 def _read_all(fd: int, size: int) -> bytearray:

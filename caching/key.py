@@ -56,7 +56,7 @@ class ArgumentEncoder(ObjectEncoder):
             value = cached.function if cached is not None else value
         if isinstance(value, type) and value.__module__ == "builtins":
             return frame(b"C", value.__qualname__.encode())
-        found = fingerprint(value)
+        found = fingerprint(value, as_value=True)
         self.surroundings.update(found.surroundings())
         name = value.__name__ if isinstance(value, types.ModuleType) else label_of(value)
         return frame(b"@", f"{name} {found.digest}".encode())

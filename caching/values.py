@@ -10,7 +10,6 @@ import array
 import datetime
 import enum
 import hashlib
-import sys
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from pathlib import PurePath
@@ -130,19 +129,15 @@ class Encoder:
         """What a subclass of a built-in type holds as such, or None for all others."""
         for base in _CONTENT_TYPES:
             if isinstance(value, base):
-                plain = base.__iter__(value) if base in (dict, list, tuple, set, frozenset) else None
                 if base is dict:
-                    return self.nested(value, lambda: _dict_items(self, dict.items(value)))
-                if plain is not None:
-                    return _KNOWN[base](self, base(plain))
-                return _KNOWN[base](self, _PLAIN[base](value))
+                    return _dict_items(self, dict.items(value))
+                plain = base(base.__iter__(value)) if base in _CONTAINERS else _PLAIN[base](value)
+                return _KNOWN[base](self, plain)
         return None
 
 
 def _text(_: Encoder, value: str) -> bytes:
-    return frame(b"s", value.encode("utf-8", "surrogatepass")) if len(value) <= _LARGE else buffer(
-        b"s", value.encode("utf-8", "surrogatepass")
-    )
+    return buffer(b"s", value.encode("utf-8", "surrogatepass"))
 
 
 def _float(_: Encoder, value: float) -> bytes:
@@ -222,7 +217,8 @@ _PLAIN: dict[type, Callable[[Any], Any]] = {
     float: float.__pos__,
     complex: complex.__pos__,
     str: str.__str__,
-    bytes: bytes.__bytes__ if sys.version_info >= (3, 11) else bytes,
+    bytes: bytes.__bytes__,
     bytearray: lambda value: bytearray(memoryview(value)),
 }
-_CONTENT_TYPES: tuple[Any, ...] = (dict, list, tuple, set, frozenset, *_PLAIN)
+_CONTAINERS: tuple[Any, ...] = (list, tuple, set, frozenset)
+_CONTENT_TYPES: tuple[Any, ...] = (dict, *_CONTAINERS, *_PLAIN)
