@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -44,22 +44,23 @@ def conform(
     """
     wanted = wanted_columns(contract, columns)
     origin = Origin(location, tuple(parts))
-    return frame_of(typed_table(data, contract, wanted, origin), contract, origin)
+    found = [str(name) for name in (data.columns if isinstance(data, pd.DataFrame) else data.column_names)]
+    names = match_columns(found, contract, wanted, origin)
+    column_of = (lambda position: data.iloc[:, position]) if isinstance(data, pd.DataFrame) else data.column
+    taken = {name: column_of(found.index(source_name)) for name, source_name in names.items()}
+    return frame_of(typed_table(taken, contract, origin), contract, origin)
 
 
 def typed_table(
-    data: pd.DataFrame | pa.Table, contract: DatasetContract, wanted: Sequence[str], origin: Origin
+    columns: Mapping[str, pd.Series[Any] | pa.ChunkedArray], contract: DatasetContract, origin: Origin
 ) -> pa.Table:
-    """Return the wanted columns under their node names, each in the Arrow type that its pandas dtype is made from."""
-    found = [str(name) for name in (data.columns if isinstance(data, pd.DataFrame) else data.column_names)]
-    source_names = match_columns(found, contract, wanted, origin)
-    column_of = (lambda position: data.iloc[:, position]) if isinstance(data, pd.DataFrame) else data.column
+    """Return columns, which have their node names, in the Arrow types that their pandas dtypes are made from."""
     typed: dict[str, pa.ChunkedArray] = {}
     violations: list[Violation] = []
-    for name, source_name in source_names.items():
+    for name, values in columns.items():
         field = contract.schema.field(name)
         try:
-            typed[name] = _typed(column_of(found.index(source_name)), field.with_type(storage_type(field.type)))
+            typed[name] = _typed(values, field.with_type(storage_type(field.type)))
         except _BrokenError as broken:
             violations.append(broken.violation)
     if violations:
@@ -93,13 +94,21 @@ def wanted_columns(contract: DatasetContract, columns: Iterable[str] | None) -> 
 
 
 def match_columns(
-    found: Sequence[str], contract: DatasetContract, wanted: Sequence[str], origin: Origin
+    found: Sequence[str],
+    contract: DatasetContract,
+    wanted: Sequence[str],
+    origin: Origin,
+    given: Collection[str] = (),
 ) -> dict[str, str]:
-    """Return, for each wanted column, its name in the source; refuse missing, repeated and unexpected ones."""
+    """Return, for each wanted column, its name in the source; refuse missing, repeated and unexpected ones.
+
+    Columns that are `given` otherwise, by either name, may be missing, and then are missing in the answer.
+    """
     by_source = {name: contract.source_name(name) for name in contract.columns}
     by_node = {name: name for name in contract.columns}
     names = max((by_source, by_node), key=lambda naming: sum(naming[name] in found for name in wanted))
     violations = []
+    wanted = [name for name in wanted if names[name] in found or not {name, by_source[name]} & set(given)]
     missing = [names[name] for name in wanted if names[name] not in found]
     if missing:
         violations.append(Violation("columns", _nearest(missing, found)))

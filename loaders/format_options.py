@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from loaders.errors import ConfigError
+
+if TYPE_CHECKING:
+    from loaders.contract import DatasetContract
 
 FORMATS = ("csv", "parquet", "feather", "jsonl")
 COMPRESSIONS = ("none", "gzip", "zstd", "bz2", "xz")
@@ -46,3 +53,21 @@ class FormatOptions:
             "".encode(self.encoding)
         except LookupError:
             raise ConfigError(f"Format option encoding is unknown to Python: {self.encoding!r}.") from None
+
+
+_overrides: ContextVar[Mapping[str, Mapping[str, Any]] | None] = ContextVar("sourceswap_formats", default=None)
+
+
+def active_format(contract: DatasetContract) -> FormatOptions:
+    """Return how the dataset's files are written: as its contract says, unless the environment overrides it."""
+    return replace(contract.format, **(_overrides.get() or {}).get(contract.name, {}))
+
+
+@contextmanager
+def use_formats(overrides: Mapping[str, Mapping[str, Any]]) -> Iterator[None]:
+    """Override single format options, by dataset, for reads in this context."""
+    token = _overrides.set(overrides)
+    try:
+        yield
+    finally:
+        _overrides.reset(token)

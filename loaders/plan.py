@@ -11,12 +11,13 @@ from contextlib import ExitStack, contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from loaders.active_environment import ActiveEnvironment, use_environment
 from loaders.config import Config
 from loaders.dataflow import Dataset, Definition, datasets, definitions
 from loaders.errors import ConfigError
+from loaders.format_options import use_formats
 from loaders.inputs import typed_input
 from loaders.names import did_you_mean, quoted
+from loaders.project_root import use_project_root
 from loaders.redaction import redact
 from loaders.storage import in_sandbox, use_storage
 
@@ -130,7 +131,8 @@ class Plan:
         with ExitStack() as stack:
             stack.enter_context(use_storage(in_sandbox(settings.storage)))
             formats = {name: override.model_dump(exclude_unset=True) for name, override in settings.formats.items()}
-            stack.enter_context(use_environment(ActiveEnvironment(self.config.root, formats)))
+            stack.enter_context(use_formats(formats))
+            stack.enter_context(use_project_root(self.config.root))
             stack.enter_context(activate(cache=cache, mode=mode if chosen.enabled else "off", observer=observer))
             yield
 

@@ -12,32 +12,33 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loaders.conform import match_columns
-from loaders.contract import DatasetContract
 from loaders.dtypes import is_text, storage_type
 from loaders.errors import ReadError
 from loaders.format_options import FormatOptions
+from loaders.reading.request import Request
 from loaders.reading.text_values import typed_text
-from loaders.violation import Origin, Violation, contract_error
+from loaders.violation import Violation, contract_error
 
 # Larger blocks leave fewer chunks to gather; the memory is the parser's own.
 _BLOCK_BYTES = 4 << 20
 _HEADER_BYTES = 1 << 20
 
 
-def parse_csv(data: pa.Buffer, contract: DatasetContract, wanted: tuple[str, ...], origin: Origin) -> pa.Table:
-    """Return the wanted columns by their source names, typed.
+def parse_csv(data: pa.Buffer, request: Request) -> pa.Table:
+    """Return the wanted columns by their node names, typed.
 
     Raises:
         ReadError: the bytes are no CSV of the contract's format.
         ContractError: a column is missing, or a text means no value of its type.
     """
-    options = contract.format
-    data = _as_utf8(data, options.encoding, origin.location)
-    header = _header(data, options, origin.location)
-    source_names = match_columns(header, contract, wanted, origin)
-    fields = {source_names[name]: contract.schema.field(name) for name in wanted}
-    reader = _Reader(data, options, header, origin.location)
+    options = request.options
+    data = as_utf8(data, options.encoding, request.shown)
+    header = _header(data, options, request.shown)
+    fields = request.match(header)
+    reader = _Reader(data, options, header, request.shown)
+    if not fields:
+        # Only the number of rows is asked of it.
+        return reader.read({header[0]: pa.large_string()})
     fast = {name: storage_type(field.type) for name, field in fields.items() if _parser_knows(field.type)}
     texts = {name: pa.large_string() for name in fields if name not in fast}
     try:
@@ -51,7 +52,7 @@ def parse_csv(data: pa.Buffer, contract: DatasetContract, wanted: tuple[str, ...
             table = reader.read({name: pa.large_string() for name in fields})
         except pa.ArrowInvalid as error:
             raise reader.unreadable(error) from None
-    return _typed(table, fields, options.null_values, contract.name, origin)
+    return _typed(table, fields, request)
 
 
 def _parser_knows(arrow_type: pa.DataType) -> bool:
@@ -72,9 +73,7 @@ def _overflowed(table: pa.Table) -> bool:
     )
 
 
-def _typed(
-    table: pa.Table, fields: Mapping[str, pa.Field], null_values: tuple[str, ...], dataset: str, origin: Origin
-) -> pa.Table:
+def _typed(table: pa.Table, fields: Mapping[str, pa.Field], request: Request) -> pa.Table:
     """Return the table with each column that still is text in the type of its field."""
     violations = []
     columns: dict[str, Any] = {}
@@ -82,13 +81,13 @@ def _typed(
         values = table[name]
         if pa.types.is_large_string(values.type) and not is_text(field.type):
             # Parsed as text, a quoted null is not null yet; outside of text columns it means nothing else.
-            null = pc.is_in(values, value_set=pa.array(null_values, pa.large_string()))
+            null = pc.is_in(values, value_set=pa.array(request.options.null_values, pa.large_string()))
             values = typed_text(field.name, pc.if_else(null, None, values), field.type)
         if isinstance(values, Violation):
             violations.append(values)
-        columns[name] = values
+        columns[field.name] = values
     if violations:
-        raise contract_error(dataset, violations, origin)
+        raise contract_error(request.contract.name, violations, request.origin)
     return pa.table(columns)
 
 
@@ -184,7 +183,8 @@ def _records(head: bytes, delimiter: str, quote_char: str) -> Iterator[list[str]
             yield record
 
 
-def _as_utf8(data: pa.Buffer, encoding: str, shown: str) -> pa.Buffer:
+def as_utf8(data: pa.Buffer, encoding: str, shown: str) -> pa.Buffer:
+    """Return text in some encoding as UTF-8; refuse bytes that are none of it."""
     start = memoryview(data)[:4].tobytes()
     if codecs.lookup(encoding).name in ("utf-8", "utf-8-sig"):
         if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):

@@ -4,33 +4,31 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from loaders.conform import match_columns
-from loaders.contract import DatasetContract
 from loaders.errors import ReadError
-from loaders.violation import Origin
+from loaders.reading.request import Request
 
 MAGIC = b"ARROW1"
 
 
-def parse_feather(data: pa.Buffer, contract: DatasetContract, wanted: tuple[str, ...], origin: Origin) -> pa.Table:
-    """Return the wanted columns by their source names, in the types of the file."""
+def parse_feather(data: pa.Buffer, request: Request) -> pa.Table:
+    """Return the wanted columns by their node names, in the types of the file."""
     view = memoryview(data)
     if not view.nbytes:
-        raise ReadError(f"'{origin.location}' is empty. Write it again, or correct the location.")
+        raise ReadError(f"'{request.shown}' is empty. Write it again, or correct the location.")
     start = view[:6].tobytes()
     if start.startswith(b"FEA1"):
-        raise ReadError(f"'{origin.location}' is Feather version 1; write it with version 2 (the default since 2020).")
+        raise ReadError(f"'{request.shown}' is Feather version 1; write it with version 2 (the default since 2020).")
     try:
         is_file = start == MAGIC
         open_reader = pa.ipc.open_file if is_file else pa.ipc.open_stream
         schema = open_reader(data).schema
-        names = match_columns(schema.names, contract, wanted, origin)
-        included = [schema.get_field_index(name) for name in names.values()]
+        fields = request.match(schema.names)
+        included = [schema.names.index(name) for name in fields] or [0]
         table = open_reader(data, options=pa.ipc.IpcReadOptions(included_fields=sorted(included))).read_all()
         # Nothing in the format guards its bytes, and Arrow trusts offsets: a wrong one would read foreign memory.
         table.validate(full=True)
     except (pa.ArrowException, OSError) as error:
         raise ReadError(
-            f"'{origin.location}' is no whole Arrow file: {str(error).splitlines()[0][:300]}. It may be cut short."
+            f"'{request.shown}' is no whole Arrow file: {str(error).splitlines()[0][:300]}. It may be cut short."
         ) from None
-    return table
+    return table.rename_columns([fields[name].name if name in fields else "" for name in table.column_names])

@@ -7,14 +7,13 @@ from importlib import import_module
 
 import pyarrow as pa
 
-from loaders.contract import DatasetContract
 from loaders.errors import ReadError
 from loaders.format_options import FORMATS, FormatOptions
 from loaders.reading.compression import decompressed, split_compression
+from loaders.reading.request import Request
 from loaders.reading.source import Source
-from loaders.violation import Origin
 
-Parse = Callable[[pa.Buffer, DatasetContract, tuple[str, ...], Origin], pa.Table]
+Parse = Callable[[pa.Buffer, Request], pa.Table]
 
 _SUFFIXES = {
     ".csv": "csv",
@@ -32,15 +31,17 @@ _SUFFIXES = {
 _MAGIC = {b"PAR1": "parquet", b"ARROW1": "feather"}
 
 
-def parse(source: Source, contract: DatasetContract, wanted: tuple[str, ...]) -> pa.Table:
-    """Return the wanted columns of one object, by their source names."""
-    shown = source.location.shown
-    plain_name, compression = compression_of(source.location.name, contract.format)
+def parse(source: Source, request: Request) -> pa.Table:
+    """Return the wanted columns of one object by their node names; there may be another, which only counts rows."""
+    plain_name, compression = compression_of(source.location.name, request.options)
+    if compression is None and not source.prefers_whole and format_by_name(plain_name, request.options) == "parquet":
+        from loaders.reading.parquet_format import parse_parquet_ranges
+
+        return parse_parquet_ranges(source, request)
     data = source.read()
     if compression is not None:
-        data = decompressed(data, compression, shown)
-    name = format_of(plain_name, contract.format, data, shown)
-    return parser(name)(data, contract, wanted, Origin(shown))
+        data = decompressed(data, compression, request.shown)
+    return parser(format_of(plain_name, request.options, data, request.shown))(data, request)
 
 
 def parser(name: str) -> Parse:

@@ -10,7 +10,7 @@ import http.client
 import socket
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -39,8 +39,10 @@ class Answer:
         text = self.headers.get("content-length", "")
         return int(text) if text.isdecimal() else None
 
-    def read_into(self, view: memoryview, patience: Patience) -> int:
+    def read_into(self, view: memoryview, patience: Patience, count: Callable[[int], None] | None = None) -> int:
         """Fill the view from the body and return how many bytes came; fewer mean that the body ended.
+
+        `count` is told of the bytes as they come.
 
         Raises:
             TryAgainError: the body stalled, was too slow, or broke off.
@@ -50,14 +52,16 @@ class Answer:
         while position < len(view):
             self._connection.sock.settimeout(patience.timeout())
             try:
-                count = self._receive(view[position : position + _PIECE_BYTES])
+                received = self._receive(view[position : position + _PIECE_BYTES])
             except _BROKEN as error:
                 raise TryAgainError(f"{_what(error)} after {position:,} of {len(view):,} bytes") from None
-            if count == 0:
+            if received == 0:
                 break
-            position += count
-            self._read += count
-            pace.note(count)
+            position += received
+            self._read += received
+            if count is not None:
+                count(received)
+            pace.note(received)
         return position
 
     def read_all(self, patience: Patience, limit: int = _ERROR_BODY_BYTES) -> bytes:

@@ -15,7 +15,8 @@ from loaders.contract import DatasetContract
 from loaders.dtypes import is_text
 from loaders.errors import ReadError
 from loaders.exact_cast import InexactError, kind
-from loaders.reading.csv_format import _as_utf8
+from loaders.reading.csv_format import as_utf8
+from loaders.reading.request import Request
 from loaders.reading.text_values import typed_text
 from loaders.violation import MAX_EXAMPLES, Origin, Violation, contract_error
 
@@ -24,12 +25,14 @@ _BLOCK_BYTES = 8 << 20
 _WRITTEN_AS_TEXT = ("date", "time", "local time", "instant", "duration", "binary")
 
 
-def parse_jsonl(data: pa.Buffer, contract: DatasetContract, wanted: tuple[str, ...], origin: Origin) -> pa.Table:
-    """Return the wanted columns by their source names, typed; a name that a line lacks is null there."""
-    data = _without_mark(_as_utf8(data, contract.format.encoding, origin.location))
-    found = _names(data, contract, origin)
-    source_names = match_columns(found, contract, wanted, origin)
-    fields = {source_names[name]: contract.schema.field(name) for name in wanted}
+def parse_jsonl(data: pa.Buffer, request: Request) -> pa.Table:
+    """Return the wanted columns by their node names, typed; a name that a line lacks is null there."""
+    contract, origin = request.contract, request.origin
+    data = _without_mark(as_utf8(data, request.options.encoding, request.shown))
+    fields = request.match(_names(data, contract, origin))
+    if not fields:
+        # Only the number of rows is asked of it.
+        return pa.table({"": pa.nulls(sum(1 for line in memoryview(data).tobytes().splitlines() if line.strip()))})
     strict_names = contract.extra_columns == "refuse"
     try:
         table = _read(data, {name: _written_type(field.type) for name, field in fields.items()})
@@ -47,7 +50,7 @@ def parse_jsonl(data: pa.Buffer, contract: DatasetContract, wanted: tuple[str, .
             violations.append(values)
     if violations:
         raise contract_error(contract.name, violations, origin)
-    return pa.table(columns)
+    return pa.table({field.name: columns[name] for name, field in fields.items()})
 
 
 def _read(data: pa.Buffer, types: Mapping[str, pa.DataType]) -> pa.Table:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from loaders.active_environment import project_root
 from loaders.errors import ReadError
+from loaders.project_root import project_root
 from loaders.reading.location import Location
 
 

@@ -8,8 +8,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from loaders.active_environment import project_root
 from loaders.errors import ConfigError, ReadError
+from loaders.project_root import project_root
 from loaders.redaction import redact
 
 _PROTOCOL = re.compile(r"^([A-Za-z][A-Za-z0-9+.\-]*(?:::[A-Za-z][A-Za-z0-9+.\-]*)*)://")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +15,7 @@ from loaders.reading.account import Account, resolve_account
 from loaders.reading.http_transport import Answer, HttpTransport
 from loaders.reading.patience import Patience, TryAgainError
 from loaders.reading.signing import quoted_path, quoted_query, signed_headers
+from loaders.redaction import redact
 from loaders.storage import StorageSettings, active_storage
 
 _RETRIED_STATUSES = {408, 425, 429, 500, 502, 503, 504, 509}
@@ -48,11 +50,19 @@ class S3Client:
         self.transport = HttpTransport(
             connect_timeout_seconds=settings.connect_timeout_seconds, ca_bundle=account.ca_bundle
         )
+        self.executor = ThreadPoolExecutor(settings.connections, thread_name_prefix="sourceswap-s3")
         self._regions: dict[str, str] = {}
 
-    def is_plain(self) -> bool:
-        """Tell whether requests go over plain HTTP, where nothing guards the bytes on the wire."""
-        return (self.account.endpoint_url or "https:").startswith("http:")
+    @property
+    def endpoint(self) -> str:
+        """Where requests go, for an error, and to tell one store's versions from another's."""
+        return redact(self.account.endpoint_url or f"s3.{self.account.region}.amazonaws.com")
+
+    @property
+    def reads_whole(self) -> bool:
+        """Whether only whole objects are fetched: as the settings say, else where nothing guards the wire."""
+        plain = (self.account.endpoint_url or "https:").startswith("http:")
+        return self.settings.verify == "object" or (self.settings.verify == "auto" and plain)
 
     @contextmanager
     def request(
@@ -150,7 +160,7 @@ def client_for(settings: StorageSettings | None = None) -> S3Client:
 def _client(settings: StorageSettings, _state: tuple[str | None, ...]) -> S3Client:
     account = resolve_account(settings)
     if account.endpoint_url is not None and urlsplit(account.endpoint_url).scheme not in ("http", "https"):
-        raise ReadError(f"The S3 endpoint must begin with http:// or https://; found '{account.endpoint_url}'.")
+        raise ReadError(f"The S3 endpoint must begin with http:// or https://; found '{redact(account.endpoint_url)}'.")
     return S3Client(account, settings)
 
 

@@ -6,11 +6,23 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from loaders.errors import ReadError
 from loaders.reading.location import Location
 
 
+class ChangedError(ReadError):
+    """What is read was overwritten meanwhile; its new version may be read from the start."""
+
+
+class MissingError(ReadError):
+    """There is nothing at the location."""
+
+
 class Source(Protocol):
-    """One object or file, pinned: whatever it gives belongs to `version`, or it raises."""
+    """One object or file, pinned: whatever it gives belongs to `version`, or it raises.
+
+    `prefers_whole` says that only a whole read can be verified as the settings ask for.
+    """
 
     location: Location
     size_bytes: int
