@@ -32,13 +32,20 @@ def example(
     return Examples([contract], rows, seed, frames=frames).frame(contract.name)
 
 
-def examples(contracts: Iterable[DatasetContract], rows: int = 100, seed: int = 0) -> dict[str, pd.DataFrame]:
+def examples(
+    contracts: Iterable[DatasetContract],
+    rows: int = 100,
+    seed: int = 0,
+    *,
+    frames: Mapping[str, pd.DataFrame] | None = None,
+) -> dict[str, pd.DataFrame]:
     """Return a frame for each dataset, by name; what refers to another of them finds its row there.
 
-    A dataset whose key cannot have so many values has fewer rows.
+    A dataset whose key cannot have so many values has fewer rows. `frames` take the place of generated ones.
     """
-    made = Examples(contracts, rows, seed, fewer_rows=True)
-    return {name: made.frame(name) for name in made.contracts}
+    given = dict(frames or {})
+    made = Examples(contracts, rows, seed, frames=given, fewer_rows=True)
+    return {**{name: made.frame(name) for name in made.contracts if name not in given}, **given}
 
 
 class Examples:
