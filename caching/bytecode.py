@@ -275,7 +275,7 @@ def _operand(instructions: list[_Instruction], start: int, end: int) -> str | tu
 
 
 def _is_written_only(instructions: list[_Instruction], index: int) -> bool:
-    """Whether what is loaded here is only changed: `calls.append(x)`, `n += 1`, `seen[x] += 1`, `table[x] = y`.
+    """Whether what is loaded here is only changed: `calls.append(x)`, `n += 1`, `seen[x] += 1`, `table[x] = y`, `c.n += 1`.
 
     The walk follows the stack without branches from the load on; anything it does not know counts as a read.
     """
@@ -289,6 +289,8 @@ def _is_written_only(instructions: list[_Instruction], index: int) -> bool:
     subscript = ["COPY", "COPY", "BINARY_SUBSCR", "LOAD_CONST", "BINARY_OP", "SWAP", "SWAP", "STORE_SUBSCR"]
     if names[1:9] == subscript:
         return names[0] in ("LOAD_CONST", "LOAD_FAST")
+    if names[:6] == ["COPY", "LOAD_ATTR", "LOAD_CONST", "BINARY_OP", "SWAP", "STORE_ATTR"]:
+        return following[1].argument == following[5].argument
     return names[:2] in (["LOAD_CONST", "STORE_SUBSCR"], ["LOAD_FAST", "STORE_SUBSCR"])
 
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 from caching.code import UnkeyableError
 from caching.errors import CachingException, CachingWarning
 from caching.explain import LATEST_MISS, pack_parts
+from caching.entries import MISSING
 from caching.key import ArgumentEncoder, CallKey, FunctionKey, Unbound, plain_function
 from caching.reads import watch_reads
 from caching.sources import (
@@ -130,6 +131,7 @@ class _Call:
 
 
 _MISS: Any = object()
+_NOTHING = contextlib.nullcontext()
 
 
 class CachedFunction:
@@ -201,7 +203,8 @@ class CachedFunction:
             return Lookup("uncached", call[1], self.keys.namespace, call[0])
         if _context.get().mode == "refresh":
             return Lookup("refresh", "the cache is being refreshed", call.key.namespace, call.key.key)
-        valid = self._find(call) is not None
+        with recording(None):
+            valid = self._find(call) is not None
         return Lookup("hit" if valid else "miss", call.reason, call.key.namespace, call.key.key)
 
     # Its steps.
@@ -225,42 +228,41 @@ class CachedFunction:
 
     def _look(self, call: _Call) -> Any:
         """The value of a valid entry, or _MISS."""
-        found = self._find(call)
-        if found is None:
-            return _MISS
-        entry, sources = found
-        with recording(None):
+        outer = current_recorder()
+        # The cache's own files are nobody's sources.
+        with recording(None) if outer is not None else _NOTHING:
+            found = self._find(call)
+            if found is None:
+                return _MISS
+            entry, sources = found
             value = entry.load()
-        from caching.local_cache import MISSING
-
         if value is MISSING:
             call.reason = "the entry was damaged"
             return _MISS
-        outer = current_recorder()
         if outer is not None:
             outer.absorb(sources, "", self._expiry(entry))
-        locations = tuple(source.location for source in sources)
-        self._tell(call.key.key, "hit", call.started, "", locations, value)
+        if _context.get().observer is not None:
+            self._tell(call.key.key, "hit", call.started, "", tuple(source.location for source in sources), value)
         return value
 
     def _find(self, call: _Call) -> tuple[Entry, list[Source]] | None:
-        with recording(None):
-            entry = call.cache.find(call.key.namespace, call.key.key)
-            if entry is None:
-                call.reason = call.reason or "no entry"
-                return None
-            call.reason = self._stale(entry)
+        """The entry of a call and its sources, if it may be served."""
+        entry = call.cache.find(call.key.namespace, call.key.key)
+        if entry is None:
+            call.reason = call.reason or "no entry"
+            return None
+        call.reason = self._stale(entry)
+        if call.reason:
+            return None
+        record = entry.record
+        sources = [Source.from_json(data) for data in record["sources"]]
+        now = time.time()
+        fresh = self.revalidate_seconds is not None and 0 <= now - record["checked_at"] < self.revalidate_seconds
+        for source in sources:
+            call.reason = stale_reason(source, ask_remote=not fresh)
             if call.reason:
                 return None
-            record = entry.record
-            sources = [Source.from_json(data) for data in record["sources"]]
-            now = time.time()
-            fresh = self.revalidate_seconds is not None and 0 <= now - record["checked_at"] < self.revalidate_seconds
-            for source in sources:
-                call.reason = stale_reason(source, ask_remote=not fresh)
-                if call.reason:
-                    return None
-            self._remember_check(call, entry, sources, now, fresh=fresh)
+        self._remember_check(call, entry, sources, now, fresh=fresh)
         return entry, sources
 
     def _stale(self, entry: Entry) -> str:
@@ -280,6 +282,9 @@ class CachedFunction:
     ) -> None:
         """Keep what this check has cost: the time of a remote one, that a young file has grown old."""
         remote = self.revalidate_seconds is not None and not fresh and any(s.kind == "remote" for s in sources)
+        young = any(source.content for source in sources)
+        if not (remote or young):
+            return
         aged = [source.aged() for source in sources]
         if remote or aged != sources:
             record = {**entry.record, "sources": [source.as_json() for source in aged]}

@@ -73,7 +73,8 @@ _CLASS_NOISE = frozenset(
 )
 _DERIVED_PREFIX = "__pydantic_"
 _ENUM_NOISE = frozenset("_member_map_ _value2member_map_ _member_names_ _unhashable_values_ _hashable_values_".split())
-_COUNTED = (list, dict, set, deque, int, float, str)
+# What may be counted up without being an input; of other types the methods are the project's own.
+_COUNTED = (list, dict, set, deque, int, float, str, type, FunctionType, SimpleNamespace)
 
 
 class UnkeyableError(Exception):
@@ -85,7 +86,7 @@ class Fingerprint:
     """What a function can reach, as named parts, and what of it may change between two calls."""
 
     parts: dict[str, str]
-    environment: frozenset[str]
+    environment: tuple[str, ...]
     whole_environment: bool
     working_directory: bool
     depends_on: tuple[Callable[[], bytes], ...]
@@ -103,7 +104,7 @@ class Fingerprint:
         if self.whole_environment:
             kept = sorted(item for item in os.environ.items() if item[0] not in _BOOKKEEPING)
             found["the environment"] = repr(kept).encode("utf-8", "surrogatepass")
-        for name in sorted(self.environment):
+        for name in self.environment:
             found[f"environment variable {name}"] = repr(os.environ.get(name)).encode("utf-8", "surrogatepass")
         if self.working_directory:
             found["the working directory"] = os.fsencode(os.getcwd())  # noqa: PTH109 - the text is what is needed
@@ -200,7 +201,7 @@ class Walk(ObjectEncoder):
             self.library(top)
         return Fingerprint(
             self.parts,
-            frozenset(self.environment),
+            tuple(sorted(self.environment)),
             self.whole_environment,
             self.working_directory,
             tuple(self.depends_on),

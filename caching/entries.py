@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import os
 import pickle
@@ -88,8 +87,11 @@ class Entry:
         except Exception as error:  # noqa: BLE001 - whatever nonsense does to a constructor: it is not served
             warn_damaged(self._path, error)
             return MISSING
-        with contextlib.suppress(OSError):
-            os.utime(self._path, ns=(now := time.time_ns(), now))
+        try:
+            # What goes first when the cache is full is told by these times; others may be unreliable (relatime).
+            os.utime(self._path if self._fd < 0 else self._fd, ns=(now := time.time_ns(), now))
+        except OSError:
+            pass  # a read-only folder, or evicted a moment ago
         return value
 
     def check(self) -> None:
@@ -130,13 +132,9 @@ def open_entry(path: str) -> Entry | None:
         first = os.read(fd, FIRST_READ_BYTES)
         head = read_head(first, status.st_size, fd)
         record = _newer_record(path, head)
-        if len(first) >= head.size_bytes:
-            os.close(fd)
-            fd = -1
         return Entry(path, head, head.record if record is None else record, status.st_mtime, first, fd)
     except BaseException as error:
-        if fd >= 0:
-            os.close(fd)
+        os.close(fd)
         if isinstance(error, OSError | Damaged | KeyboardInterrupt):
             raise
         raise Damaged(f"its header is nonsense ({type(error).__name__})") from error
@@ -144,10 +142,12 @@ def open_entry(path: str) -> Entry | None:
 
 def _newer_record(path: str, head: Head) -> dict[str, Any] | None:
     """The record that was written after the entry, if there is one and it is about this entry."""
-    with contextlib.suppress(OSError, Damaged, KeyError, TypeError, ValueError):
+    try:
         newer = read_record(path.removesuffix(".entry") + RECORD)
         if newer is not None and newer.record["of"] == head.identity:
             return dict(newer.record["record"])
+    except (OSError, Damaged, KeyError, TypeError, ValueError):
+        pass  # the record that the entry brought is right as well, only older
     return None
 
 

@@ -27,6 +27,7 @@ if sys.platform != "win32":
 
 ENTRY, RECORD, NOTE = ".entry", ".record", ".note"
 _NEW = ".new-"
+_UNSAFE = re.compile(r"[^a-z0-9_.-]+")
 _DIGEST = re.compile(r"[0-9a-f]{8,128}")
 _TAG = (
     "Signature: 8a477f597d28d172789f06886806bc55\n"
@@ -40,7 +41,7 @@ _NO_TMPFILE = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}
 @lru_cache(maxsize=4096)
 def namespace_folder(namespace: str) -> str:
     """A folder's name for any namespace: readable, safe on every file system, different for different namespaces."""
-    readable = re.sub(r"[^a-z0-9_.-]+", "_", namespace.lower())[-48:].strip(".")
+    readable = _UNSAFE.sub("_", namespace.lower())[-48:].strip(".")
     return f"{readable}~{_digest(namespace)}"
 
 

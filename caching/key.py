@@ -11,7 +11,7 @@ import inspect
 import io
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,54 +86,48 @@ class Parameters:
 
     def bind(
         self, function: types.FunctionType, args: Sequence[Any], kwargs: Mapping[str, Any]
-    ) -> Iterator[tuple[str, Any, Any]]:
+    ) -> list[tuple[str, Any, Any]]:
         """Name, value and default of every parameter, in the order of the signature."""
-        names = self.names
-        given = len(args)
-        defaults = function.__defaults__ or ()
-        first_default = len(names) - len(defaults)
-        used = 0
+        names, given, defaults = self.names, len(args), function.__defaults__ or ()
         if given > len(names) and self.rest is None:
             raise Unbound
+        without_default, used = len(names) - len(defaults), 0
+        bound: list[tuple[str, Any, Any]] = []
         for index, name in enumerate(names):
-            default = defaults[index - first_default] if index >= first_default else _NO_DEFAULT
-            by_name = index >= self.positional_only and name in kwargs
-            if index < given:
-                if by_name:
-                    raise Unbound
-                yield name, args[index], default
-            elif by_name:
-                used += 1
-                yield name, kwargs[name], default
-            elif default is not _NO_DEFAULT:
-                yield name, default, default
-            else:
+            default = defaults[index - without_default] if index >= without_default else _NO_DEFAULT
+            by_name = name in kwargs and index >= self.positional_only
+            value = args[index] if index < given else kwargs[name] if by_name else default
+            if value is _NO_DEFAULT or (by_name and index < given):
                 raise Unbound
+            used += by_name
+            bound.append((name, value, default))
         if self.rest is not None:
-            yield self.rest, tuple(args[len(names) :]), _NO_DEFAULT
+            bound.append((self.rest, tuple(args[len(names) :]), _NO_DEFAULT))
         for name in self.keyword_only:
             default = (function.__kwdefaults__ or {}).get(name, _NO_DEFAULT)
             value = kwargs.get(name, default)
             if value is _NO_DEFAULT:
                 raise Unbound
             used += name in kwargs
-            yield name, value, default
+            bound.append((name, value, default))
         if self.rest_by_name is not None:
             known = {*names[self.positional_only :], *self.keyword_only}
-            yield self.rest_by_name, {name: kwargs[name] for name in kwargs if name not in known}, _NO_DEFAULT
+            more = {name: value for name, value in kwargs.items() if name not in known}
+            bound.append((self.rest_by_name, more, _NO_DEFAULT))
         elif used < len(kwargs):
             raise Unbound
+        return bound
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class CallKey:
     """The key of one call, and what it was made from."""
 
     namespace: str
     key: str
-    values: tuple[Any, ...]
+    values: list[Any]
     code: Fingerprint
-    arguments: tuple[tuple[str, bytes], ...]
+    arguments: list[tuple[str, bytes]]
     surroundings: dict[str, bytes]
 
     def parts(self) -> dict[str, str]:
@@ -180,15 +174,15 @@ class FunctionKey:
                     raise CachingException(self._unhashable(name, value, error)) from None
                 arguments.append((name, b"default"))
         code = fingerprint(function)
-        surroundings = code.surroundings() | encoder.surroundings
+        surroundings = code.surroundings()
+        if encoder.surroundings:
+            surroundings.update(encoder.surroundings)
         for number, ask in enumerate(self.depends_on):
             surroundings[f"depends_on of its own {number + 1}"] = ask()
-        material = [self.namespace.encode(), code.digest.encode()]
-        for name, encoded in (*arguments, *surroundings.items()):
-            material.append(frame(b"", name.encode()) + frame(b"", encoded))
-        return CallKey(
-            self.namespace, digest(b"\0".join(material)), tuple(values), code, tuple(arguments), surroundings
-        )
+        material = [f"{self.namespace}\0{code.digest}".encode()]
+        material += [b"%b\0%d:%b" % (name.encode(), len(encoded), encoded) for name, encoded in arguments]
+        material += [b"%b\0%d:%b" % (name.encode(), len(asked), asked) for name, asked in surroundings.items()]
+        return CallKey(self.namespace, digest(b"\0".join(material)), values, code, arguments, surroundings)
 
     def _unhashable(self, name: str, value: object, error: UnhashableError) -> str:
         inside = "" if error.value is value else f" holding a {error}"

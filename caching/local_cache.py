@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from caching.codec import Damaged, NotExact, encode
+from caching.codec import Damaged, NotExact, encode, prepare
 from caching.entries import EXACT, MISSING, PICKLE, Entry, Missing, open_entry, read_record, warn_damaged
 from caching.entry_file import write_entry
 from caching.errors import CachingWarning
@@ -86,6 +86,7 @@ class LocalCache:
         self._max_bytes = parse_size(max_size)
         self._ttl_seconds = ttl_seconds
         self._allow_pickle = allow_pickle
+        prepare()
 
     def __repr__(self) -> str:
         return f"LocalCache({str(self.cache_directory)!r})"

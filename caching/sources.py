@@ -209,6 +209,8 @@ def stale_reason(source: Source, *, ask_remote: bool = True) -> str:
     """Why a recorded source is not as it was, or an empty text."""
     if source.kind == "remote" and (not ask_remote or source.version is None):
         return ""
+    if source.kind == "file" and not source.content and signature(source.location) == source.version:
+        return ""
     try:
         now = observe(source.location, source.kind, source.without)
     except Exception as error:  # noqa: BLE001 - not told is not the same

@@ -33,9 +33,11 @@ def _write_structure(dtype: np.dtype[Any]) -> Node:
     if dtype.type is not np.void:
         raise NotExact(f"it contains an array of the numpy dtype {dtype}")
     fields = [dtype.fields[name] for name in dtype.names or ()] if dtype.fields is not None else []
-    if any(len(field) > 2 for field in fields):
-        raise NotExact("it contains a numpy dtype with titles")
+    titles = [field[2] if len(field) > 2 else None for field in fields]
+    if not all(title is None or type(title) is str for title in titles):
+        raise NotExact("it contains a numpy dtype whose titles are no texts")
     return {
+        **({"titles": titles} if any(titles) else {}),
         "names": list(dtype.names or ()),
         "formats": [write_dtype(field[0]) for field in fields],
         "offsets": [field[1] for field in fields],
@@ -58,6 +60,7 @@ def read_dtype(node: Node) -> np.dtype[Any]:
             "formats": [read_dtype(item) for item in node["formats"]],
             "offsets": node["offsets"],
             "itemsize": node["itemsize"],
+            **({"titles": node["titles"]} if "titles" in node else {}),
         },
         align=node["aligned"],
     )
@@ -163,7 +166,8 @@ def _read_scalar(decoder: Decoder, dtype: Node, digits: str) -> np.generic:
 
 @writes(np.str_, immutable=True)
 def _write_numpy_str(encoder: Encoder, value: np.str_) -> Node:
-    return ["np.str", encoder.encode(str(value))]
+    # Not str(value), which drops zeros at the end.
+    return ["np.str", encoder.encode("".join(value))]
 
 
 @reads("np.str")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple, TypeAlias
@@ -27,6 +28,7 @@ _FAMILIES = {
     "dateutil": ("dateutil", "caching.codec.timezones"),
 }
 _FAMILY_OF_PACKAGE = {package: module for package, module in _FAMILIES.values()}
+_parse = json.JSONDecoder().raw_decode
 _JSON_SCALARS = (str, int, float, bool, type(None))
 
 # A document nested deeper than this would not fit the interpreter's stack on the way back.
@@ -64,7 +66,14 @@ def decode(document: bytes | memoryview, buffers: Sequence[memoryview]) -> objec
 
     Raises Damaged, or whatever a constructor makes of nonsense, when the document is not one that `encode` wrote.
     """
-    return Decoder(buffers).decode(json.loads(bytes(document)))
+    return Decoder(buffers).decode(_parse(str(document, "ascii"))[0])
+
+
+def prepare() -> None:
+    """Import what the libraries that are loaded already will need, so that it is not the first hit that waits for it."""
+    for package, module in _FAMILIES.values():
+        if package in sys.modules:
+            import_module(module)
 
 
 class _Seen:
@@ -145,6 +154,9 @@ class Decoder:
                 return node
             raise Damaged(f"the document has a {type(node).__name__} where a node belongs")
         tag = node[0]
+        reader = READERS.get(tag) if type(tag) is str else None
+        if reader is not None:
+            return reader(self, *node[1:])
         if tag == "ref":
             return self._known[node[1]]
         if tag == "def":

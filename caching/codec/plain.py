@@ -139,7 +139,8 @@ def _pack(encoder: Encoder, items: list[Any]) -> int | None:
 def read_items(decoder: Decoder, items: list[Node] | int) -> list[Any]:
     """What `write_items` wrote."""
     if type(items) is list:
-        return [decoder.decode(item) for item in items]
+        decode = decoder.decode
+        return [decode(item) if type(item) is list else item for item in items]
     loaded = json.loads(bytes(decoder.buffer(items)))  # type: ignore[arg-type]
     if type(loaded) is not list or not set(map(type, loaded)) <= _JSON_TYPES:
         raise Damaged("a sequence is not a list of plain items")

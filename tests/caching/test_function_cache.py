@@ -451,12 +451,14 @@ def test_threads_compute_once(cacher: LocalCache) -> None:
 
 def test_waiting_callers_compute_themselves_when_the_first_one_fails(cacher: LocalCache) -> None:
     runs = []
+    failed = threading.Event()
 
     @function_cache(cacher)
     def loader(x: int) -> int:
         runs.append(x)
         time.sleep(0.05)
-        if len(runs) == 1:
+        if not failed.is_set():
+            failed.set()
             raise ValueError
         return x
 
