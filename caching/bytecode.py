@@ -1,7 +1,7 @@
 """One code object read: what it does, free of where it stands, and the names of the outside that it uses.
 
-Bytecode and not source, because a file may be edited after its import. Left out: line numbers, file names, docstrings,
-the order of constants, instructions that do nothing.
+Bytecode and not source, because a file may be edited after its import. Left out: line numbers, file names,
+docstrings, the order of constants, instructions that do nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ _LOCAL = frozenset(dis.haslocal)
 _FREE = frozenset(dis.hasfree)
 _JUMP = frozenset(dis.hasjrel)
 _BACKWARD = frozenset(op for op in _JUMP if "BACKWARD" in opcode.opname[op])
-_NOTHING = frozenset(opcode.opmap[name] for name in ("CACHE", "NOP", "RESUME", "EXTENDED_ARG") if name in opcode.opmap)
+_NOTHING = frozenset(
+    opcode.opmap[name] for name in ("CACHE", "NOP", "RESUME", "EXTENDED_ARG") if name in opcode.opmap
+)
 _CACHE = opcode.opmap["CACHE"]
 _EXTENDED = opcode.opmap["EXTENDED_ARG"]
 # Python 3.12 began to pack a flag into the argument of LOAD_ATTR.
@@ -31,7 +33,14 @@ _SHIFT = {"LOAD_GLOBAL": 1, "LOAD_ATTR": 1 if sys.version_info >= (3, 12) else 0
 _ATTRIBUTE = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
 _GLOBAL = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
 _LOAD_LOCAL = frozenset(
-    {"LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_FAST_BORROW", "LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF"}
+    {
+        "LOAD_FAST",
+        "LOAD_FAST_CHECK",
+        "LOAD_FAST_BORROW",
+        "LOAD_DEREF",
+        "LOAD_CLASSDEREF",
+        "LOAD_FROM_DICT_OR_DEREF",
+    }
 )
 _STORE = frozenset({"STORE_FAST", "STORE_DEREF", "STORE_NAME", "STORE_GLOBAL"})
 _FREE_LOAD = frozenset({"LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF"})
@@ -39,7 +48,22 @@ _FREE_LOAD = frozenset({"LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DERE
 _CLASS_NOISE = frozenset({"__doc__", "__firstlineno__", "__static_attributes__"})
 # Methods of built-in containers that change them; where the result is dropped, nothing flows back.
 _MUTATORS = frozenset(
-    "append appendleft extend extendleft insert add update discard remove clear put put_nowait set write".split()
+    [
+        "append",
+        "appendleft",
+        "extend",
+        "extendleft",
+        "insert",
+        "add",
+        "update",
+        "discard",
+        "remove",
+        "clear",
+        "put",
+        "put_nowait",
+        "set",
+        "write",
+    ]
 )
 
 
@@ -106,7 +130,9 @@ def _read(code: CodeType, inherited: dict[str, list[Import]]) -> CodeFacts:
     texts = {text for i in instructions if i.name.endswith("_CONST") for text in _texts(i.argument)}
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            nested = _read(constant, {name: aliases[name] for name in constant.co_freevars if name in aliases})
+            nested = _read(
+                constant, {name: aliases[name] for name in constant.co_freevars if name in aliases}
+            )
             free = set(code.co_freevars)
             # A nested function's free variable is a local here, unless it is free here too.
             uses += [use for use in nested.uses if use.scope != "free" or use.name in free]
@@ -132,7 +158,9 @@ def _digest(code: CodeType) -> str:
     positions = {instruction.offset: index for index, instruction in enumerate(instructions)}
     flags = code.co_flags & ~0x4000000  # 3.13: has a docstring
     parts = [
-        encoder.encode((code.co_name, code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, flags)),
+        encoder.encode(
+            (code.co_name, code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, flags)
+        ),
         encoder.encode((code.co_varnames, code.co_cellvars, code.co_freevars)),
     ]
     skip = False
@@ -145,10 +173,14 @@ def _digest(code: CodeType) -> str:
             skip = following.argument in _CLASS_NOISE
             if skip:
                 continue
-        argument = instruction.argument if instruction.jump is None else _position(positions, instruction.jump)
+        argument = (
+            instruction.argument if instruction.jump is None else _position(positions, instruction.jump)
+        )
         parts.append(frame(b"", instruction.name.encode()) + encoder.encode(argument))
     for start, end, target, depth in _exception_table(code):
-        parts.append(encoder.encode((*(_position(positions, offset) for offset in (start, end, target)), depth)))
+        parts.append(
+            encoder.encode((*(_position(positions, offset) for offset in (start, end, target)), depth))
+        )
     return digest(b"".join(parts))
 
 
@@ -163,7 +195,11 @@ def _position(positions: dict[int, int], offset: int) -> int:
 
 def _decode(code: CodeType) -> list[_Instruction]:
     raw = code.co_code
-    local_names = (*code.co_varnames, *(n for n in code.co_cellvars if n not in code.co_varnames), *code.co_freevars)
+    local_names = (
+        *code.co_varnames,
+        *(n for n in code.co_cellvars if n not in code.co_varnames),
+        *code.co_freevars,
+    )
     decoded = []
     extended = 0
     for offset in range(0, len(raw), 2):
@@ -179,7 +215,11 @@ def _decode(code: CodeType) -> list[_Instruction]:
         elif op in _CONST:
             value = code.co_consts[argument]
         elif op in _LOCAL or op in _FREE:
-            value = local_names[argument] if argument < len(local_names) and "_FAST_" not in name[5:] else argument
+            value = (
+                local_names[argument]
+                if argument < len(local_names) and "_FAST_" not in name[5:]
+                else argument
+            )
         elif op in _JUMP:
             after = offset + 2
             while after < len(raw) and raw[after] == _CACHE:
@@ -220,7 +260,7 @@ def _imports(instructions: list[_Instruction]) -> Iterator[tuple[Import, int]]:
 
 
 def _import_aliases(instructions: list[_Instruction]) -> dict[str, list[Import]]:
-    """Local names that imports inside the body bind, and what each may stand for (`try: import a as x` twice)."""
+    """Local names that imports in the body bind, and what each may stand for (one may be bound twice)."""
     aliases: dict[str, list[Import]] = {}
     for item, index in _imports(instructions):
         position = index + 1
@@ -232,18 +272,27 @@ def _import_aliases(instructions: list[_Instruction]) -> dict[str, list[Import]]
                 position += 2
             continue
         chain: list[str] = []
-        while position < len(instructions) and instructions[position].name in ("IMPORT_FROM", "SWAP", "POP_TOP", "ROT_TWO"):
+        while position < len(instructions) and instructions[position].name in (
+            "IMPORT_FROM",
+            "SWAP",
+            "POP_TOP",
+            "ROT_TWO",
+        ):
             if instructions[position].name == "IMPORT_FROM":
                 chain.append(instructions[position].argument)
             position += 1
         if position < len(instructions) and instructions[position].name in _STORE:
             # `import a.b` binds a; `import a.b as c` takes b from it.
             top = item.module.partition(".")[0] if item.level == 0 else item.module
-            aliases.setdefault(instructions[position].argument, []).append(Import(top, item.level, tuple(chain)))
+            aliases.setdefault(instructions[position].argument, []).append(
+                Import(top, item.level, tuple(chain))
+            )
     return aliases
 
 
-def _uses(code: CodeType, instructions: list[_Instruction], aliases: dict[str, list[Import]]) -> Iterator[Use]:
+def _uses(
+    code: CodeType, instructions: list[_Instruction], aliases: dict[str, list[Import]]
+) -> Iterator[Use]:
     free = set(code.co_freevars)
     for index, instruction in enumerate(instructions):
         name = instruction.argument
@@ -275,7 +324,7 @@ def _operand(instructions: list[_Instruction], start: int, end: int) -> str | tu
 
 
 def _is_written_only(instructions: list[_Instruction], index: int) -> bool:
-    """Whether what is loaded here is only changed: `calls.append(x)`, `n += 1`, `seen[x] += 1`, `table[x] = y`, `c.n += 1`.
+    """Whether what is loaded here is only changed: `a.append(x)`, `n += 1`, `d[x] += 1`, `d[x] = y`, `c.n += 1`.
 
     The walk follows the stack without branches from the load on; anything it does not know counts as a read.
     """
@@ -290,7 +339,7 @@ def _is_written_only(instructions: list[_Instruction], index: int) -> bool:
     if names[1:9] == subscript:
         return names[0] in ("LOAD_CONST", "LOAD_FAST")
     if names[:6] == ["COPY", "LOAD_ATTR", "LOAD_CONST", "BINARY_OP", "SWAP", "STORE_ATTR"]:
-        return following[1].argument == following[5].argument
+        return bool(following[1].argument == following[5].argument)
     return names[:2] in (["LOAD_CONST", "STORE_SUBSCR"], ["LOAD_FAST", "STORE_SUBSCR"])
 
 

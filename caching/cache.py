@@ -1,15 +1,13 @@
-"""The decorator `function_cache`, and the context that says which cache is in use and who is told of its doings.
+"""The decorator `function_cache`, and the context that says which cache is in use and who is told.
 
-A call asks: key → entry → are its sources as they were → value. Otherwise it takes the key's lock, looks once more,
-runs the function while its reads are recorded, checks what it read, and saves.
+A call asks: key → entry → are its sources as they were → value. Otherwise it takes the key's lock, looks once
+more, runs the function while its reads are recorded, checks what it read, and saves.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import functools
-import inspect
 import os
 import threading
 import time
@@ -21,9 +19,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
 from caching.code import UnkeyableError
+from caching.entries import MISSING
 from caching.errors import CachingException, CachingWarning
 from caching.explain import LATEST_MISS, pack_parts
-from caching.entries import MISSING
 from caching.key import ArgumentEncoder, CallKey, FunctionKey, Unbound, plain_function
 from caching.reads import watch_reads
 from caching.sources import (
@@ -83,7 +81,8 @@ class CacheContext:
     observer: Callable[[CacheEvent], None] | None = None
 
 
-_context: ContextVar[CacheContext] = ContextVar("sourceswap_cache", default=CacheContext())
+_DEFAULT_CONTEXT = CacheContext()
+_context: ContextVar[CacheContext] = ContextVar("sourceswap_cache", default=_DEFAULT_CONTEXT)
 _default_lock = threading.Lock()
 _default: LocalCache | None = None
 
@@ -131,11 +130,12 @@ class _Call:
 
 
 _MISS: Any = object()
+_CO_GENERATOR, _CO_COROUTINE, _CO_ASYNC_GENERATOR = 0x20, 0x80, 0x200  # as in `inspect`
 _NOTHING = contextlib.nullcontext()
 
 
 class CachedFunction:
-    """A function with its cache: what `function_cache` makes of it. Reached as `wrapper.__cached_function__`."""
+    """A function with its cache, reached as `wrapper.__cached_function__`."""
 
     def __init__(
         self,
@@ -209,7 +209,9 @@ class CachedFunction:
 
     # Its steps.
 
-    def _begin(self, args: tuple[Any, ...], kwargs: dict[str, Any], started: float) -> _Call | tuple[str, str]:
+    def _begin(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], started: float
+    ) -> _Call | tuple[str, str]:
         """The call with its key, or ("", why it runs uncached)."""
         context = _context.get()
         if context.mode == "off":
@@ -242,7 +244,9 @@ class CachedFunction:
         if outer is not None:
             outer.absorb(sources, "", self._expiry(entry))
         if _context.get().observer is not None:
-            self._tell(call.key.key, "hit", call.started, "", tuple(source.location for source in sources), value)
+            self._tell(
+                call.key.key, "hit", call.started, "", tuple(source.location for source in sources), value
+            )
         return value
 
     def _find(self, call: _Call) -> tuple[Entry, list[Source]] | None:
@@ -257,7 +261,9 @@ class CachedFunction:
         record = entry.record
         sources = [Source.from_json(data) for data in record["sources"]]
         now = time.time()
-        fresh = self.revalidate_seconds is not None and 0 <= now - record["checked_at"] < self.revalidate_seconds
+        fresh = (
+            self.revalidate_seconds is not None and 0 <= now - record["checked_at"] < self.revalidate_seconds
+        )
         for source in sources:
             call.reason = stale_reason(source, ask_remote=not fresh)
             if call.reason:
@@ -281,7 +287,9 @@ class CachedFunction:
         self, call: _Call, entry: Entry, sources: list[Source], now: float, *, fresh: bool
     ) -> None:
         """Keep what this check has cost: the time of a remote one, that a young file has grown old."""
-        remote = self.revalidate_seconds is not None and not fresh and any(s.kind == "remote" for s in sources)
+        remote = (
+            self.revalidate_seconds is not None and not fresh and any(s.kind == "remote" for s in sources)
+        )
         young = any(source.content for source in sources)
         if not (remote or young):
             return
@@ -302,7 +310,9 @@ class CachedFunction:
         given = list(locations_among(call.key.values))
         for location, kind in given:
             recorder.expect(location, kind)
-        for location in call.key.code.paths.candidates(location for location, kind in given if kind == "tree"):
+        for location in call.key.code.paths.candidates(
+            location for location, kind in given if kind == "tree"
+        ):
             recorder.expect(location, "file")
         return recorder
 
@@ -363,7 +373,9 @@ class CachedFunction:
 
 
 def _askers(depends_on: object, function: types.FunctionType) -> tuple[Callable[[], bytes], ...]:
-    items = depends_on if isinstance(depends_on, tuple | list) else () if depends_on is None else (depends_on,)
+    items = (
+        depends_on if isinstance(depends_on, tuple | list) else () if depends_on is None else (depends_on,)
+    )
     for item in items:
         if not callable(item):
             _encoded(item, function)  # fails now rather than at the first call
@@ -414,13 +426,17 @@ def function_cache(
 ) -> Any:
     """Cache what a function, method or coroutine returns: a hit is what the call would have returned now.
 
-    `cacher` is the cache to use, else the active one. `ttl_seconds` bounds an entry's age. `depends_on` names what no
-    code can tell: a value, a function without parameters whose result counts at each call, or several of both.
-    `revalidate_seconds` trusts the versions of remote sources for that long.
+    `cacher` is the cache to use, else the active one. `ttl_seconds` bounds an entry's age. `depends_on` names
+    what no code can tell: a value, a function without parameters whose result counts at each call, or several
+    of both. `revalidate_seconds` trusts the versions of remote sources for that long.
 
     The wrapper has `lookup(*args, **kwargs)`, which says whether a call would hit, and `__wrapped__`.
     """
-    if function is not None and not callable(function) and not isinstance(function, staticmethod | classmethod):
+    if (
+        function is not None
+        and not callable(function)
+        and not isinstance(function, staticmethod | classmethod)
+    ):
         if not hasattr(function, "find"):
             raise CachingException(f"{function!r} is neither a function nor a LocalCache.")
         cacher, function = function, None
@@ -442,16 +458,16 @@ def _decorate(function: Any, *, options: dict[str, Any]) -> Any:
     if isinstance(function, staticmethod | classmethod):
         return type(function)(_decorate(function.__func__, options=options))
     plain = plain_function(function)
-    if inspect.isgeneratorfunction(plain) or inspect.isasyncgenfunction(plain):
+    if plain.__code__.co_flags & (_CO_GENERATOR | _CO_ASYNC_GENERATOR):
         raise CachingException(
-            f"{plain.__qualname__}() is a generator: what it yields is used up by reading and cannot be cached. "
+            f"{plain.__qualname__}() is a generator: what it yields is used up by reading. "
             f"Return a list."
         )
     cached = CachedFunction(plain, **options)
     cached.keys.check_annotations()
 
     # A plain function, because Hamilton takes nothing else for a node.
-    if asyncio.iscoroutinefunction(plain):
+    if plain.__code__.co_flags & _CO_COROUTINE:
 
         @functools.wraps(plain)
         async def wrapper(*args: Any, **kwargs: Any) -> Any:

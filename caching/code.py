@@ -1,31 +1,27 @@
 """The fingerprint of a function: everything of the user's own that a call of it can reach, in named parts.
 
-The walk goes from the function's bytecode to what its names mean now: helper functions, classes, constants, modules of
-the project, closures, tables of functions. Each gets a part of its own, so that a miss can be explained. Libraries are
-one part each: distribution and version. Nothing of the project is executed, but the modules that bodies import.
+The walk goes from the function's bytecode to what its names mean now: helper functions, classes, constants,
+modules of the project, closures, tables of functions. Each gets a part of its own, so that a miss can be
+explained. Libraries are one part each: distribution and version. Nothing of the project is executed, but the
+modules that bodies import.
 """
 
 from __future__ import annotations
 
-import builtins
 import enum
-import gc
-import importlib
-import inspect
 import os
-import runpy
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePath
-from types import CodeType, FunctionType, MappingProxyType, ModuleType, SimpleNamespace
+from types import BuiltinFunctionType, CodeType, FunctionType, MappingProxyType, ModuleType, SimpleNamespace
 from typing import Any
 
 from caching.bytecode import Import, Use, read_code
-from caching.libraries import PROJECT, STANDARD, library_of_module, value_libraries, version_of_library
 from caching.known_paths import FILE_QUESTIONS, KnownPaths
+from caching.libraries import PROJECT, STANDARD, library_of_module, version_of_library
 from caching.objects import (
     ObjectEncoder,
     attributes_of,
@@ -39,24 +35,26 @@ from caching.watch import Watch
 _ABSENT = object()
 _LIMIT = 20_000  # of functions, classes and modules that one function may reach
 
-# Where these are used, nothing in the code tells what is reached.
-_UNKNOWABLE: dict[int, str] = {
-    id(value): name
-    for name, value in {
-        "eval()": eval,
-        "exec()": exec,
-        "compile()": compile,
-        "sys.modules": sys.modules,
-        "sys._getframe()": sys._getframe,
-        "inspect.stack()": inspect.stack,
-        "inspect.currentframe()": inspect.currentframe,
-        "importlib.reload()": importlib.reload,
-        "runpy.run_path()": runpy.run_path,
-        "runpy.run_module()": runpy.run_module,
-        "gc.get_objects()": gc.get_objects,
-    }.items()
-}
-_IMPORTERS = frozenset({id(__import__), id(importlib.import_module)})
+# Where these are used, nothing in the code tells what is reached. By name: some of their modules are slow to
+# import.
+_UNKNOWABLE = frozenset(
+    [
+        "builtins.eval",
+        "builtins.exec",
+        "builtins.compile",
+        "sys._getframe",
+        "sys._current_frames",
+        "inspect.stack",
+        "inspect.currentframe",
+        "importlib.reload",
+        "runpy.run_path",
+        "runpy.run_module",
+        "gc.get_objects",
+        "gc.get_referrers",
+        "pydoc.locate",
+    ]
+)
+_IMPORTERS = frozenset({"builtins.__import__", "importlib.import_module"})
 _ENVIRONMENTS = frozenset(id(getattr(os, name)) for name in ("environ", "environb") if hasattr(os, name))
 _GETENV = frozenset(id(getattr(os, name)) for name in ("getenv", "getenvb") if hasattr(os, name))
 _FOLDER_FUNCTIONS = frozenset({id(os.getcwd), id(os.getcwdb), id(os.path.abspath), id(os.path.realpath)})
@@ -67,12 +65,30 @@ _HOME_METHODS = frozenset({"expanduser", "home"})
 _BOOKKEEPING = frozenset({"_", "SHLVL", "PYTEST_CURRENT_TEST"})
 # Derived by Python or by a metaclass from what is there anyway, or of no influence.
 _CLASS_NOISE = frozenset(
-    "__dict__ __weakref__ __doc__ __module__ __qualname__ __firstlineno__ __static_attributes__ __abstractmethods__ "
-    "_abc_impl __annotate__ __annotate_func__ __annotations_cache__ __signature__ __subclasshook__ __orig_bases__ "
-    "__parameters__ __dataclass_params__".split()
+    [
+        "__dict__",
+        "__weakref__",
+        "__doc__",
+        "__module__",
+        "__qualname__",
+        "__firstlineno__",
+        "__static_attributes__",
+        "__abstractmethods__",
+        "_abc_impl",
+        "__annotate__",
+        "__annotate_func__",
+        "__annotations_cache__",
+        "__signature__",
+        "__subclasshook__",
+        "__orig_bases__",
+        "__parameters__",
+        "__dataclass_params__",
+    ]
 )
 _DERIVED_PREFIX = "__pydantic_"
-_ENUM_NOISE = frozenset("_member_map_ _value2member_map_ _member_names_ _unhashable_values_ _hashable_values_".split())
+_ENUM_NOISE = frozenset(
+    ["_member_map_", "_value2member_map_", "_member_names_", "_unhashable_values_", "_hashable_values_"]
+)
 # What may be counted up without being an input; of other types the methods are the project's own.
 _COUNTED = (list, dict, set, deque, int, float, str, type, FunctionType, SimpleNamespace)
 
@@ -105,9 +121,11 @@ class Fingerprint:
             kept = sorted(item for item in os.environ.items() if item[0] not in _BOOKKEEPING)
             found["the environment"] = repr(kept).encode("utf-8", "surrogatepass")
         for name in self.environment:
-            found[f"environment variable {name}"] = repr(os.environ.get(name)).encode("utf-8", "surrogatepass")
+            found[f"environment variable {name}"] = repr(os.environ.get(name)).encode(
+                "utf-8", "surrogatepass"
+            )
         if self.working_directory:
-            found["the working directory"] = os.fsencode(os.getcwd())  # noqa: PTH109 - the text is what is needed
+            found["the working directory"] = os.fsencode(os.getcwd())
         for number, ask in enumerate(self.depends_on):
             found[f"depends_on {number + 1}"] = ask()
         return found
@@ -119,8 +137,8 @@ _fingerprints: dict[tuple[int, bool], tuple[Any, Fingerprint]] = {}
 def fingerprint(root: Any, *, as_value: bool = False) -> Fingerprint:
     """The fingerprint of a function, class or module as it stands now.
 
-    The root is walked wherever it comes from; as a value (an argument) it is a library's where it is from one. Raises
-    UnkeyableError where the code does not tell what it reaches.
+    The root is walked wherever it comes from; as a value (an argument) it is a library's where it is from
+    one. Raises UnkeyableError where the code does not tell what it reaches.
     """
     known = _fingerprints.get((id(root), as_value))
     if known is not None and known[0] is root and known[1].watch.holds():
@@ -279,7 +297,9 @@ class Walk(ObjectEncoder):
         known = self._labels.get(id(value))
         if known is not None:
             return known
-        label = self._label(value, f"module {value.__name__}" if isinstance(value, ModuleType) else label_of(value))
+        label = self._label(
+            value, f"module {value.__name__}" if isinstance(value, ModuleType) else label_of(value)
+        )
         self._waiting.append(value)
         return label
 
@@ -340,14 +360,20 @@ class Walk(ObjectEncoder):
             self._value(_in_module(namespace, use.name), value, use.attributes, use, namespace, label)
             return
         self.watch.absence(namespace, use.name)
-        value = function.__builtins__.get(use.name, _ABSENT)  # type: ignore[attr-defined]  # since 3.10, not in typeshed
+        value = function.__builtins__.get(use.name, _ABSENT)
         if value is globals:
             self._whole_namespace(namespace)
         elif value is not _ABSENT:
             self._special(value, use.attributes, use, namespace, label)
 
     def _value(
-        self, part: str, value: Any, attributes: tuple[str, ...], use: Use, namespace: dict[str, Any], label: str
+        self,
+        part: str,
+        value: Any,
+        attributes: tuple[str, ...],
+        use: Use,
+        namespace: dict[str, Any],
+        label: str,
     ) -> None:
         if isinstance(value, ModuleType):
             self._follow(value, attributes, use, namespace, label)
@@ -390,16 +416,17 @@ class Walk(ObjectEncoder):
         self, value: Any, attributes: tuple[str, ...], use: Use, namespace: dict[str, Any], label: str
     ) -> bool:
         """What reaches beyond itself: the environment, imports by name, code made from text."""
-        identity = id(value)
+        identity, name_of = id(value), _name_of(value)
         if identity in _ENVIRONMENTS or identity in _GETENV:
             name = self._text(use.operand, namespace)
             if name is not None and attributes in ((), ("get",)):
                 self.environment.add(name)
             else:
                 self.whole_environment = True
-        elif identity in _UNKNOWABLE:
-            raise UnkeyableError(f"{label}() uses {_UNKNOWABLE[identity]}")
-        elif identity in _IMPORTERS:
+        elif name_of in _UNKNOWABLE or value is sys.modules:
+            used = f"{name_of.removeprefix('builtins.')}()" if name_of else "sys.modules"
+            raise UnkeyableError(f"{label}() uses {used}")
+        elif name_of in _IMPORTERS:
             name = self._text(use.operand, namespace)
             if name is None:
                 raise UnkeyableError(f"{label}() imports a module by a name that is computed")
@@ -427,16 +454,18 @@ class Walk(ObjectEncoder):
         if item.level:
             package = namespace.get("__package__") or str(namespace.get("__name__", "")).rpartition(".")[0]
             parents = package.split(".")
-            name = ".".join([*parents[: len(parents) - item.level + 1], *([item.module] if item.module else [])])
+            name = ".".join(
+                [*parents[: len(parents) - item.level + 1], *([item.module] if item.module else [])]
+            )
         if name not in sys.modules and library_of_module(name) != PROJECT:
             self.library(library_of_module(name))
             # Its functions are not looked into; but what gives access to the environment must be seen.
             return sys.modules.get(name)
         try:
-            importlib.import_module(name)
+            __import__(name)
             for attribute in item.attributes:
                 if attribute not in vars(sys.modules[name]) and library_of_module(name) == PROJECT:
-                    importlib.import_module(f"{name}.{attribute}")
+                    __import__(f"{name}.{attribute}")
         except Exception as error:  # noqa: BLE001 - the body may catch it; that it fails is part of the key
             if name not in sys.modules:
                 self.parts[f"import of {name}"] = f"fails: {type(error).__name__}"
@@ -520,6 +549,13 @@ class _Blame:
             raise UnkeyableError(f"{self.part} holds a {error}") from error
 
 
+def _name_of(value: Any) -> str:
+    """Module and name of a library's function."""
+    if isinstance(value, FunctionType | BuiltinFunctionType):
+        return f"{value.__module__}.{value.__name__}"
+    return ""
+
+
 def _cell_contents(cell: Any) -> Any:
     try:
         return cell.cell_contents
@@ -562,4 +598,6 @@ _MUTABLE: dict[type, Callable[[Watch, Any], None]] = {
     MappingProxyType: Watch.mapping,
     SimpleNamespace: lambda watch, value: watch.mapping(vars(value)),
 }
-_UNCHANGING = frozenset({type(None), bool, int, float, complex, str, bytes, tuple, frozenset, range, slice, CodeType})
+_UNCHANGING = frozenset(
+    {type(None), bool, int, float, complex, str, bytes, tuple, frozenset, range, slice, CodeType}
+)

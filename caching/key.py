@@ -1,13 +1,12 @@
 """The key of a call: which function, what it can reach, its arguments and its surroundings, as one digest.
 
-`get_key` gives the digest; the parts behind it explain a miss. What a call reads is not in the key but recorded with
-the entry (`caching.sources`), because it is known only once the function has run.
+`get_key` gives the digest; the parts behind it explain a miss. What a call reads is not in the key but
+recorded with the entry (`caching.sources`), because it is known only once the function has run.
 """
 
 from __future__ import annotations
 
 import collections.abc
-import inspect
 import io
 import types
 import typing
@@ -21,6 +20,7 @@ from caching.objects import ObjectEncoder
 from caching.values import UnhashableError, digest, frame, type_name
 
 _NO_DEFAULT = object()
+_CO_VARARGS, _CO_VARKEYWORDS = 0x04, 0x08  # as in `inspect`, which is slow to import
 _USED_UP = (
     collections.abc.Iterator,
     collections.abc.Generator,
@@ -32,8 +32,21 @@ _USED_UP = (
 )
 # Known by name: importing their modules only to compare with them would cost every user.
 _NEVER_HASHABLE = frozenset(
-    "socket.socket _thread.lock _thread.RLock threading.Thread threading.Event sqlite3.Connection sqlite3.Cursor "
-    "queue.Queue asyncio.queues.Queue asyncio.locks.Lock subprocess.Popen logging.Logger ssl.SSLContext".split()
+    [
+        "socket.socket",
+        "_thread.lock",
+        "_thread.RLock",
+        "threading.Thread",
+        "threading.Event",
+        "sqlite3.Connection",
+        "sqlite3.Cursor",
+        "queue.Queue",
+        "asyncio.queues.Queue",
+        "asyncio.locks.Lock",
+        "subprocess.Popen",
+        "logging.Logger",
+        "ssl.SSLContext",
+    ]
 )
 
 
@@ -64,7 +77,7 @@ class ArgumentEncoder(ObjectEncoder):
 
 @dataclass(frozen=True)
 class Parameters:
-    """The parameters of a function, for binding arguments by hand: `inspect.Signature.bind` takes several times as long."""
+    """The parameters of a function, to bind arguments by hand: `Signature.bind` takes several times as long."""
 
     code: types.CodeType
     names: tuple[str, ...]
@@ -80,9 +93,11 @@ class Parameters:
         count, only = code.co_argcount, code.co_kwonlyargcount
         names = code.co_varnames
         more = iter(names[count + only :])
-        rest = next(more) if code.co_flags & inspect.CO_VARARGS else None
-        rest_by_name = next(more) if code.co_flags & inspect.CO_VARKEYWORDS else None
-        return cls(code, names[:count], code.co_posonlyargcount, names[count : count + only], rest, rest_by_name)
+        rest = next(more) if code.co_flags & _CO_VARARGS else None
+        rest_by_name = next(more) if code.co_flags & _CO_VARKEYWORDS else None
+        return cls(
+            code, names[:count], code.co_posonlyargcount, names[count : count + only], rest, rest_by_name
+        )
 
     def bind(
         self, function: types.FunctionType, args: Sequence[Any], kwargs: Mapping[str, Any]
@@ -157,8 +172,8 @@ class FunctionKey:
     def of(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> CallKey:
         """The key of a call.
 
-        Raises Unbound where the arguments do not fit, CachingException for one that cannot be hashed, UnkeyableError
-        where the code does not tell what it reaches.
+        Raises Unbound where the arguments do not fit, CachingException for one that cannot be hashed,
+        UnkeyableError where the code does not tell what it reaches.
         """
         function = self.function
         if function.__code__ is not self.parameters.code:
@@ -181,7 +196,9 @@ class FunctionKey:
             surroundings[f"depends_on of its own {number + 1}"] = ask()
         material = [f"{self.namespace}\0{code.digest}".encode()]
         material += [b"%b\0%d:%b" % (name.encode(), len(encoded), encoded) for name, encoded in arguments]
-        material += [b"%b\0%d:%b" % (name.encode(), len(asked), asked) for name, asked in surroundings.items()]
+        material += [
+            b"%b\0%d:%b" % (name.encode(), len(asked), asked) for name, asked in surroundings.items()
+        ]
         return CallKey(self.namespace, digest(b"\0".join(material)), values, code, arguments, surroundings)
 
     def _unhashable(self, name: str, value: object, error: UnhashableError) -> str:
@@ -222,14 +239,16 @@ class FunctionKey:
 def _unhashable_type(annotation: Any) -> str | None:
     origin = typing.get_origin(annotation)
     if origin is typing.Union or origin is types.UnionType:
-        names = [_unhashable_type(option) for option in typing.get_args(annotation) if option is not type(None)]
+        names = [
+            _unhashable_type(option) for option in typing.get_args(annotation) if option is not type(None)
+        ]
         return " | ".join(name for name in names if name) if names and all(names) else None
     kind = origin or annotation
     if isinstance(kind, types.BuiltinFunctionType) and kind.__name__ == "allocate_lock":
         return "threading.Lock"
     if not isinstance(kind, type):
         return None
-    if type_name(kind) in _NEVER_HASHABLE or kind is object and False:
+    if type_name(kind) in _NEVER_HASHABLE:
         return type_name(kind)
     return type_name(kind) if issubclass(kind, _USED_UP) else None
 
@@ -252,7 +271,9 @@ def get_key(
     except UnkeyableError as error:
         raise CachingException(f"{keys.namespace}() cannot be keyed: {error}.") from error
     except Unbound:
-        inspect.signature(keys.function).bind(*args, **(kwargs or {}))
+        from inspect import signature
+
+        signature(keys.function).bind(*args, **(kwargs or {}))
         raise
     return call.namespace, call.key
 

@@ -1,9 +1,9 @@
 """What a running function opens, seen through Python's audit events and told to its recorder.
 
-One hook for the process, added when the first cached function runs; Python offers no way to remove one. Events belong
-to the recorder of the context they happen in, or of the context that started their thread. Readers of native code that
-open files themselves (`pyarrow.parquet`, SQL drivers, child processes) raise no event: their paths must be among the
-function's arguments or constants.
+One hook for the process, added when the first cached function runs; Python offers no way to remove one.
+Events belong to the recorder of the context they happen in, or of the context that started their thread.
+Readers of native code that open files themselves (`pyarrow.parquet`, SQL drivers, child processes) raise no
+event: their paths must be among the function's arguments or constants.
 """
 
 from __future__ import annotations
@@ -24,12 +24,37 @@ _installed = False
 _threads: WeakKeyDictionary[threading.Thread, Recorder] = WeakKeyDictionary()
 
 _NEVER = ("/proc/", "/dev/", "/sys/")
-# Configuration of the system and of the user: a library that looks there on its own does not make it an input.
+# Configuration of the system and of the user: a library that looks there on its own does not make it an
+# input.
 _CONFIGURATION = ("/etc/", "/usr/", "/lib/", "/run/", "/var/lib/", os.path.join(os.path.expanduser("~"), "."))
 # They open what they are asked to: whose file it is, their caller knows.
 _THIN = frozenset(
-    "pathlib io codecs gzip bz2 lzma zipfile tarfile configparser json csv fileinput glob os shutil tomllib pickle "
-    "_compression tempfile sqlite3 xml zoneinfo fnmatch contextlib".split()
+    [
+        "pathlib",
+        "io",
+        "codecs",
+        "gzip",
+        "bz2",
+        "lzma",
+        "zipfile",
+        "tarfile",
+        "configparser",
+        "json",
+        "csv",
+        "fileinput",
+        "glob",
+        "os",
+        "shutil",
+        "tomllib",
+        "pickle",
+        "_compression",
+        "tempfile",
+        "sqlite3",
+        "xml",
+        "zoneinfo",
+        "fnmatch",
+        "contextlib",
+    ]
 )
 # They read code, which the fingerprint covers.
 _CODE_READERS = frozenset({"linecache", "tokenize", "inspect", "pkgutil", "zipimport", "runpy", "traceback"})
@@ -106,7 +131,9 @@ def _unpickled(recorder: Recorder, arguments: tuple[Any, ...]) -> None:
     module, name = arguments
     loaded = sys.modules.get(str(module))
     if loaded is not None and library_of_globals(vars(loaded)) == PROJECT:
-        recorder.trouble = recorder.trouble or f"it unpickles {module}.{name}, whose code its own does not name"
+        recorder.trouble = (
+            recorder.trouble or f"it unpickles {module}.{name}, whose code its own does not name"
+        )
 
 
 _HANDLERS: dict[str, Callable[[Recorder, tuple[Any, ...]], None]] = {
@@ -133,7 +160,11 @@ def _path(value: Any) -> str | None:
 def _counts(location: str) -> bool:
     """Whether a file is the function's own business, not a library's or the interpreter's."""
     place = os.path.abspath(location)
-    if place.startswith(_NEVER) or "__pycache__" in place or place.startswith((STANDARD_FOLDER, *site_folders())):
+    if (
+        place.startswith(_NEVER)
+        or "__pycache__" in place
+        or place.startswith((STANDARD_FOLDER, *site_folders()))
+    ):
         return False
     opener = _opener()
     if opener is None:

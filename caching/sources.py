@@ -1,7 +1,7 @@
 """What a result was made from: files, folders and remote objects, each with the version that was read.
 
-A version identifies content without reading it: size, times and inode of a local file, what the protocol's own
-function says of a remote one. Versions are recorded with an entry and asked again at each hit.
+A version identifies content without reading it: size, times and inode of a local file, what the protocol's
+own function says of a remote one. Versions are recorded with an entry and asked again at each hit.
 """
 
 from __future__ import annotations
@@ -104,13 +104,15 @@ def observe(location: str, kind: Kind, without: tuple[str, ...] = ()) -> Source:
     if kind in ("folder", "tree"):
         lines = (line for _, line in _lines(location, kind, without))
         return Source(location, kind, _digest(lines), without=without)
-    matches = sorted(glob.glob(location, recursive=True))  # noqa: PTH207 - as the reader will
-    return Source(location, kind, _digest(f"{match} {signature(match)}" for match in matches), without=without)
+    matches = sorted(glob.glob(location, recursive=True))
+    return Source(
+        location, kind, _digest(f"{match} {signature(match)}" for match in matches), without=without
+    )
 
 
 def _observe_file(path: str) -> Source:
     try:
-        status = os.stat(path)  # noqa: PTH116 - on the path of every hit
+        status = os.stat(path)
     except (OSError, ValueError):
         return Source(path, "absent", None)
     if stat.S_ISDIR(status.st_mode):
@@ -124,7 +126,7 @@ def _observe_file(path: str) -> Source:
 def signature(path: str) -> str:
     """Size, times and inode of a file; of a folder only that it is one."""
     try:
-        return _signature(os.stat(path))  # noqa: PTH116 - on the path of every hit
+        return _signature(os.stat(path))
     except OSError:
         return "absent"
 
@@ -137,7 +139,7 @@ def _signature(status: os.stat_result) -> str:
 
 def _content(path: str) -> str:
     total = xxhash.xxh3_128()
-    with recording(None), open(path, "rb") as file:  # noqa: PTH123 - on the path of a hit
+    with recording(None), open(path, "rb") as file:
         while block := file.read(1 << 20):
             total.update(block)
     return str(total.hexdigest())
@@ -157,7 +159,7 @@ def _lines(path: str, kind: Kind, without: tuple[str, ...]) -> Iterator[tuple[st
 def _places(path: str, kind: Kind) -> Iterator[str]:
     if kind == "folder":
         try:
-            names = sorted(os.listdir(path))  # noqa: PTH208 - texts, not objects
+            names = sorted(os.listdir(path))
         except OSError:
             return
         yield from (os.path.join(path, name) for name in names if name != "__pycache__")
@@ -200,7 +202,16 @@ def _version_by_fsspec(location: str) -> str | None:
 
 
 def _identity(info: Mapping[str, Any]) -> list[str]:
-    names = ("ETag", "etag", "VersionId", "version_id", "LastModified", "Last-Modified", "last_modified", "mtime")
+    names = (
+        "ETag",
+        "etag",
+        "VersionId",
+        "version_id",
+        "LastModified",
+        "Last-Modified",
+        "last_modified",
+        "mtime",
+    )
     known = [f"{name}={info[name]}" for name in (*names, "created", "md5", "generation") if info.get(name)]
     return [f"size={info.get('size')}", *known] if known else []
 
@@ -231,7 +242,7 @@ def stale_reason(source: Source, *, ask_remote: bool = True) -> str:
 
 def _when(path: str) -> str:
     try:
-        return time.strftime(" at %Y-%m-%d %H:%M:%S", time.localtime(os.stat(path).st_mtime))  # noqa: PTH116
+        return time.strftime(" at %Y-%m-%d %H:%M:%S", time.localtime(os.stat(path).st_mtime))
     except OSError:
         return ""
 
@@ -262,9 +273,9 @@ def _kind(text: str, *, certain: bool) -> Kind | None:
         return "remote"
     path = _local(text)
     try:
-        status = os.stat(path)  # noqa: PTH116 - on the path of every hit
+        status = os.stat(path)
     except (OSError, ValueError):
-        if _MAGIC.search(path) and (glob.glob(path, recursive=True)):  # noqa: PTH207 - as the reader will
+        if _MAGIC.search(path) and (glob.glob(path, recursive=True)):
             return "glob"
         # A word that names no file may name one tomorrow.
         return "absent" if certain else None
@@ -353,7 +364,9 @@ class Recorder:
             return self._settled_remote(source)
         if source.kind in ("folder", "tree"):
             left_out = self._left_out()
-            before = [line for place, line in self.contents[source.location] if not _is_below(place, left_out)]
+            before = [
+                line for place, line in self.contents[source.location] if not _is_below(place, left_out)
+            ]
             now = observe(source.location, source.kind, left_out)
             if now.version != _digest(before):
                 raise UnversionedError(f"{source.location} changed while it was read")
@@ -390,13 +403,15 @@ class Recorder:
     def _is_own(self, location: str) -> bool:
         """Whether it was written by the run itself, or belongs to the cache."""
         place = os.path.abspath(location)
-        return place in self.written or _is_below(place, (*self.made, *([self.private] if self.private else ())))
+        return place in self.written or _is_below(
+            place, (*self.made, *([self.private] if self.private else ()))
+        )
 
     def _as_meant(self, location: str) -> str:
         """A path as the function knows it: a library may have made a relative one absolute on the way."""
         if not os.path.isabs(location) or location in self.arguments or location.startswith(self.anchors):
             return location
-        folder = os.path.join(os.getcwd(), "")  # noqa: PTH109 - the text is what is needed
+        folder = os.path.join(os.getcwd(), "")
         return location.removeprefix(folder) if len(folder) > 1 else location
 
     @contextmanager

@@ -53,7 +53,7 @@ def _array(encoder: Encoder, value: Any) -> bytes:
         if missing.any():
             value = np.where(missing, value.dtype.type("nan"), value)
     flat = np.ascontiguousarray(value).reshape(-1)
-    return head + buffer(b"", memoryview(flat.view(np.uint8)) if flat.size and flat.itemsize else b"")
+    return head + buffer(b"", flat.view(np.uint8).data if flat.size and flat.itemsize else b"")
 
 
 def _pandas(encoder: Encoder, value: Any) -> bytes | None:
@@ -69,7 +69,7 @@ def _pandas(encoder: Encoder, value: Any) -> bytes | None:
     if isinstance(value, pd.RangeIndex):
         return encoder.encode((value.start, value.stop, value.step, value.name))
     if isinstance(value, pd.MultiIndex):
-        return encoder.encode((list(value.names), list(value.levels), [codes for codes in value.codes]))
+        return encoder.encode((list(value.names), list(value.levels), list(value.codes)))
     if isinstance(value, pd.Index):
         return encoder.encode((value.name, getattr(value, "freqstr", None))) + _column(encoder, value.array)
     if isinstance(value, pd.api.extensions.ExtensionArray):
@@ -79,7 +79,9 @@ def _pandas(encoder: Encoder, value: Any) -> bytes | None:
     if value is pd.NaT or value is pd.NA:
         return b""
     if isinstance(value, pd.Timestamp):
-        return encoder.encode((value.as_unit("ns").value if _fits(value) else str(value), value.unit, value.tz, value.fold))
+        return encoder.encode(
+            (value.as_unit("ns").value if _fits(value) else str(value), value.unit, value.tz, value.fold)
+        )
     if isinstance(value, pd.Timedelta):
         return encoder.encode((value.unit, str(value.asm8)))
     if isinstance(value, pd.Period):
@@ -87,7 +89,9 @@ def _pandas(encoder: Encoder, value: Any) -> bytes | None:
     if isinstance(value, pd.Interval):
         return encoder.encode((value.left, value.right, value.closed))
     if isinstance(value, pd.offsets.BaseOffset):
-        return encoder.encode((value.freqstr, value.n, value.normalize, sorted(value.kwds.items(), key=lambda item: item[0])))
+        return encoder.encode(
+            (value.freqstr, value.n, value.normalize, sorted(value.kwds.items(), key=lambda item: item[0]))
+        )
     return None
 
 
@@ -150,7 +154,9 @@ def _arrow_table(table: Any) -> bytes:
     table = table.combine_chunks()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
-    return frame(b"", str(table.schema.to_string(show_schema_metadata=False)).encode()) + buffer(b"", sink.getvalue())
+    return frame(b"", str(table.schema.to_string(show_schema_metadata=False)).encode()) + buffer(
+        b"", sink.getvalue()
+    )
 
 
 def _pyarrow(encoder: Encoder, value: Any) -> bytes | None:

@@ -1,7 +1,8 @@
 """Values as bytes: equal bytes exactly for values of the same type and content, in every process.
 
-The encoding is self-delimiting, so that no two nestings of the same parts meet, and it never runs code of the value's
-own (`__eq__`, `__hash__`, properties, `__reduce__` of a project's class): what a value is, is read, not asked.
+The encoding is self-delimiting, so that no two nestings of the same parts meet, and it never runs code of the
+value's own (`__eq__`, `__hash__`, properties, `__reduce__` of a project's class): what a value is, is read,
+not asked.
 """
 
 from __future__ import annotations
@@ -99,7 +100,12 @@ class Encoder:
         """A value whose exact type is not among the plain ones."""
         cls = type(value)
         if isinstance(value, enum.Enum):
-            return b"E" + self.reference(cls) + frame(b"", str(value._name_).encode()) + self.encode(value._value_)
+            return (
+                b"E"
+                + self.reference(cls)
+                + frame(b"", str(value._name_).encode())
+                + self.encode(value._value_)
+            )
         package = cls.__module__.partition(".")[0] if isinstance(cls.__module__, str) else ""
         if package in ("numpy", "pandas", "pyarrow", "polars"):
             from caching import tables
@@ -114,7 +120,9 @@ class Encoder:
         if cls.__module__ == "re" and cls.__name__ == "Pattern":
             return b"R" + self.encode((value.pattern, value.flags))
         if isinstance(value, PurePath):
-            return frame(b"P", cls.__name__.encode()) + frame(b"", str(value).encode("utf-8", "surrogatepass"))
+            return frame(b"P", cls.__name__.encode()) + frame(
+                b"", str(value).encode("utf-8", "surrogatepass")
+            )
         return self.encode_object(value)
 
     def encode_object(self, value: Any) -> bytes:
@@ -184,7 +192,9 @@ _KNOWN: dict[type, Callable[[Encoder, Any], bytes]] = {
     str: _text,
     bytes: lambda _, value: buffer(b"y", value),
     bytearray: lambda _, value: buffer(b"Y", value),
-    memoryview: lambda encoder, value: b"M" + encoder.encode((value.format, value.shape)) + buffer(b"", value.tobytes()),
+    memoryview: lambda encoder, value: (
+        b"M" + encoder.encode((value.format, value.shape)) + buffer(b"", value.tobytes())
+    ),
     tuple: _sequence(b"t"),
     list: _sequence(b"l"),
     dict: _mapping,

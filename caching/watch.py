@@ -1,7 +1,7 @@
 """What a fingerprint was taken from, so that the next call need only ask whether any of it has changed.
 
-Everything is compared by identity, at the speed of C: a name bound to another object, a container whose members are
-others. What cannot be compared that way (arrays, frames) is encoded again.
+Everything is compared by identity, at the speed of C: a name bound to another object, a container whose
+members are others. What cannot be compared that way (arrays, frames) is encoded again.
 """
 
 from __future__ import annotations
@@ -87,7 +87,9 @@ class Watch:
         return all(encode(value) == encoded for value, encode, encoded in self._contents.values())
 
 
-def _getter(namespace: Any, names: dict[str, Any]) -> tuple[Any, Callable[[Any], tuple[Any, ...]], tuple[Any, ...]]:
+def _getter(
+    namespace: Any, names: dict[str, Any]
+) -> tuple[Any, Callable[[Any], tuple[Any, ...]], tuple[Any, ...]]:
     keys = [*names, next(iter(names))]  # at least two: itemgetter of one gives no tuple
     return namespace, itemgetter(*keys), tuple(names[key] for key in keys)
 

@@ -25,7 +25,12 @@ class Case:
 
 
 def _m(body: str, **others: str) -> dict[str, str]:
-    return {"m.py": HEAD + body, **{f"{name.replace('__', '/').replace('INIT', '__init__')}.py": text for name, text in others.items()}}
+    return {
+        "m.py": HEAD + body,
+        **{
+            f"{name.replace('__', '/').replace('INIT', '__init__')}.py": text for name, text in others.items()
+        },
+    }
 
 
 def _edit(name: str, body: str, old: str, new: str, **others: str) -> Case:
@@ -211,7 +216,9 @@ SOURCES = [
 
 
 def _env(name: str, body: str, variable: str = "MODE") -> Case:
-    return Case(name, _m(body), first=f"import os; os.environ[{variable!r}] = 'a'", environment={variable: "b"})
+    return Case(
+        name, _m(body), first=f"import os; os.environ[{variable!r}] = 'a'", environment={variable: "b"}
+    )
 
 
 ENVIRONMENT = [
@@ -243,7 +250,11 @@ LIBRARIES = [
     Case("library imported in the body", {**_m(F + "    import lib\n    return lib.VERSION\n"), "site-packages/lib.py": "VERSION = 1\n"}, {"site-packages/lib.py": "VERSION = 2\n"}, site=True),
 ]  # fmt: skip
 
-_BODY = "import os\n\nK = {1, 'a', (2, 3)}\n\ndef h(x):\n    return x in {'p', 'q', 'r'}, sorted(map(str, K))\n\n" + F + "    return h(x)\n"
+_BODY = (
+    "import os\n\nK = {1, 'a', (2, 3)}\n\ndef h(x):\n    return x in {'p', 'q', 'r'}, sorted(map(str, K))\n\n"
+    + F
+    + "    return h(x)\n"
+)
 
 
 def _keeps(name: str, old: str, new: str, body: str = _BODY, **others: str) -> Case:

@@ -102,7 +102,13 @@ def test_arguments_that_do_not_fit_raise_what_the_function_raises(cacher: LocalC
     def loader(a: int, /, b: int) -> int:
         return a
 
-    for args, kwargs in [((), {}), ((1, 2, 3), {}), ((1,), {"b": 1, "c": 2}), ((1, 2), {"b": 2}), ((), {"a": 1, "b": 2})]:
+    for args, kwargs in [
+        ((), {}),
+        ((1, 2, 3), {}),
+        ((1,), {"b": 1, "c": 2}),
+        ((1, 2), {"b": 2}),
+        ((), {"a": 1, "b": 2}),
+    ]:
         with pytest.raises(TypeError, match="loader"):
             loader(*args, **kwargs)
         with pytest.raises(TypeError):
@@ -191,7 +197,9 @@ def test_an_argument_without_content_is_named(cacher: LocalCache) -> None:
             get_key(loader, ([{"a": value}],))
 
 
-@pytest.mark.parametrize("annotation", [Iterator[int], "Iterator[int]", TextIO, threading.Thread, Iterator[int] | None])
+@pytest.mark.parametrize(
+    "annotation", [Iterator[int], "Iterator[int]", TextIO, threading.Thread, Iterator[int] | None]
+)
 def test_a_parameter_annotated_as_something_without_content_is_refused_at_once(annotation: object) -> None:
     def loader(handle: Any) -> int:
         return 1
