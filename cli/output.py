@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -54,6 +52,8 @@ def write_results(results: Mapping[str, Any], file: Path) -> int:
 
     Raises a usage error where they are no one table: frames beside other outputs, columns of different rows.
     """
+    from loaders.files import replacing
+
     frame = _one_table(results)
     writers: dict[str, Callable[[str], object]] = {
         ".parquet": lambda path: frame.to_parquet(path, index=False),
@@ -61,18 +61,8 @@ def write_results(results: Mapping[str, Any], file: Path) -> int:
         ".feather": lambda path: frame.reset_index(drop=True).to_feather(path),
         ".json": lambda path: frame.to_json(path, orient="records", date_format="iso", indent=2),
     }
-    # Beside the target, so that the last step is a rename within one file system.
-    handle, temporary = tempfile.mkstemp(prefix=f".{file.name}.", suffix=file.suffix, dir=file.absolute().parent)
-    os.close(handle)
-    try:
-        writers[file.suffix.lower()](temporary)
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(file)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(file) as temporary:
+        writers[file.suffix.lower()](str(temporary))
     return len(frame)
 
 

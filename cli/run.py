@@ -12,6 +12,7 @@ from cli.project import environment_command
 from cli.table import echo_table
 
 if TYPE_CHECKING:
+    from caching.cache import Mode
     from loaders.config import Config
     from loaders.plan import Plan
 
@@ -56,7 +57,7 @@ def run(
     planned = plan(config)
     outputs = list(dict.fromkeys((*select, *words))) or planned.outputs
     planned.refuse_unknown_outputs(outputs)
-    mode = "off" if no_cache else "refresh" if refresh else "on"
+    mode: Mode = "off" if no_cache else "refresh" if refresh else "on"
     if dry_run:
         _echo_plan(planned, outputs, mode)
         return
@@ -68,7 +69,7 @@ def run(
         click.echo(f"wrote {output}: {rows:,} rows", err=True)
 
 
-def _execute(planned: Plan, outputs: list[str], mode: str) -> dict[str, Any]:
+def _execute(planned: Plan, outputs: list[str], mode: Mode) -> dict[str, Any]:
     from cli.report import RunReport
 
     click.echo(planned.headline, err=True)
@@ -86,7 +87,7 @@ def _execute(planned: Plan, outputs: list[str], mode: str) -> dict[str, Any]:
     return results
 
 
-def _echo_plan(planned: Plan, outputs: list[str], mode: str) -> None:
+def _echo_plan(planned: Plan, outputs: list[str], mode: Mode) -> None:
     click.echo(planned.headline)
     click.echo(f"dataflow: {', '.join(module.__name__ for module in planned.modules) or '(none)'}")
     click.echo(f"outputs: {', '.join(outputs)}")

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
@@ -36,12 +36,15 @@ class CacheSettings(BaseModel):
     ttl_seconds: float | None = Field(default=None, gt=0)
 
 
-#: Single options of a dataset's format that an environment sets; `exclude_unset` tells which.
-FormatOverride = create_model(
-    "FormatOverride",
-    __config__=ConfigDict(extra="forbid", frozen=True),
-    **{name: (kind, None) for name, kind in get_type_hints(FormatOptions).items()},  # type: ignore[call-overload]
-)
+if TYPE_CHECKING:
+    FormatOverride = BaseModel
+else:
+    #: Single options of a dataset's format that an environment sets; `exclude_unset` tells which.
+    FormatOverride = create_model(
+        "FormatOverride",
+        __config__=ConfigDict(extra="forbid", frozen=True),
+        **{name: (kind, None) for name, kind in get_type_hints(FormatOptions).items()},
+    )
 
 
 class Settings(BaseModel):
@@ -57,7 +60,7 @@ class Settings(BaseModel):
     outputs: tuple[str, ...] = ()
     storage: StorageSettings = StorageSettings()
     cache: CacheSettings = CacheSettings()
-    formats: dict[str, FormatOverride] = {}  # type: ignore[valid-type]  # made above, at run time
+    formats: dict[str, FormatOverride] = {}
 
 
 @dataclass(frozen=True)

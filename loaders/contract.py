@@ -6,7 +6,7 @@ import keyword
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
@@ -14,6 +14,10 @@ from loaders.dtypes import PandasDtype, is_supported, is_text, pandas_dtype
 from loaders.errors import ConfigError
 from loaders.format_options import FormatOptions
 from loaders.names import quoted
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from hypothesis.strategies import SearchStrategy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +131,28 @@ class DatasetContract:
         if column in self.source_names:
             return self.source_names[column]
         return column.removeprefix(self.prefix)
+
+    def example(
+        self, rows: int = 100, seed: int = 0, *, frames: Mapping[str, pd.DataFrame] | None = None
+    ) -> pd.DataFrame:
+        """Return a generated frame that obeys the contract; the same arguments give the same frame.
+
+        Columns that refer to a dataset in `frames` take their values from it.
+        """
+        from loaders.examples import example
+
+        return example(self, rows, seed, frames=frames)
+
+    def strategy(
+        self, *, min_rows: int = 0, max_rows: int = 10, frames: Mapping[str, pd.DataFrame] | None = None
+    ) -> SearchStrategy[pd.DataFrame]:
+        """Return a hypothesis strategy for frames that obey the contract, edge values among them.
+
+        It shrinks to few rows of plain values. `frames` are those that its columns refer to, as for `example`.
+        """
+        from loaders.strategies import frame_of
+
+        return frame_of(self, min_rows=min_rows, max_rows=max_rows, frames=frames)
 
     def _node_name(self, name: str) -> str:
         return name if name in self.schema.names else self.prefix + name

@@ -13,12 +13,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from hamilton import graph_utils
-from hamilton.function_modifiers import base as modifiers
-
-import loaders.hamilton_setup  # noqa: F401  # before Hamilton's decorators
 from loaders.contract import DatasetContract
 from loaders.errors import ConfigError
+from loaders.hamilton_setup import decorators, graph_utils
 
 
 @dataclass(frozen=True)
@@ -107,8 +104,8 @@ def contracts_of(module: ModuleType) -> dict[str, DatasetContract]:
 
 def _define(module: ModuleType, name: str, function: Callable[..., Any], config: dict[str, Any]) -> Definition:
     try:
-        nodes = modifiers.resolve_nodes(function, config)
-        decorators = modifiers.get_node_decorators(function, config)
+        nodes = decorators.resolve_nodes(function, config)
+        applied = decorators.get_node_decorators(function, config)
     except Exception as error:
         raise ConfigError(f"{module.__name__}.{name}() is no Hamilton node: {_first_line(error)}") from error
     inside = {node.name for node in nodes}
@@ -120,7 +117,7 @@ def _define(module: ModuleType, name: str, function: Callable[..., Any], config:
                 inputs[wanted] = (kind, required)
     keys = {
         key
-        for group in decorators.values()
+        for group in applied.values()
         for decorator in group
         for key in (*(decorator.required_config() or ()), *(decorator.optional_config() or ()))
         if not key.startswith("hamilton.")

@@ -14,15 +14,18 @@ from typing import TYPE_CHECKING, Any
 from loaders.config import Config
 from loaders.dataflow import Dataset, Definition, datasets, definitions
 from loaders.errors import ConfigError
+from loaders.format_options import use_formats
 from loaders.inputs import typed_input
 from loaders.names import did_you_mean, quoted
+from loaders.project_root import use_project_root
 from loaders.redaction import redact
-from loaders.storage import use_storage
+from loaders.storage import in_sandbox, use_storage
 
 if TYPE_CHECKING:
     from hamilton.driver import Driver
 
     from caching import CacheEvent
+    from caching.cache import Mode
 
 
 class Plan:
@@ -107,7 +110,7 @@ class Plan:
         reached = self._reached(outputs)
         return [(dataset, dataset.name in reached) for dataset in self.datasets]
 
-    def lookup(self, dataset: Dataset, mode: str) -> tuple[str, str]:
+    def lookup(self, dataset: Dataset, mode: Mode) -> tuple[str, str]:
         """Return whether the cache would answer for a dataset now, and why not; nothing is loaded."""
         function = dataset.definition.function
         if mode != "on" or not hasattr(function, "lookup"):
@@ -118,7 +121,7 @@ class Plan:
         return found.outcome, found.reason
 
     @contextmanager
-    def active(self, mode: str = "on", observer: Callable[[CacheEvent], None] | None = None) -> Iterator[None]:
+    def active(self, mode: Mode = "on", observer: Callable[[CacheEvent], None] | None = None) -> Iterator[None]:
         """Make this environment's storage and cache the active ones."""
         from caching import LocalCache, activate
 
@@ -126,7 +129,10 @@ class Plan:
         chosen = settings.cache
         cache = LocalCache(chosen.directory, max_size=chosen.max_size, ttl_seconds=chosen.ttl_seconds)
         with ExitStack() as stack:
-            stack.enter_context(use_storage(settings.storage))
+            stack.enter_context(use_storage(in_sandbox(settings.storage)))
+            formats = {name: override.model_dump(exclude_unset=True) for name, override in settings.formats.items()}
+            stack.enter_context(use_formats(formats))
+            stack.enter_context(use_project_root(self.config.root))
             stack.enter_context(activate(cache=cache, mode=mode if chosen.enabled else "off", observer=observer))
             yield
 
@@ -134,7 +140,7 @@ class Plan:
         self,
         adapters: Sequence[Any] = (),
         *,
-        cache_mode: str = "on",
+        cache_mode: Mode = "on",
         observer: Callable[[CacheEvent], None] | None = None,
     ) -> Driver:
         """Return the driver; each of its executions uses the cache in the given mode and tells the observer."""

@@ -5,13 +5,20 @@ Credentials come from the AWS chain (environment variables, profile, instance ro
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
+from urllib.parse import urlsplit
+
+from loaders.errors import ConfigError
 
 MEBIBYTE = 1 << 20
+
+#: Set inside a sandbox to the endpoint of its S3.
+SANDBOX_VARIABLE = "SOURCESWAP_SANDBOX"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,3 +87,19 @@ def use_storage(settings: StorageSettings) -> Iterator[None]:
         yield
     finally:
         _active.reset(token)
+
+
+def in_sandbox(settings: StorageSettings) -> StorageSettings:
+    """Return the settings as they hold here: inside a sandbox its S3 takes the place of every store and account.
+
+    Raises ConfigError where the variable names an endpoint that is not on this machine: a sandbox never touches a
+    real bucket.
+    """
+    endpoint = os.environ.get(SANDBOX_VARIABLE)
+    if not endpoint:
+        return settings
+    if urlsplit(endpoint).hostname not in ("127.0.0.1", "localhost", "::1"):
+        raise ConfigError(
+            f"{SANDBOX_VARIABLE} is '{endpoint}', which is not on this machine. `sourceswap sandbox` sets it; unset it."
+        )
+    return replace(settings, endpoint_url=endpoint, region=None, profile=None, anonymous=False)

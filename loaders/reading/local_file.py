@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from loaders.errors import ReadError
+from loaders.project_root import project_root
 from loaders.reading.location import Location
 from loaders.reading.source import ChangedError, fresh_memory
 
@@ -95,7 +96,7 @@ def _why_not(location: Location, error: OSError) -> str:
         target = path.readlink()
         return f"'{location.shown}' is a link to '{target}', which does not exist. Restore the target or the link."
     if error.errno == errno.ENOENT:
-        here = "" if path.is_absolute() else f" (from the working directory {Path.cwd()})"
+        here = "" if Path(location.url).is_absolute() else f" in {project_root()}"
         return f"No file '{location.shown}'{here}. Correct the location, or put the file there."
     if error.errno == errno.EACCES:
         return f"No permission to read '{location.shown}'. Give this user the right to, or choose another location."

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from loaders.errors import ConfigError, ReadError
+from loaders.project_root import project_root
 from loaders.redaction import redact
 
 _PROTOCOL = re.compile(r"^([A-Za-z][A-Za-z0-9+.\-]*(?:::[A-Za-z][A-Za-z0-9+.\-]*)*)://")
@@ -46,7 +47,7 @@ class Location:
 
 
 def parse_location(location: str | os.PathLike[str]) -> Location:
-    """Return the parts of a location: anything without `protocol://` is a local path.
+    """Return the parts of a location: anything without `protocol://` is a local path, from the project's root.
 
     >>> parse_location("s3://acme/spend.csv").protocol
     's3'
@@ -60,7 +61,7 @@ def parse_location(location: str | os.PathLike[str]) -> Location:
         raise ReadError("The location is empty; give a path or a URL.")
     found = _PROTOCOL.match(text)
     if found is None:
-        return Location("file", text, text)
+        return Location("file", str(project_root() / text), text)
     protocol = found[1].lower()
     path = text[found.end() :]
     if protocol in ("file", "local"):

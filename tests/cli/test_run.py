@@ -211,11 +211,11 @@ BROKEN_OBJECTS = {
     ),
     "wrong type": (
         as_parquet(pd.DataFrame({"week": WEEKS, "spend": ["1", "many"], "signups": [1, 2]})),
-        ["'spend'", "double"],
+        ["spend", "double"],
     ),
     "null in a key": (
         as_parquet(pd.DataFrame({"week": [WEEKS[0], None], "spend": [1.0, 2.0], "signups": [1, 2]})),
-        ["'week'", "null"],
+        ["week", "null"],
     ),
     "same key twice": (
         as_parquet(pd.DataFrame({"week": [WEEKS[0], WEEKS[0]], "spend": [1.0, 2.0], "signups": [1, 2]})),
@@ -223,7 +223,7 @@ BROKEN_OBJECTS = {
     ),
     "value out of range": (
         as_parquet(pd.DataFrame({"week": WEEKS, "spend": [1.0, -2.0], "signups": [1, 2]})),
-        ["'spend'", "-2"],
+        ["spend: below the minimum 0", "-2"],
     ),
 }
 

@@ -1,0 +1,211 @@
+"""One entry of a cache as its reader sees it."""
+
+from __future__ import annotations
+
+import enum
+import os
+import pickle
+import time
+import warnings
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from caching.codec import Damaged, decode
+from caching.entry_file import FIRST_READ_BYTES, Head, read_head, read_parts
+from caching.errors import CachingWarning
+from caching.folder import RECORD
+
+EXACT, PICKLE = "exact", "pickle"
+_OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+
+
+class Missing(enum.Enum):
+    """The type of MISSING."""
+
+    MISSING = "MISSING"
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+MISSING: Final = Missing.MISSING
+"""What `load` returns when there is nothing to serve; a cached None is a value."""
+
+
+class Entry:
+    """A value in the cache: what its header says, and the value itself on demand.
+
+    An entry that `find` returned keeps its file open: its record and its value belong together whatever
+    happens to the folder in between. Each `load` gives a value of its own.
+    """
+
+    __slots__ = ("_fd", "_first", "_head", "_inode", "_path", "record", "used_at")
+
+    def __init__(
+        self, path: str, head: Head, record: Mapping[str, Any], status: os.stat_result, first: bytes, fd: int
+    ) -> None:
+        self._path, self._head, self._first, self._fd = path, head, first, fd
+        self._inode = status.st_ino
+        self.record = record
+        self.used_at = status.st_mtime
+
+    @property
+    def namespace(self) -> str:
+        """The namespace it was saved in."""
+        return self._head.namespace
+
+    @property
+    def key(self) -> str:
+        """The key it was saved under."""
+        return self._head.key
+
+    @property
+    def created_at(self) -> float:
+        """When it was saved, in seconds since the epoch."""
+        return self._head.created_at
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of its file."""
+        return self._head.size_bytes
+
+    @property
+    def is_pickle(self) -> bool:
+        """Whether loading it would run code that the entry chooses."""
+        return self._head.form != EXACT
+
+    def load(self) -> Any:
+        """The value, every byte of it checked; MISSING, with a warning, when it is damaged."""
+        try:
+            document, *buffers = self._parts()
+            if self.is_pickle:
+                value = pickle.loads(document, buffers=buffers)  # noqa: S301 - `find` let it pass: allow_pickle
+            else:
+                value = decode(document, buffers)
+        except FileNotFoundError:
+            return MISSING
+        except Exception as error:  # noqa: BLE001 - whatever nonsense does to a constructor: it is not served
+            warn_damaged(self._path, error)
+            return MISSING
+        try:
+            # What goes first when the cache is full is told by these times; others may be unreliable
+            # (relatime).
+            os.utime(self._path if self._fd < 0 else self._fd, ns=(now := time.time_ns(), now))
+            _remember(self._path, self._head, self._first, self._inode, now)
+        except OSError:
+            pass  # a read-only folder, or evicted a moment ago
+        return value
+
+    def check(self) -> None:
+        """Raise Damaged unless every byte is as it was written."""
+        self._parts()
+
+    def _parts(self) -> list[memoryview]:
+        if self._fd >= 0 or len(self._first) >= self.size_bytes:
+            return read_parts(self._head, self._first, self._fd)
+        # One of many, from `entries`: they do not keep their files open.
+        again = open_entry(self._path)
+        if again is None or again._head.identity != self._head.identity:
+            raise FileNotFoundError(self._path)
+        return again._parts()
+
+    def close(self) -> None:
+        """Give the file back before the entry is gone."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __del__(self) -> None:
+        if getattr(self, "_fd", -1) >= 0:
+            self.close()
+
+    def __repr__(self) -> str:
+        return f"<Entry {self.namespace} {self.key[:12]} {self.size_bytes} bytes>"
+
+
+class _Recent(NamedTuple):
+    """A small entry that was just loaded: its bytes, checked, and what its file looked like then."""
+
+    head: Head
+    first: bytes
+    size: int
+    mtime_ns: int
+    inode: int
+
+
+# Tiny values are asked for again and again: for them, opening and parsing the file is most of a hit.
+_recent: dict[str, _Recent] = {}
+_RECENT_BYTES, _RECENT_COUNT = 8 << 10, 256
+
+
+def _remember(path: str, head: Head, first: bytes, inode: int, now: int) -> None:
+    if head.size_bytes > _RECENT_BYTES:
+        return
+    if path not in _recent and len(_recent) >= _RECENT_COUNT:
+        _recent.pop(next(iter(_recent)), None)
+    status = os.stat(path)
+    # Only the file that these bytes are from, and that still carries the time we gave it.
+    if (status.st_size, status.st_mtime_ns, status.st_ino) == (head.size_bytes, now, inode):
+        _recent[path] = _Recent(head, first, head.size_bytes, now, inode)
+
+
+def _unchanged(path: str, recent: _Recent) -> os.stat_result | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    same = (status.st_size, status.st_mtime_ns, status.st_ino) == recent[2:]
+    return status if same and not os.access(path.removesuffix(".entry") + RECORD, os.F_OK) else None
+
+
+def open_entry(path: str) -> Entry | None:
+    """The entry of that file, its header checked; None when there is no file, Damaged when it is not an entry."""
+    recent = _recent.get(path)
+    if recent is not None and (status := _unchanged(path, recent)):
+        return Entry(path, recent.head, recent.head.record, status, recent.first, -1)
+    try:
+        fd = os.open(path, _OPEN_FLAGS)
+    except FileNotFoundError:
+        return None
+    try:
+        status = os.fstat(fd)
+        first = os.read(fd, FIRST_READ_BYTES)
+        head = read_head(first, status.st_size, fd)
+        record = _newer_record(path, head)
+        return Entry(path, head, head.record if record is None else record, status, first, fd)
+    except BaseException as error:
+        os.close(fd)
+        if isinstance(error, OSError | Damaged | KeyboardInterrupt):
+            raise
+        raise Damaged(f"its header is nonsense ({type(error).__name__})") from error
+
+
+def _newer_record(path: str, head: Head) -> dict[str, Any] | None:
+    """The record that was written after the entry, if there is one and it is about this entry."""
+    try:
+        newer = read_record(path.removesuffix(".entry") + RECORD)
+        if newer is not None and newer.record["of"] == head.identity:
+            return dict(newer.record["record"])
+    except (OSError, Damaged, KeyError, TypeError, ValueError):
+        pass  # the record that the entry brought is right as well, only older
+    return None
+
+
+def read_record(path: str) -> Head | None:
+    """The header of a file that is nothing but a header; None when there is no file."""
+    try:
+        fd = os.open(path, _OPEN_FLAGS)
+    except FileNotFoundError:
+        return None
+    try:
+        return read_head(os.read(fd, FIRST_READ_BYTES), os.fstat(fd).st_size, fd)
+    finally:
+        os.close(fd)
+
+
+def warn_damaged(path: str, error: Exception) -> None:
+    """Tell that a file was passed over, and why."""
+    warnings.warn(f"Cache entry {path} is passed over: {error}", CachingWarning, stacklevel=4)

@@ -1,0 +1,409 @@
+"""A cache in a folder: values saved under a namespace and a key, and served only when every byte is right."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import time
+import warnings
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from caching.codec import Damaged, NotExact, encode, prepare
+from caching.entries import EXACT, MISSING, PICKLE, Entry, Missing, open_entry, read_record, warn_damaged
+from caching.entry_file import write_entry
+from caching.errors import CachingWarning
+from caching.eviction import Pruned, add_usage, evict, parse_size
+from caching.folder import (
+    ENTRY,
+    NOTE,
+    RECORD,
+    NewFile,
+    file_stem,
+    is_debris,
+    make_folders,
+    namespace_folder,
+    remove,
+    scan,
+    sweep,
+)
+from caching.locks import LockFile
+
+__all__ = ["MISSING", "Entry", "LocalCache", "Missing", "NamespaceStats", "Pruned", "Stats", "Verified"]
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceStats:
+    """What one namespace holds."""
+
+    namespace: str
+    entries: int
+    size_bytes: int
+    used_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What a cache holds."""
+
+    entries: int
+    size_bytes: int
+    namespaces: tuple[NamespaceStats, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """How many entries were checked, and which of them are damaged: path and reason."""
+
+    entries: int
+    size_bytes: int
+    damaged: tuple[tuple[str, str], ...]
+
+
+class LocalCache:
+    """A cache in a folder on this machine, shared by all processes that name it.
+
+    `max_size` bounds the folder (bytes, or a text such as "10GB"), the least recently used entries go first; entries
+    older than `ttl_seconds` are not served. Values that the exact codec refuses are stored only with
+    `allow_pickle=True`: loading a pickle runs code that its file chooses, so allow it only where you trust every writer.
+    Nothing touches the disk before the first use.
+    """
+
+    def __init__(
+        self,
+        cache_directory: str | os.PathLike[str] | None = None,
+        *,
+        max_size: int | str | None = None,
+        ttl_seconds: float | None = None,
+        allow_pickle: bool = False,
+    ) -> None:
+        # Made absolute now: a later change of the working directory does not move the cache.
+        self._directory = None if cache_directory is None else os.path.abspath(os.path.expanduser(cache_directory))  # noqa: PTH100, PTH111 - no disk access
+        self._max_bytes = parse_size(max_size)
+        self._ttl_seconds = ttl_seconds
+        self._allow_pickle = allow_pickle
+        prepare()
+
+    def __repr__(self) -> str:
+        return f"LocalCache({str(self.cache_directory)!r})"
+
+    @property
+    def cache_directory(self) -> Path:
+        """The folder: the one given, else SOURCESWAP_CACHE_DIR, else the platform's folder for caches."""
+        return Path(self._root())
+
+    def _root(self) -> str:
+        if self._directory is not None:
+            return self._directory
+        if chosen := os.environ.get("SOURCESWAP_CACHE_DIR"):
+            return os.path.abspath(os.path.expanduser(chosen))  # noqa: PTH100, PTH111 - no disk access
+        from platformdirs import user_cache_dir
+
+        return user_cache_dir("sourceswap", appauthor=False)
+
+    def _folder(self, namespace: str) -> str:
+        return f"{self._root()}/v1/entries/{namespace_folder(namespace)}"
+
+    def _entry_path(self, namespace: str, key: str) -> str:
+        return f"{self._folder(namespace)}/{file_stem(key)}{ENTRY}"
+
+    @property
+    def _entries_folder(self) -> Path:
+        return self.cache_directory / "v1" / "entries"
+
+    # Values
+
+    def save(self, namespace: str, key: str, value: object, *, record: Mapping[str, object] | None = None) -> bool:
+        """Store a value with a JSON-able record beside it; whether it could be stored.
+
+        Never raises for what a disk can do or for values that cannot come back exactly: one CachingWarning says why.
+        """
+        try:
+            form, parts = self._encode(value)
+            size = self._write(namespace, key, ENTRY, form, parts, record or {})
+        except Exception as error:  # noqa: BLE001 - the caller has its result; a cache must not take it away
+            _warn(f"A result of {namespace} is not cached: {_reason(error)}")
+            return False
+        self._make_room(size)
+        return True
+
+    def _encode(self, value: object) -> tuple[str, list[Any]]:
+        try:
+            document, buffers = encode(value)
+        except (NotExact, RecursionError):
+            if not self._allow_pickle:
+                raise
+            out_of_band: list[pickle.PickleBuffer] = []
+            pickled = pickle.dumps(value, protocol=5, buffer_callback=out_of_band.append)
+            return PICKLE, [pickled, *(buffer.raw() for buffer in out_of_band)]
+        return EXACT, [document, *buffers]
+
+    def _write(
+        self, namespace: str, key: str, suffix: str, form: str, parts: list[Any], record: Mapping[str, object]
+    ) -> int:
+        bytes_at_least = sum(memoryview(part).nbytes for part in parts)
+        if self._max_bytes is not None and bytes_at_least > self._max_bytes:
+            raise NotExact(f"its {bytes_at_least} bytes exceed the whole cache's max_size of {self._max_bytes}")
+        folder = self._folder(namespace)
+        path = f"{folder}/{file_stem(key)}{suffix}"
+        for attempt in (1, 2):
+            try:
+                with NewFile(folder) as new:
+                    size = write_entry(
+                        new.fd, namespace, key, created_at=time.time(), record=record, form=form, parts=parts
+                    )
+                    if suffix == ENTRY and self._max_bytes is not None:
+                        with contextlib.suppress(OSError):
+                            size -= os.stat(path).st_size  # noqa: PTH116 - the hot path
+                    new.publish(path)
+                return size
+            except FileNotFoundError:
+                # The first of its namespace, or the folder was removed under way.
+                if attempt == 2:
+                    raise
+                make_folders(self.cache_directory, folder)
+        raise AssertionError("unreachable")
+
+    def _make_room(self, added_bytes: int) -> None:
+        if self._max_bytes is None:
+            return
+        usage = f"{self._root()}/v1/usage"
+        total = add_usage(usage, added_bytes)
+        if total is None or total > self._max_bytes:
+            with contextlib.suppress(OSError):
+                evict(self._entries_folder, usage, self._max_bytes)
+
+    def find(self, namespace: str, key: str) -> Entry | None:
+        """The entry, its header checked and its value unread; None when it is absent, expired or not this one."""
+        path = self._entry_path(namespace, key)
+        try:
+            entry = open_entry(path)
+            if entry is None:
+                return None
+            if entry.namespace != namespace or entry.key != key:
+                raise Damaged("it was saved under another name")
+            if entry.is_pickle and not self._allow_pickle:
+                raise Damaged("it is a pickle, which only LocalCache(allow_pickle=True) loads")
+        except (OSError, Damaged) as error:
+            warn_damaged(path, error)
+            return None
+        return None if self._is_expired(entry.created_at, self._ttl_seconds) else entry
+
+    @staticmethod
+    def _is_expired(created_at: float, ttl_seconds: float | None) -> bool:
+        # A time in the future is no promise either: the clock was changed since.
+        return ttl_seconds is not None and not -1.0 <= time.time() - created_at <= ttl_seconds
+
+    def has(self, namespace: str, key: str) -> bool:
+        """Whether `load` would find an entry; its content is not checked."""
+        return self.find(namespace, key) is not None
+
+    def load(self, namespace: str, key: str) -> Any:
+        """The value, or MISSING when it is absent, expired or damaged; damage is warned of."""
+        entry = self.find(namespace, key)
+        return MISSING if entry is None else entry.load()
+
+    def entries(self, namespace: str | None = None) -> Iterator[Entry]:
+        """All entries, headers only; damaged ones are passed over with a warning."""
+        folder = None if namespace is None else namespace_folder(namespace)
+        for found in scan(self._entries_folder):
+            if found.name.endswith(ENTRY) and folder in (None, Path(found.path).parent.name):
+                try:
+                    entry = open_entry(found.path)
+                except (OSError, Damaged) as error:
+                    warn_damaged(found.path, error)
+                    continue
+                if entry is not None:
+                    entry.close()
+                    yield entry
+
+    # Records and notes
+
+    def update_record(self, namespace: str, key: str, record: Mapping[str, object]) -> bool:
+        """Replace the record of an entry, and leave its value as it is; whether there was such an entry."""
+        entry = self.find(namespace, key)
+        if entry is None:
+            return False
+        newer = {"of": entry._head.identity, "record": dict(record)}
+        return self._write_beside(namespace, key, RECORD, newer)
+
+    def write_note(self, namespace: str, name: str, data: Mapping[str, object]) -> bool:
+        """Keep a small JSON-able note beside the entries of a namespace; whether it could be written."""
+        return self._write_beside(namespace, name, NOTE, data)
+
+    def read_note(self, namespace: str, name: str) -> dict[str, Any] | None:
+        """The note of that name, or None."""
+        with contextlib.suppress(OSError, Damaged, KeyError, TypeError, ValueError):
+            note = read_record(f"{self._folder(namespace)}/{file_stem(name)}{NOTE}")
+            if note is not None and (note.namespace, note.key) == (namespace, name):
+                return dict(note.record)
+        return None
+
+    def _write_beside(self, namespace: str, name: str, suffix: str, data: Mapping[str, object]) -> bool:
+        try:
+            self._write(namespace, name, suffix, EXACT, [], data)
+        except Exception as error:  # noqa: BLE001 - as in `save`
+            _warn(f"A note on {namespace} is not kept: {_reason(error)}")
+            return False
+        return True
+
+    # Single flight
+
+    def lock(self, namespace: str, key: str, *, timeout_seconds: float | None = None) -> AbstractContextManager[bool]:
+        """Be the only one to compute this key, among all threads and processes.
+
+        Yields False when the lock could not be had: the waiting limit passed (0 tries once), the folder cannot be
+        written, or two callers wait for each other. Compute all the same, the lock only saves work.
+        """
+        return self._lock(namespace, key, timeout_seconds)
+
+    def lock_async(
+        self, namespace: str, key: str, *, timeout_seconds: float | None = None
+    ) -> AbstractAsyncContextManager[bool]:
+        """The same for coroutines: waiting does not block the event loop."""
+        return self._lock_async(namespace, key, timeout_seconds)
+
+    @contextlib.contextmanager
+    def _lock(self, namespace: str, key: str, timeout_seconds: float | None) -> Iterator[bool]:
+        with contextlib.ExitStack() as stack:
+            try:
+                held = stack.enter_context(self._lock_file(namespace).hold(f"{namespace}\0{key}", timeout_seconds))
+            except OSError:
+                held = False
+            yield held
+
+    @contextlib.asynccontextmanager
+    async def _lock_async(self, namespace: str, key: str, timeout_seconds: float | None) -> AsyncIterator[bool]:
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                lock = self._lock_file(namespace).hold_async(f"{namespace}\0{key}", timeout_seconds)
+                held = await stack.enter_async_context(lock)
+            except OSError:
+                held = False
+            yield held
+
+    def _lock_file(self, namespace: str) -> LockFile:
+        root = self.cache_directory
+        if not (root / "v1").is_dir():
+            make_folders(root, self._folder(namespace))
+        return LockFile(root / "v1")
+
+    # Upkeep
+
+    def clear(self, namespace: str) -> int:
+        """Remove a namespace; how many entries it had. Values that are in use stay usable."""
+        return self._clear_folder(Path(self._folder(namespace)))
+
+    def clear_all(self) -> int:
+        """Remove all namespaces; how many entries they had."""
+        with contextlib.suppress(OSError):
+            return sum(self._clear_folder(folder) for folder in self._entries_folder.iterdir())
+        return 0
+
+    @staticmethod
+    def _clear_folder(folder: Path) -> int:
+        count = 0
+        with contextlib.suppress(OSError):
+            for path in list(folder.iterdir()):
+                if path.name.endswith((ENTRY, RECORD, NOTE)):
+                    count += remove(str(path)) and path.name.endswith(ENTRY)
+                elif is_debris(path.name):
+                    sweep(str(path))
+            folder.rmdir()
+        return count
+
+    def get_namespaces(self) -> list[str]:
+        """The namespaces that hold an entry, sorted."""
+        return sorted(stats.namespace for stats in self.stats().namespaces)
+
+    def stats(self) -> Stats:
+        """How many entries there are and how large they are, as a whole and by namespace."""
+        folders: dict[str, NamespaceStats] = {}
+        size_bytes = 0
+        for found in scan(self._entries_folder):
+            with contextlib.suppress(OSError):
+                status = found.stat(follow_symlinks=False)
+                size_bytes += status.st_size
+                if found.name.endswith(ENTRY):
+                    folder = str(Path(found.path).parent)
+                    if folder not in folders:
+                        namespace = self._namespace_of(found.path)
+                        if namespace is None:
+                            continue
+                        folders[folder] = NamespaceStats(namespace, 0, 0, 0.0)
+                    known = folders[folder]
+                    folders[folder] = NamespaceStats(
+                        known.namespace,
+                        known.entries + 1,
+                        known.size_bytes + status.st_size,
+                        max(known.used_at, status.st_mtime),
+                    )
+        namespaces = tuple(sorted(folders.values(), key=lambda stats: stats.namespace))
+        return Stats(sum(stats.entries for stats in namespaces), size_bytes, namespaces)
+
+    @staticmethod
+    def _namespace_of(path: str) -> str | None:
+        """The namespace as the entry names it; None when the entry is damaged, or lies in a foreign folder."""
+        with contextlib.suppress(OSError, Damaged):
+            entry = open_entry(path)
+            if entry is not None and namespace_folder(entry.namespace) == Path(path).parent.name:
+                return entry.namespace
+        return None
+
+    def prune(self, *, max_size: int | str | None = None, ttl_seconds: float | None = None) -> Pruned:
+        """Remove what is damaged, expired or unfinished, then the least recently used until the rest fits.
+
+        Limits that are not given are those of the cache.
+        """
+        ttl_seconds = self._ttl_seconds if ttl_seconds is None else ttl_seconds
+        max_bytes = self._max_bytes if max_size is None else parse_size(max_size)
+        removed = freed = 0
+        for found in scan(self._entries_folder):
+            if found.name.endswith(ENTRY):
+                try:
+                    entry = open_entry(found.path)
+                    useless = entry is not None and self._is_expired(entry.created_at, ttl_seconds)
+                except Damaged:
+                    useless = True
+                except OSError:
+                    continue
+                if useless:
+                    with contextlib.suppress(OSError):
+                        size = found.stat(follow_symlinks=False).st_size
+                        if remove(found.path):
+                            removed, freed = removed + 1, freed + size
+        rest = Pruned(0, 0)
+        if self._entries_folder.is_dir():
+            rest = evict(self._entries_folder, f"{self._root()}/v1/usage", max_bytes)
+        return Pruned(removed + rest.removed, freed + rest.freed_bytes)
+
+    def verify(self) -> Verified:
+        """Check every byte of every entry; nothing is removed (`prune` does that)."""
+        damaged: list[tuple[str, str]] = []
+        count = size_bytes = 0
+        for found in scan(self._entries_folder):
+            if not found.name.endswith(ENTRY):
+                continue
+            try:
+                entry = open_entry(found.path)
+                if entry is None:
+                    continue
+                count, size_bytes = count + 1, size_bytes + entry.size_bytes
+                if self._entry_path(entry.namespace, entry.key) != found.path:
+                    raise Damaged("it was saved under another name")
+                entry.check()
+            except (OSError, Damaged) as error:
+                damaged.append((found.path, str(error)))
+        return Verified(count, size_bytes, tuple(damaged))
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, NotExact) else f"{type(error).__name__}: {error}"
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, CachingWarning, stacklevel=4)
