@@ -1,0 +1,328 @@
+"""How fast verified reads are, beside what people use instead, on TPC-H lineitem in a real S3 server on this machine.
+
+    python benchmarks/reading.py [--quick] [--scale 0.2] [--rounds 5]
+
+Needs the extras `bench` and `s3-server`. Every measurement is a process of its own, the kinds take turns, and figures
+are medians. Times are of the call alone, with pandas and the toolkit imported; what a call imports itself counts.
+Ratios of one run can be compared with each other; seconds of different machines cannot.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+COLUMNS = ("l_orderkey", "l_extendedprice", "l_shipdate")
+_DATASETS = 16
+_LATENCY_SECONDS = 0.05
+_MEBIBYTE = 1 << 20
+Read = Callable[[], Any]
+
+
+def lineitem() -> Any:
+    import pyarrow as pa
+
+    from loaders import DatasetContract
+
+    money, text = pa.decimal128(15, 2), pa.string()
+    types = {
+        **dict.fromkeys(("l_orderkey", "l_partkey", "l_suppkey"), pa.int64()),
+        "l_linenumber": pa.int32(),
+        **dict.fromkeys(("l_quantity", "l_extendedprice", "l_discount", "l_tax"), money),
+        **dict.fromkeys(("l_returnflag", "l_linestatus"), text),
+        **dict.fromkeys(("l_shipdate", "l_commitdate", "l_receiptdate"), pa.date32()),
+        **dict.fromkeys(("l_shipinstruct", "l_shipmode", "l_comment"), text),
+    }
+    schema = pa.schema([pa.field(name, kind, nullable=False) for name, kind in types.items()])
+    return DatasetContract("lineitem", schema, key=("l_orderkey", "l_linenumber"))
+
+
+def location(name: str) -> str:
+    return f"s3://bench/{name}"
+
+
+def _obstore(name: str) -> Any:
+    import obstore
+
+    store = obstore.store.S3Store(
+        "bench",
+        endpoint=os.environ["AWS_ENDPOINT_URL"],
+        access_key_id=os.environ["AWS_ACCESS_KEY_ID"],
+        secret_access_key=os.environ["AWS_SECRET_ACCESS_KEY"],
+        region="us-east-1",
+        client_options={"allow_http": True},
+    )
+    return obstore.get(store, name).bytes()
+
+
+def ours_csv() -> Read:
+    from loaders import read_table
+
+    contract = lineitem()
+    return lambda: read_table(location("lineitem.csv"), contract)
+
+
+def floor_csv() -> Read:
+    """A plain GET and the parse of its bytes from memory, in the contract's types; nothing verified."""
+    import pyarrow as pa
+
+    types = {field.name: field.type for field in lineitem().schema}
+
+    def read() -> Any:
+        import pyarrow.csv as csv
+
+        convert = csv.ConvertOptions(column_types=types)
+        return csv.read_csv(pa.BufferReader(pa.py_buffer(_obstore("lineitem.csv"))), convert_options=convert)
+
+    return read
+
+
+def pandas_csv() -> Read:
+    import pandas as pd
+
+    return lambda: pd.read_csv(location("lineitem.csv"))
+
+
+def polars_csv() -> Read:
+    import polars as pl
+
+    return lambda: pl.read_csv(location("lineitem.csv"), storage_options=_polars_options())
+
+
+def ours_parquet() -> Read:
+    from loaders import read_table
+
+    contract = lineitem()
+    return lambda: read_table(location("lineitem.parquet"), contract)
+
+
+def pandas_parquet() -> Read:
+    import pandas as pd
+
+    return lambda: pd.read_parquet(location("lineitem.parquet"))
+
+
+def arrow_parquet() -> Read:
+    import pyarrow.parquet as pq
+    from pyarrow.fs import S3FileSystem
+
+    def read() -> Any:
+        endpoint = os.environ["AWS_ENDPOINT_URL"].removeprefix("http://")
+        fs = S3FileSystem(endpoint_override=endpoint, scheme="http", region="us-east-1")
+        return pq.read_table("bench/lineitem.parquet", filesystem=fs).to_pandas()
+
+    return read
+
+
+def polars_parquet() -> Read:
+    import polars as pl
+
+    return lambda: pl.read_parquet(location("lineitem.parquet"), storage_options=_polars_options())
+
+
+def ours_parquet_columns() -> Read:
+    from loaders import read_table
+    from loaders.storage import StorageSettings, use_storage
+
+    contract = lineitem()
+
+    def read() -> Any:
+        with use_storage(StorageSettings(verify="ranges")):
+            return read_table(location("lineitem.parquet"), contract, columns=COLUMNS)
+
+    return read
+
+
+def pandas_parquet_columns() -> Read:
+    import pandas as pd
+
+    return lambda: pd.read_parquet(location("lineitem.parquet"), columns=list(COLUMNS))
+
+
+def one_small() -> Read:
+    from loaders import read_table
+
+    contract = lineitem()
+    return lambda: read_table(location("small-00.csv"), contract)
+
+
+def many_small() -> Read:
+    """As the driver loads them: a thread for each dataset."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from loaders import read_table
+
+    contract = lineitem()
+
+    def read() -> Any:
+        with ThreadPoolExecutor(_DATASETS) as executor:
+            places = [location(f"small-{number:02}.csv") for number in range(_DATASETS)]
+            return list(executor.map(lambda place: read_table(place, contract), places))
+
+    return read
+
+
+def _polars_options() -> dict[str, str]:
+    return {
+        "aws_endpoint_url": os.environ["AWS_ENDPOINT_URL"],
+        "aws_access_key_id": os.environ["AWS_ACCESS_KEY_ID"],
+        "aws_secret_access_key": os.environ["AWS_SECRET_ACCESS_KEY"],
+        "aws_region": "us-east-1",
+        "aws_allow_http": "true",
+    }
+
+
+KINDS: dict[str, Callable[[], Read]] = {
+    kind.__name__: kind
+    for kind in (
+        *(ours_csv, floor_csv, pandas_csv, polars_csv, ours_parquet, pandas_parquet, arrow_parquet, polars_parquet),
+        *(ours_parquet_columns, pandas_parquet_columns, one_small, many_small),
+    )
+}
+_WITH_LATENCY = ("one_small", "many_small")
+
+
+def measure(kind: str) -> None:
+    """Time one call in this process, and print seconds, CPU seconds, peak and frame bytes."""
+    import pandas as pd  # noqa: F401 — imported, as in any program that reads frames
+
+    read = KINDS[kind]()
+    _reset_peak()
+    before = _peak_bytes()
+    cpu = _cpu_seconds()
+    started = time.perf_counter()
+    value = read()
+    seconds = time.perf_counter() - started
+    frame_bytes = int(value.memory_usage(index=False).sum()) if hasattr(value, "memory_usage") else 0
+    print(json.dumps([seconds, _cpu_seconds() - cpu, _peak_bytes() - before, frame_bytes]))
+
+
+def _cpu_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _reset_peak() -> None:
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak_bytes() -> int:
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+
+
+def generate(folder: Path, scale: float) -> None:
+    """Write lineitem as CSV and Parquet, and its first ten megabytes."""
+    for kind in ("csv", "parquet"):
+        options = ["-s", str(scale), "--tables", "lineitem", "--output-dir", str(folder)]
+        subprocess.run([str(Path(sys.executable).with_name("tpchgen-cli")), kind, *options], check=True)
+    with (folder / "lineitem.csv").open("rb") as file:
+        head = file.read(10 * _MEBIBYTE)
+    (folder / "small.csv").write_bytes(head[: head.rindex(b"\n") + 1])
+
+
+def upload(client: Any, folder: Path) -> None:
+    client.create_bucket(Bucket="bench")
+    for name in ("lineitem.csv", "lineitem.parquet"):
+        with (folder / name).open("rb") as file:
+            client.put_object(Bucket="bench", Key=name, Body=file)
+    for number in range(_DATASETS):
+        client.put_object(Bucket="bench", Key=f"small-{number:02}.csv", Body=(folder / "small.csv").read_bytes())
+
+
+def run(environments: Mapping[str, Mapping[str, str]], kinds: list[str], rounds: int) -> dict[str, list[float]]:
+    """Return the median of each figure by kind; the kinds take turns."""
+    figures: dict[str, list[list[float]]] = {kind: [] for kind in kinds}
+    for _ in range(rounds):
+        for kind in kinds:
+            environment = environments["latency" if kind in _WITH_LATENCY else "plain"]
+            command = [sys.executable, __file__, "--measure", kind]
+            found = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+            figures[kind].append(json.loads(found.stdout))
+    return {
+        kind: [statistics.median(column) for column in zip(*measured, strict=True)]
+        for kind, measured in figures.items()
+    }
+
+
+def report(medians: dict[str, list[float]], fetched: tuple[int, int]) -> None:
+    for kind, (seconds, cpu, peak, frame) in medians.items():
+        share = f"{peak / frame:.2f} x" if frame else ""
+        print(f"{kind:24} {seconds:7.3f} s   cpu {cpu:6.3f} s   peak +{peak / _MEBIBYTE:5.0f} MiB {share}")
+    seconds = {kind: figures[0] for kind, figures in medians.items()}
+    peaks = {kind: figures[2] / figures[3] for kind, figures in medians.items() if figures[3]}
+    rows = [
+        ("CSV, against pandas.read_csv", seconds["pandas_csv"] / seconds["ours_csv"], ">=", 2.2),
+        ("CSV, against the floor", seconds["ours_csv"] / seconds["floor_csv"], "<=", 1.1),
+        ("Parquet, against pandas.read_parquet", seconds["pandas_parquet"] / seconds["ours_parquet"], ">=", 7),
+        ("3 columns, against the whole file", seconds["pandas_parquet"] / seconds["ours_parquet_columns"], ">=", 20),
+        ("3 columns, against columns=", seconds["pandas_parquet_columns"] / seconds["ours_parquet_columns"], ">=", 6),
+        ("3 columns, bytes over their chunks", fetched[0] / fetched[1], "<=", 1.1),
+        (f"{_DATASETS} datasets, against one", seconds["many_small"] / seconds["one_small"], "<=", 2.5),
+        ("peak over the frame, CSV", peaks["ours_csv"], "<=", 2),
+        ("peak over the frame, Parquet", peaks["ours_parquet"], "<=", 2),
+    ]
+    print()
+    for name, measured, relation, goal in rows:
+        met = measured >= goal if relation == ">=" else measured <= goal
+        print(f"{name:40} {measured:6.2f}   goal {relation} {goal:<4}  {'met' if met else 'MISSED'}")
+
+
+def fetched_bytes(proxy: Any, folder: Path) -> tuple[int, int]:
+    """Return the bytes that a read of three columns fetched, and those of their chunks and the footer."""
+    import pyarrow.parquet as pq
+
+    metadata = pq.read_metadata(folder / "lineitem.parquet")
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    chunks = [group.column(position) for group in groups for position in range(group.num_columns)]
+    needed = sum(chunk.total_compressed_size for chunk in chunks if chunk.path_in_schema in COLUMNS)
+    return proxy.bytes_sent(), needed + metadata.serialized_size + 8
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scale", type=float, default=0.2, help="of TPC-H; 0.2 is 1.2 million rows, 151 MB of CSV")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="one round on a fifth of the rows")
+    parser.add_argument("--only", nargs="*", choices=KINDS, help="measure these alone, and print no ratios")
+    parser.add_argument("--measure", choices=KINDS, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        measure(options.measure)
+        return
+    from loaders.s3_server import S3Server
+    from tests.fault_proxy import FaultProxy
+
+    scale, rounds = (0.04, 1) if options.quick else (options.scale, options.rounds)
+    with tempfile.TemporaryDirectory() as temporary, S3Server() as server, FaultProxy(server) as proxy:
+        folder = Path(temporary)
+        generate(folder, scale)
+        upload(server.client(), folder)
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        inherited["PYTHONPATH"] = str(Path(__file__).parents[1])
+        environments = {"plain": {**inherited, **server.environment()}, "latency": {**inherited, **proxy.environment()}}
+        run(environments, ["ours_csv"], 1)  # compiles what is imported, and warms the server
+        proxy.clear()
+        run({"plain": environments["latency"]}, ["ours_parquet_columns"], 1)
+        fetched = fetched_bytes(proxy, folder)
+        proxy.latency_seconds = _LATENCY_SECONDS
+        medians = run(environments, options.only or list(KINDS), rounds)
+        if options.only:
+            print(json.dumps(medians, indent=1))
+        else:
+            report(medians, fetched)
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    main()
