@@ -79,17 +79,30 @@ def _broken_key(columns: Columns, key: tuple[str, ...]) -> Iterator[Violation]:
 
 def _repeated_rows(columns: Columns, key: tuple[str, ...]) -> np.ndarray[Any, Any]:
     """Return the rows whose key an earlier row has already."""
-    code, *others = (_codes(columns[name]) for name in key)
+    codes = [_codes(columns[name]) for name in key]
+    if _increasing(codes):
+        return np.empty(0, dtype=np.int64)
+    code, *others = (each.astype(np.int64, copy=False) for each in codes)
     for other in others:
         if _span(code) * _span(other) >= 2**62:
             code, other = _ranks(code), _ranks(other)
         code = (code - _least(code)) * _span(other) + (other - _least(other))
-    if len(code) < 2 or bool((np.diff(code) > 0).all()):
-        return np.empty(0, dtype=np.int64)  # in order and without repeats, as most data comes
     order = np.argsort(code, kind="stable")
     same = code[order][1:] == code[order][:-1]
     repeated: np.ndarray[Any, Any] = np.sort(order[1:][same])
     return repeated
+
+
+def _increasing(codes: list[np.ndarray[Any, Any]]) -> bool:
+    """Tell whether each row's key is greater than the one before: most data comes so, and then nothing is repeated."""
+    greater = np.zeros(max(len(codes[0]) - 1, 0), dtype=bool)
+    equal = ~greater
+    for code in codes:
+        greater |= equal & (code[1:] > code[:-1])
+        equal &= code[1:] == code[:-1]
+        if not (greater | equal).all():
+            return False
+    return bool(greater.all())
 
 
 def _codes(values: pa.ChunkedArray) -> np.ndarray[Any, Any]:
@@ -105,7 +118,7 @@ def _codes(values: pa.ChunkedArray) -> np.ndarray[Any, Any]:
                 values, small = values.view(numbers) if hasattr(values, "view") else _viewed(values, numbers), True
                 break
     if small and not values.null_count:
-        return np.asarray(values.to_numpy(), dtype=np.int64)
+        return np.asarray(values.to_numpy())
     encoded = values if pa.types.is_dictionary(arrow_type) else pc.dictionary_encode(values)
     encoded = encoded.unify_dictionaries().combine_chunks()
     if isinstance(encoded, pa.ChunkedArray):

@@ -55,6 +55,14 @@ def parse_csv(data: pa.Buffer, request: Request) -> pa.Table:
     return _typed(table, fields, request)
 
 
+def _memory_pool() -> pa.MemoryPool:
+    """Return the allocator that keeps least beside what was parsed: a quarter of it, where the default keeps half."""
+    try:
+        return pa.jemalloc_memory_pool()
+    except NotImplementedError:
+        return pa.default_memory_pool()
+
+
 def _parser_knows(arrow_type: pa.DataType) -> bool:
     """Tell whether Arrow's CSV parser reads texts of the type, and reads them as we mean them."""
     return bool(
@@ -109,6 +117,7 @@ class _Reader:
             return arrow_csv.read_csv(
                 pa.BufferReader(self._data),
                 read_options=arrow_csv.ReadOptions(use_threads=threads, block_size=_BLOCK_BYTES),
+                memory_pool=_memory_pool(),
                 parse_options=arrow_csv.ParseOptions(
                     delimiter=delimiter_of(self._options, self._shown),
                     quote_char=self._options.quote_char or False,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 from bisect import bisect_right
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from loaders.dtypes import is_text
 from loaders.errors import ReadError
 from loaders.reading.request import Request
 from loaders.reading.source import Source
@@ -30,7 +33,7 @@ def parse_parquet(data: pa.Buffer, request: Request) -> pa.Table:
     view = memoryview(data)
     if view.nbytes < 12 or view[:4] != MAGIC or view[-4:] != MAGIC:
         raise _not_parquet(view.nbytes, request.shown)
-    return _read(pa.BufferReader(data), None, request)
+    return _read(lambda: pa.BufferReader(data), None, request)
 
 
 def parse_parquet_ranges(source: Source, request: Request) -> pa.Table:
@@ -54,20 +57,39 @@ def parse_parquet_ranges(source: Source, request: Request) -> pa.Table:
         return parse_parquet(source.read(), request)
     for (begin, _), data in zip(ranges, source.read_ranges(ranges), strict=True):
         fetched.add(begin, data)
-    return _read(pa.PythonFile(fetched, mode="r"), metadata, request)
+    return _read(lambda: pa.PythonFile(fetched.again(), mode="r"), metadata, request)
 
 
-def _read(file: Any, metadata: FileMetaData | None, request: Request) -> pa.Table:
+def _read(opened: Callable[[], Any], metadata: FileMetaData | None, request: Request) -> pa.Table:
+    """Return the wanted columns from a file that `opened` opens once for each thread."""
     # Not pyarrow.parquet.read_table: it imports pyarrow.dataset, which takes as long as pandas.
     from pyarrow.parquet import ParquetFile
 
     try:
-        parquet = ParquetFile(file, metadata=metadata, page_checksum_verification=True)
-        fields = request.match(parquet.schema_arrow.names)
-        table = parquet.read(columns=list(fields), use_threads=True)
+        first = ParquetFile(opened(), metadata=metadata, page_checksum_verification=True)
+        fields = request.match(first.schema_arrow.names)
+        if first.num_row_groups < 2:
+            return _named(first.read(columns=list(fields), use_threads=True), fields)
+
+        def group(number: int) -> pa.Table:
+            file = ParquetFile(opened(), metadata=first.metadata, page_checksum_verification=True)
+            return _named(file.read_row_group(number, columns=list(fields), use_threads=False), fields)
+
+        # Arrow's own threads share the columns of a file, of which one may be most of it; groups are alike.
+        with ThreadPoolExecutor(pa.cpu_count(), thread_name_prefix="sourceswap-parquet") as executor:
+            return pa.concat_tables(executor.map(group, range(first.num_row_groups)))
     except (pa.ArrowException, OSError) as error:
         raise ReadError(f"'{request.shown}' is damaged: {str(error).splitlines()[0][:300]}") from None
-    return table.rename_columns([fields[name].name for name in table.column_names])
+
+
+def _named(table: pa.Table, fields: dict[str, pa.Field]) -> pa.Table:
+    """Return the table by node names, its texts at once, while they are near the core, in the layout of pandas."""
+    columns = [_large(column) for column in table.columns]
+    return pa.Table.from_arrays(columns, names=[fields[name].name for name in table.column_names]) if columns else table
+
+
+def _large(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return column.cast(pa.large_string()) if is_text(column.type) else column
 
 
 def _metadata(fetched: _FetchedRanges, shown: str) -> FileMetaData:
@@ -120,6 +142,12 @@ class _FetchedRanges(io.RawIOBase):
         place = bisect_right(self._starts, start)
         self._starts.insert(place, start)
         self._ranges.insert(place, memoryview(data))
+
+    def again(self) -> _FetchedRanges:
+        """Return the same file with a position of its own."""
+        twin = _FetchedRanges(self._size_bytes)
+        twin._starts, twin._ranges = self._starts, self._ranges
+        return twin
 
     def read(self, size: int = -1) -> Any:
         end = self._size_bytes if size < 0 else min(self._position + size, self._size_bytes)
