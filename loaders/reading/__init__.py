@@ -1,9 +1,49 @@
-"""One way in for every location: `read_table(location, contract)`."""
+"""One way in for every location: `read_table(location, contract)` gives the frame that the contract promises, or says
+why not.
 
+Locations
+    A local path (relative to the project's root), `s3://bucket/key`, `http(s)://`, presigned URLs too, `memory://`, and
+    any other protocol for which an fsspec file system is installed. One file, a pattern (`parts/*.csv`, `**/*.parquet`),
+    or a folder of parts, in the order of their paths; hidden files and markers such as `_SUCCESS` are left out. Folders
+    named `column=value` give columns that the contract has and the files lack; `__HIVE_DEFAULT_PARTITION__` is null.
+
+Formats
+    CSV (and `.tsv`), Parquet, Arrow/Feather (version 2, files and streams), JSON Lines; each plain or compressed by
+    gzip, zstd, bz2 or xz. Format and compression are told from the name, else from the first bytes.
+    `DatasetContract(format=FormatOptions(…))` says what the name does not: `format`, `compression`, `delimiter`,
+    `quote_char`, `null_values`, `encoding`, `hive_partitions`; `formats:` of an environment overrides single ones.
+
+What comes out
+    Values are taken as they are or refused: text is no number, a time without zone is no instant, 1.5 is no integer,
+    and what overflows is an error. Representations may differ where nothing is lost: an integer written `12.0`, a date
+    written as a midnight. In CSV an unquoted text of `null_values` (by default the empty one) is null; quoted it is
+    text, in a text column. A report names dataset, column, rule, rows (counted from 1, without a header) and values.
+
+Verification
+    Local file: read from one descriptor; a file that is rewritten meanwhile is refused, one that is replaced by a
+    rename is read as it was.
+    S3: HEAD pins one version, each GET demands it (If-Match), and length and ETag of each answer are compared. An object
+    overwritten meanwhile is read again in its new version, never mixed.
+    * Whole objects (`verify: object`, the default of `auto` over plain HTTP, and every format but Parquet): every byte
+      is held against the stored checksum (CRC-32, CRC-32C, CRC-64/NVME, SHA-1, SHA-256, of the whole or of its parts),
+      or the MD5 that the ETag is, before it is parsed. `auto` takes an object that has none of these at its length;
+      `object` refuses it.
+    * Ranges of Parquet (`verify: ranges`, the default of `auto` over HTTPS where few columns are needed): length, ETag,
+      and the file's own page checksums where it has them. A page without one, and the footer, are guarded by TLS alone.
+    Web servers: length, and a digest where the server sends one (Repr-Digest, Digest, Content-MD5).
+    fsspec: length, and the file system's version before against that after; waits are the file system's own.
+    What breaks off, stalls, comes too slowly or is altered is tried again, with growing random waits, until `attempts`
+    or the deadline end; the error lists what each try met. See `loaders.storage.StorageSettings`.
+
+Credentials come from the AWS chain: variables, profiles, instance roles. No message shows a secret: URLs appear without
+user, password and query.
+"""
+
+from loaders.reading.progress import ReadProgress, watch_reads
 from loaders.reading.table import read_table
 from loaders.reading.versions import register
 
 # Where a remote version is asked for must be known before the first read: the cache asks first.
 register()
 
-__all__ = ["read_table"]
+__all__ = ["ReadProgress", "read_table", "watch_reads"]

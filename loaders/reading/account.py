@@ -48,7 +48,8 @@ def _has_aws_files() -> bool:
         return True
     config = os.environ.get("AWS_CONFIG_FILE", "~/.aws/config")
     credentials = os.environ.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")
-    return any(Path(path).expanduser().exists() for path in (config, credentials))
+    # A variable that points at /dev/null says that there are none.
+    return any(Path(path).expanduser().is_file() for path in (config, credentials))
 
 
 def _from_environment(settings: StorageSettings) -> Account:
