@@ -44,7 +44,9 @@ class Entry:
 
     __slots__ = ("_fd", "_first", "_head", "_path", "record", "used_at")
 
-    def __init__(self, path: str, head: Head, record: Mapping[str, Any], used_at: float, first: bytes, fd: int) -> None:
+    def __init__(
+        self, path: str, head: Head, record: Mapping[str, Any], used_at: float, first: bytes, fd: int
+    ) -> None:
         self._path, self._head, self._first, self._fd = path, head, first, fd
         self.record = record
         self.used_at = used_at
@@ -125,7 +127,7 @@ def open_entry(path: str) -> Entry | None:
     """The entry of that file, its header checked; None when there is no file, Damaged when it is not an entry."""
     try:
         fd = os.open(path, _OPEN_FLAGS)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     try:
         status = os.fstat(fd)
@@ -155,7 +157,7 @@ def read_record(path: str) -> Head | None:
     """The header of a file that is nothing but a header; None when there is no file."""
     try:
         fd = os.open(path, _OPEN_FLAGS)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     try:
         return read_head(os.read(fd, FIRST_READ_BYTES), os.fstat(fd).st_size, fd)

@@ -72,7 +72,9 @@ def _forget_inherited_locks() -> None:
     for lock in list(_open_locks):
         if lock.fd >= 0:
             os.close(lock.fd)
-            lock.fd = -2  # still counts as held by an ancestor, so that the child does not wait for its parent
+            lock.fd = (
+                -2
+            )  # still counts as held by an ancestor, so that the child does not wait for its parent
 
 
 if hasattr(os, "register_at_fork"):
@@ -129,7 +131,10 @@ class LockFile:
 
     def _try(self, name: str) -> _Lock | None:
         """The lock, or None while somebody else has it."""
-        offset = int.from_bytes(blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little") >> 2
+        offset = (
+            int.from_bytes(blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+            >> 2
+        )
         path = self._path if _HAS_RANGES else f"{self._path}-{offset % 1024:03x}"
         fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
         try:

@@ -1,9 +1,9 @@
 """The errors that a user of the loaders can meet; the command line prints them without a traceback.
 
-    LoaderError
-    ├── ConfigError      an environment, a source, an input or a module is not as it must be
-    ├── ContractError    a frame does not obey its dataset's contract
-    └── ReadError        a location could not be read, or not be read whole and unaltered
+LoaderError
+├── ConfigError      an environment, a source, an input or a module is not as it must be
+├── ContractError    a frame does not obey its dataset's contract
+└── ReadError        a location could not be read, or not be read whole and unaltered
 """
 
 
