@@ -1,8 +1,8 @@
 """How full a cache is, and what has to go.
 
-The size is kept in a small file that every save adds to, so that saving needs no look at ten thousand others. The
-figure may drift (a writer that is killed, a folder that somebody tidies): each eviction counts anew, and so does the
-first save after an hour.
+The size is kept in a small file that every save adds to, so that saving needs no look at ten thousand others.
+The figure may drift (a writer that is killed, a folder that somebody tidies): each eviction counts anew, and
+so does the first save after an hour.
 """
 
 from __future__ import annotations
@@ -64,9 +64,7 @@ def parse_size(size: int | str) -> int:
         number_of_bytes = int(float(text[1]) * _UNITS[text[2] or "b"])  # type: ignore[index] # no match: TypeError
         if number_of_bytes > 0:
             return number_of_bytes
-    raise ValueError(
-        f"max_size={size!r} is no size. Give bytes as a number, or a text such as '10GB' or '512 MiB'."
-    )
+    raise ValueError(f"max_size={size!r} is no size. Give bytes as a number, or a text such as '10GB' or '512 MiB'.")
 
 
 def add_usage(usage_path: str, added_bytes: int) -> int | None:
@@ -92,7 +90,8 @@ def _usage_file(path: str, flags: int) -> Iterator[int]:
     fd = os.open(path, flags | getattr(os, "O_CLOEXEC", 0), 0o600)
     try:
         if sys.platform != "win32":
-            # Held for microseconds. A holder that was stopped in there must not stop everybody: OSError, count anew.
+            # Held for microseconds. A holder that was stopped in there must not stop everybody: OSError,
+            # count anew.
             for _ in range(50):
                 with contextlib.suppress(BlockingIOError):
                     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -125,9 +124,7 @@ def evict(entries_folder: Path, usage_path: str, max_bytes: int | None) -> Prune
         files.append(_File(status.st_mtime_ns, found.path, status.st_size))
     total = sum(file.size_bytes for file in files)
     if max_bytes is not None and total > max_bytes:
-        entries = sorted(
-            (file for file in files if file.path.endswith(ENTRY)), key=lambda file: file.used_at_ns
-        )
+        entries = sorted((file for file in files if file.path.endswith(ENTRY)), key=lambda file: file.used_at_ns)
         spare = len(entries) // _SPARE_SHARE
         for file in entries[:-1]:
             if total <= max_bytes and removed >= spare:

@@ -71,10 +71,10 @@ class Verified:
 class LocalCache:
     """A cache in a folder on this machine, shared by all processes that name it.
 
-    `max_size` bounds the folder (bytes, or a text such as "10GB"), the least recently used entries go first; entries
-    older than `ttl_seconds` are not served. Values that the exact codec refuses are stored only with
-    `allow_pickle=True`: loading a pickle runs code that its file chooses, so allow it only where you trust every writer.
-    Nothing touches the disk before the first use.
+    `max_size` bounds the folder (bytes, or a text such as "10GB"), the least recently used entries go first;
+    entries older than `ttl_seconds` are not served. Values that the exact codec refuses are stored only with
+    `allow_pickle=True`: loading a pickle runs code that its file chooses, so allow it only where you trust
+    every writer. Nothing touches the disk before the first use.
     """
 
     def __init__(
@@ -86,9 +86,7 @@ class LocalCache:
         allow_pickle: bool = False,
     ) -> None:
         # Made absolute now: a later change of the working directory does not move the cache.
-        self._directory = (
-            None if cache_directory is None else os.path.abspath(os.path.expanduser(cache_directory))
-        )  # noqa: PTH100, PTH111 - no disk access
+        self._directory = None if cache_directory is None else _absolute(cache_directory)
         self._max_bytes = None if max_size is None else parse_size(max_size)
         self._ttl_seconds = ttl_seconds
         self._allow_pickle = allow_pickle
@@ -106,7 +104,7 @@ class LocalCache:
         if self._directory is not None:
             return self._directory
         if chosen := os.environ.get("SOURCESWAP_CACHE_DIR"):
-            return os.path.abspath(os.path.expanduser(chosen))  # noqa: PTH100, PTH111 - no disk access
+            return _absolute(chosen)
         from platformdirs import user_cache_dir
 
         return user_cache_dir("sourceswap", appauthor=False)
@@ -123,12 +121,11 @@ class LocalCache:
 
     # Values
 
-    def save(
-        self, namespace: str, key: str, value: object, *, record: Mapping[str, object] | None = None
-    ) -> bool:
+    def save(self, namespace: str, key: str, value: object, *, record: Mapping[str, object] | None = None) -> bool:
         """Store a value with a JSON-able record beside it; whether it could be stored.
 
-        Never raises for what a disk can do or for values that cannot come back exactly: one CachingWarning says why.
+        Never raises for what a disk can do or for values that cannot come back exactly: one CachingWarning
+        says why.
         """
         try:
             form, parts = self._encode(value)
@@ -155,16 +152,15 @@ class LocalCache:
     ) -> int:
         bytes_at_least = sum(memoryview(part).nbytes for part in parts)
         if self._max_bytes is not None and bytes_at_least > self._max_bytes:
-            raise NotExact(
-                f"its {bytes_at_least} bytes exceed the whole cache's max_size of {self._max_bytes}"
-            )
+            raise NotExact(f"its {bytes_at_least} bytes exceed the whole cache's max_size of {self._max_bytes}")
         folder = self._folder(namespace)
         path = f"{folder}/{file_stem(key)}{suffix}"
         for attempts_left in range(_ATTEMPTS, -1, -1):
             try:
                 return self._write_file(path, namespace, key, form, parts, record)
             except OSError as error:
-                # The first of its namespace, or the folder was cleared or removed under way (ext4 says EPERM for that).
+                # The first of its namespace, or the folder was cleared or removed under way (ext4 says EPERM
+                # for that).
                 if not attempts_left or error.errno not in (errno.ENOENT, errno.EPERM):
                     raise
                 make_folders(self.cache_directory, folder)
@@ -174,12 +170,10 @@ class LocalCache:
         self, path: str, namespace: str, key: str, form: str, parts: list[Any], record: Mapping[str, object]
     ) -> int:
         """Write a file and publish it; by how much the cache has grown."""
-        with NewFile(os.path.dirname(path)) as new:  # noqa: PTH120 - the hot path
-            size = write_entry(
-                new.fd, namespace, key, created_at=time.time(), record=record, form=form, parts=parts
-            )
+        with NewFile(os.path.dirname(path)) as new:
+            size = write_entry(new.fd, namespace, key, created_at=time.time(), record=record, form=form, parts=parts)
             with contextlib.suppress(OSError):
-                size -= os.stat(path).st_size  # noqa: PTH116 - the hot path
+                size -= os.stat(path).st_size
             new.publish(path)
         return size
 
@@ -192,10 +186,10 @@ class LocalCache:
                 evict(self._entries_folder, usage, self._max_bytes)
 
     def find(self, namespace: str, key: str) -> Entry | None:
-        """The entry, its header checked and its value unread; None when it is absent, expired or not this one."""
+        """The entry, its header checked and its value unread; None when absent, expired or not this one."""
         path = self._entry_path(namespace, key)
         try:
-            entry = open_entry(path, recently_read=True)
+            entry = open_entry(path, recent=True)
             if entry is None:
                 return None
             if entry.namespace != namespace or entry.key != key:
@@ -268,13 +262,11 @@ class LocalCache:
 
     # Single flight
 
-    def lock(
-        self, namespace: str, key: str, *, timeout_seconds: float | None = None
-    ) -> AbstractContextManager[bool]:
+    def lock(self, namespace: str, key: str, *, timeout_seconds: float | None = None) -> AbstractContextManager[bool]:
         """Be the only one to compute this key, among all threads and processes.
 
-        Yields False when the lock could not be had: the waiting limit passed (0 tries once), the folder cannot be
-        written, or two callers wait for each other. Compute all the same, the lock only saves work.
+        Yields False when the lock could not be had: the waiting limit passed (0 tries once), the folder
+        cannot be written, or two callers wait for each other. Compute all the same, the lock only saves work.
         """
         return self._lock(namespace, key, timeout_seconds)
 
@@ -288,17 +280,13 @@ class LocalCache:
     def _lock(self, namespace: str, key: str, timeout_seconds: float | None) -> Iterator[bool]:
         with contextlib.ExitStack() as stack:
             try:
-                held = stack.enter_context(
-                    self._lock_file(namespace).hold(f"{namespace}\0{key}", timeout_seconds)
-                )
+                held = stack.enter_context(self._lock_file(namespace).hold(f"{namespace}\0{key}", timeout_seconds))
             except OSError:
                 held = False
             yield held
 
     @contextlib.asynccontextmanager
-    async def _lock_async(
-        self, namespace: str, key: str, timeout_seconds: float | None
-    ) -> AsyncIterator[bool]:
+    async def _lock_async(self, namespace: str, key: str, timeout_seconds: float | None) -> AsyncIterator[bool]:
         async with contextlib.AsyncExitStack() as stack:
             try:
                 lock = self._lock_file(namespace).hold_async(f"{namespace}\0{key}", timeout_seconds)
@@ -368,7 +356,7 @@ class LocalCache:
 
     @staticmethod
     def _namespace_of(path: str) -> str | None:
-        """The namespace as the entry names it; None when the entry is damaged, or lies in a foreign folder."""
+        """The namespace as the entry names it; None when it is damaged or lies in a foreign folder."""
         with contextlib.suppress(OSError, Damaged):
             entry = open_entry(path)
             if entry is not None and namespace_folder(entry.namespace) == Path(path).parent.name:
@@ -420,6 +408,11 @@ class LocalCache:
             except (OSError, Damaged) as error:
                 damaged.append((found.path, str(error)))
         return Verified(count, size_bytes, tuple(damaged))
+
+
+def _absolute(path: str | os.PathLike[str]) -> str:
+    # Not Path.resolve, which would look at the disk.
+    return os.path.abspath(os.path.expanduser(path))
 
 
 def _reason(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""The store: what is saved comes back, is bounded, private and relocatable, and never gets in the caller's way."""
+"""The store: what is saved comes back; it is bounded, private, relocatable and never in the way."""
 
 from __future__ import annotations
 
@@ -201,9 +201,7 @@ def test_the_folder_can_be_copied_moved_and_read_only(cache: LocalCache, tmp_pat
         assert_same(_frame(), LocalCache(tmp_path / name).load("n", KEY))
 
 
-def test_the_folder_is_the_one_given_or_the_environments(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_folder_is_the_one_given_or_the_environments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = LocalCache()
     monkeypatch.setenv("SOURCESWAP_CACHE_DIR", str(tmp_path / "here"))
     assert cache.cache_directory == tmp_path / "here"
@@ -339,7 +337,7 @@ def test_threads_save_load_and_clear_at_once(cache: LocalCache) -> None:
                 if turn % 10 == number:
                     cache.clear("n")
                     cache.prune()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - told by the main thread
             errors.append(error)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]

@@ -41,9 +41,7 @@ def _try(locks: LockFile, name: str, timeout_seconds: float = 0) -> bool:
 def _process(folder: Path, body: str) -> subprocess.Popen[str]:
     script = "import os, sys, time\nfrom pathlib import Path\nfrom caching.locks import LockFile\n"
     script += f"locks = LockFile(Path({str(folder)!r}))\n" + textwrap.dedent(body)
-    return subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True
-    )
+    return subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
 
 
 def _line(process: subprocess.Popen[str]) -> str:
@@ -250,8 +248,8 @@ def test_tasks_wait_without_blocking_the_event_loop(locks: LockFile) -> None:
 
 
 def test_a_stampede_of_processes_never_overlaps(tmp_path: Path) -> None:
-    # Two detectors that know nothing of the lock: a file that only one process can create at a time, and the order of
-    # lines in a log that each process appends to.
+    # Two detectors that know nothing of the lock: a file that only one process can create at a time, and the
+    # order of lines in a log that each process appends to.
     body = f"""
     folder = Path({str(tmp_path)!r})
     sys.stdin.readline()
@@ -280,9 +278,7 @@ def test_a_stampede_of_processes_never_overlaps(tmp_path: Path) -> None:
         assert (entering, leaving, who) == ("enter", "leave", same)
 
 
-def test_the_fallback_without_byte_ranges_excludes_as_well(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_fallback_without_byte_ranges_excludes_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("caching.locks._HAS_RANGES", False)
     locks = LockFile(tmp_path)
     with locks.hold("a") as held:

@@ -1,8 +1,7 @@
-"""The store against a dictionary: whatever is done in whatever order, it serves the last value, or nothing."""
+"""The store against a dictionary: in whatever order things are done, it serves the last value or none."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import warnings
@@ -87,9 +86,7 @@ class StoreMachine(RuleBasedStateMachine):
     def record(self, namespace: str, key: str) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", CachingWarning)
-            if self.free.update_record(
-                namespace, key, {"value": repr(self.model.get((namespace, key))), "again": 1}
-            ):
+            if self.free.update_record(namespace, key, {"value": repr(self.model.get((namespace, key))), "again": 1}):
                 entry = self.free.find(namespace, key)
                 assert entry is not None
                 assert entry.record["value"] == repr(self.model[namespace, key])
@@ -114,7 +111,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule()
     def move(self) -> None:
         if (self.folder / "cache").exists():
-            os.rename(self.folder / "cache", self.folder / "moved")
+            (self.folder / "cache").rename(self.folder / "moved")
             shutil.copytree(self.folder / "moved", self.folder / "cache")
             shutil.rmtree(self.folder / "moved")
 
@@ -124,5 +121,5 @@ class StoreMachine(RuleBasedStateMachine):
             assert_same(expected, value)
 
 
-StoreMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+StoreMachine.TestCase.settings = settings(max_examples=20, stateful_step_count=25, deadline=None)
 TestStore = StoreMachine.TestCase
