@@ -39,7 +39,9 @@ def make_frame(kind: str, rows: int) -> pd.DataFrame:
         return pd.DataFrame(random.random((8, rows)).T, columns=list("abcdefgh"), copy=False)
     if kind == "texts":
         words = np.array([f"{number:08d} " * 12 for number in random.integers(0, 10**8, 1000)])
-        return pd.DataFrame({name: pd.Series(words[random.integers(0, 1000, rows)], dtype="str") for name in "abcd"})
+        return pd.DataFrame(
+            {name: pd.Series(words[random.integers(0, 1000, rows)], dtype="str") for name in "abcd"}
+        )
     return pd.DataFrame(
         {
             "id": np.arange(rows),
@@ -60,7 +62,9 @@ def touch(frame: pd.DataFrame) -> float:
         if column.dtype == "str":
             for chunk in column.array.__arrow_array__().chunks:  # type: ignore[attr-defined]
                 for buffer in chunk.buffers():
-                    total += 0 if buffer is None else int(np.frombuffer(buffer, np.uint8).sum(dtype=np.uint64))
+                    total += (
+                        0 if buffer is None else int(np.frombuffer(buffer, np.uint8).sum(dtype=np.uint64))
+                    )
         else:
             total += column.max().timestamp() if column.dtype.kind == "M" else float(column.sum())
     return total
@@ -133,7 +137,9 @@ def hamilton_cache(folder: Path) -> tuple[Callable[[pd.DataFrame], Any], Callabl
 
     module = ad_hoc_utils.create_temporary_module(frame, module_name="benchmarked")
     built = driver.Builder().with_modules(module).with_cache(path=str(folder)).build()
-    return lambda value: (held.append(value), built.execute(["frame"])), lambda: built.execute(["frame"])["frame"]
+    return lambda value: (held.append(value), built.execute(["frame"])), lambda: built.execute(["frame"])[
+        "frame"
+    ]
 
 
 MAKERS = {
@@ -164,7 +170,11 @@ def measure(action: str, contender: str, folder: Path, source: str) -> dict[str,
     touch(frame)
     touched = time.perf_counter()
     peak = _memory("VmHWM") - before
-    return {"load": loaded - start, "touched": touched - start, "peak": peak / frame.memory_usage(index=True).sum()}
+    return {
+        "load": loaded - start,
+        "touched": touched - start,
+        "peak": peak / frame.memory_usage(index=True).sum(),
+    }
 
 
 def _reset_peak() -> int:
@@ -268,10 +278,17 @@ def report(results: dict[str, dict[str, dict[str, float]]], goals: dict[str, flo
         print(f"  {'':12}{'load':>10}{'touched':>10}{'store':>10}{'peak':>8}")
         for contender, row in figures.items():
             store = f"{row['store']:10.3f}" if "store" in row else " " * 10
-            print(f"  {contender:12}{row['load'] * 1e3:10.2f}{row['touched'] * 1e3:10.2f}{store}{row['peak']:8.2f}")
+            print(
+                f"  {contender:12}{row['load'] * 1e3:10.2f}{row['touched'] * 1e3:10.2f}{store}{row['peak']:8.2f}"
+            )
         ours = figures["sourceswap"]
         if "pickle" in figures:
-            _judge("times faster than pickle", figures["pickle"]["load"] / ours["load"], goals[frame], at_least=True)
+            _judge(
+                "times faster than pickle",
+                figures["pickle"]["load"] / ours["load"],
+                goals[frame],
+                at_least=True,
+            )
             _judge("store over pickle's", ours["store"] / figures["pickle"]["store"], 1.0)
         if "floor" in figures:
             _judge("touched, over the floor", ours["touched"] / figures["floor"]["touched"], 1.3)
@@ -280,14 +297,20 @@ def report(results: dict[str, dict[str, dict[str, float]]], goals: dict[str, flo
 
 def _judge(what: str, measured: float, goal: float, *, at_least: bool = False) -> None:
     met = measured >= goal if at_least else measured <= goal
-    print(f"  {what:28} {measured:6.2f}   goal {'>=' if at_least else '<='} {goal:<5} {'met' if met else 'MISSED'}")
+    print(
+        f"  {what:28} {measured:6.2f}   goal {'>=' if at_least else '<='} {goal:<5} {'met' if met else 'MISSED'}"
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="a hundredth of the rows, two rounds")
     parser.add_argument("--rounds", type=int, help="hits of each contender (default 9)")
-    parser.add_argument("--frames", default="10k,1m,10m,texts", help="some of 10k,1m,10m,texts (default: all)")
+    parser.add_argument(
+        "--frames", default="10k,1m,10m,texts", help="some of 10k,1m,10m,texts (default: all)"
+    )
     parser.add_argument("--contenders", default=",".join(CONTENDERS))
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -296,7 +319,12 @@ def main() -> None:
         print(json.dumps(measure(action, contender, Path(folder), source)))
         return
     share, rounds = (100, 2) if options.quick else (1, 9)
-    frames = {"10k": ("mixed", 10**4), "1m": ("mixed", 10**6), "10m": ("numbers", 10**7), "texts": ("texts", 10**6)}
+    frames = {
+        "10k": ("mixed", 10**4),
+        "1m": ("mixed", 10**6),
+        "10m": ("numbers", 10**7),
+        "texts": ("texts", 10**6),
+    }
     results = {}
     for frame in options.frames.split(","):
         kind, rows = frames[frame]

@@ -152,6 +152,7 @@ class CachedFunction:
         self.revalidate_seconds = revalidate_seconds
         self.depends_on = _askers(depends_on, function)
         self.keys = FunctionKey(function, self.depends_on)
+        self.wrapper: Any = None
         self._warned: set[str] = set()
 
     # The way of a call.
@@ -209,9 +210,7 @@ class CachedFunction:
 
     # Its steps.
 
-    def _begin(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], started: float
-    ) -> _Call | tuple[str, str]:
+    def _begin(self, args: tuple[Any, ...], kwargs: dict[str, Any], started: float) -> _Call | tuple[str, str]:
         """The call with its key, or ("", why it runs uncached)."""
         context = _context.get()
         if context.mode == "off":
@@ -244,9 +243,7 @@ class CachedFunction:
         if outer is not None:
             outer.absorb(sources, "", self._expiry(entry))
         if _context.get().observer is not None:
-            self._tell(
-                call.key.key, "hit", call.started, "", tuple(source.location for source in sources), value
-            )
+            self._tell(call.key.key, "hit", call.started, "", tuple(source.location for source in sources), value)
         return value
 
     def _find(self, call: _Call) -> tuple[Entry, list[Source]] | None:
@@ -255,15 +252,17 @@ class CachedFunction:
         if entry is None:
             call.reason = call.reason or "no entry"
             return None
-        call.reason = self._stale(entry)
+        record = entry.record
+        try:
+            call.reason = self._stale(entry)
+            sources = [Source.from_json(data) for data in record["sources"]]
+            checked_at = float(record["checked_at"])
+        except (KeyError, TypeError, ValueError, AttributeError):
+            call.reason = "the entry's record is nonsense"
         if call.reason:
             return None
-        record = entry.record
-        sources = [Source.from_json(data) for data in record["sources"]]
         now = time.time()
-        fresh = (
-            self.revalidate_seconds is not None and 0 <= now - record["checked_at"] < self.revalidate_seconds
-        )
+        fresh = self.revalidate_seconds is not None and 0 <= now - checked_at < self.revalidate_seconds
         for source in sources:
             call.reason = stale_reason(source, ask_remote=not fresh)
             if call.reason:
@@ -275,7 +274,7 @@ class CachedFunction:
         expiry = self._expiry(entry)
         if expiry is not None and not entry.created_at - 1 <= time.time() < expiry:
             return f"expired {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(expiry))}"
-        return "" if "sources" in entry.record else "the entry has no record of its sources"
+        return ""
 
     def _expiry(self, entry: Entry) -> float | None:
         limits = [entry.record.get("expires_at")]
@@ -283,13 +282,9 @@ class CachedFunction:
             limits.append(entry.created_at + self.ttl_seconds)
         return min((limit for limit in limits if limit is not None), default=None)
 
-    def _remember_check(
-        self, call: _Call, entry: Entry, sources: list[Source], now: float, *, fresh: bool
-    ) -> None:
+    def _remember_check(self, call: _Call, entry: Entry, sources: list[Source], now: float, *, fresh: bool) -> None:
         """Keep what this check has cost: the time of a remote one, that a young file has grown old."""
-        remote = (
-            self.revalidate_seconds is not None and not fresh and any(s.kind == "remote" for s in sources)
-        )
+        remote = self.revalidate_seconds is not None and not fresh and any(s.kind == "remote" for s in sources)
         young = any(source.content for source in sources)
         if not (remote or young):
             return
@@ -310,9 +305,7 @@ class CachedFunction:
         given = list(locations_among(call.key.values))
         for location, kind in given:
             recorder.expect(location, kind)
-        for location in call.key.code.paths.candidates(
-            location for location, kind in given if kind == "tree"
-        ):
+        for location in call.key.code.paths.candidates(location for location, kind in given if kind == "tree"):
             recorder.expect(location, "file")
         return recorder
 
@@ -373,9 +366,7 @@ class CachedFunction:
 
 
 def _askers(depends_on: object, function: types.FunctionType) -> tuple[Callable[[], bytes], ...]:
-    items = (
-        depends_on if isinstance(depends_on, tuple | list) else () if depends_on is None else (depends_on,)
-    )
+    items = depends_on if isinstance(depends_on, tuple | list) else () if depends_on is None else (depends_on,)
     for item in items:
         if not callable(item):
             _encoded(item, function)  # fails now rather than at the first call
@@ -432,11 +423,7 @@ def function_cache(
 
     The wrapper has `lookup(*args, **kwargs)`, which says whether a call would hit, and `__wrapped__`.
     """
-    if (
-        function is not None
-        and not callable(function)
-        and not isinstance(function, staticmethod | classmethod)
-    ):
+    if function is not None and not callable(function) and not isinstance(function, staticmethod | classmethod):
         if not hasattr(function, "find"):
             raise CachingException(f"{function!r} is neither a function nor a LocalCache.")
         cacher, function = function, None
@@ -460,8 +447,7 @@ def _decorate(function: Any, *, options: dict[str, Any]) -> Any:
     plain = plain_function(function)
     if plain.__code__.co_flags & (_CO_GENERATOR | _CO_ASYNC_GENERATOR):
         raise CachingException(
-            f"{plain.__qualname__}() is a generator: what it yields is used up by reading. "
-            f"Return a list."
+            f"{plain.__qualname__}() is a generator: what it yields is used up by reading. Return a list."
         )
     cached = CachedFunction(plain, **options)
     cached.keys.check_annotations()
@@ -482,5 +468,6 @@ def _decorate(function: Any, *, options: dict[str, Any]) -> Any:
     def lookup(*args: Any, **kwargs: Any) -> Lookup:
         return cached.lookup(args, kwargs)
 
+    cached.wrapper = wrapper
     vars(wrapper).update(__cached_function__=cached, lookup=lookup)
     return wrapper

@@ -161,14 +161,17 @@ def _unchanged(path: str, recent: _Recent) -> os.stat_result | None:
     return status if same and not os.access(path.removesuffix(".entry") + RECORD, os.F_OK) else None
 
 
-def open_entry(path: str) -> Entry | None:
-    """The entry of that file, its header checked; None when there is no file, Damaged when it is not an entry."""
-    recent = _recent.get(path)
+def open_entry(path: str, *, recently_read: bool = False) -> Entry | None:
+    """The entry of that file, its header checked; None when there is no file, Damaged when it is not an entry.
+
+    With `recently_read`, bytes that this process has read and checked do, as long as the file looks the same.
+    """
+    recent = _recent.get(path) if recently_read else None
     if recent is not None and (status := _unchanged(path, recent)):
         return Entry(path, recent.head, recent.head.record, status, recent.first, -1)
     try:
         fd = os.open(path, _OPEN_FLAGS)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     try:
         status = os.fstat(fd)
@@ -198,7 +201,7 @@ def read_record(path: str) -> Head | None:
     """The header of a file that is nothing but a header; None when there is no file."""
     try:
         fd = os.open(path, _OPEN_FLAGS)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     try:
         return read_head(os.read(fd, FIRST_READ_BYTES), os.fstat(fd).st_size, fd)

@@ -163,11 +163,14 @@ def read_head(first: bytes, file_size: int, fd: int) -> Head:
         fields["namespace"], fields["key"], fields["created_at"], fields["record"], fields["form"], digest.hex(),
         size, data_start, fields["places"], fields["digests"],
     )  # fmt: skip
-    _check_places(head)
+    _check_fields(head)
     return head
 
 
-def _check_places(head: Head) -> None:
+def _check_fields(head: Head) -> None:
+    kinds = (str, str, float | int, dict, str, str, int, int, list, list)
+    if not all(isinstance(field, kind) for field, kind in zip(head, kinds, strict=True)):
+        raise Damaged("its header has fields of the wrong type")
     room = head.size_bytes - head.data_start
     if len(head.digests) != -(-room // _CHUNK_BYTES) or head.data_start % _ALIGNMENT:
         raise Damaged("its checksums do not cover it")
@@ -199,7 +202,9 @@ def check_chunks(data: memoryview, digests: list[str]) -> None:
         return _check_some(data, digests, numbers, [])
     # xxhash lets go of the interpreter, and one core alone does not use all of the memory's bandwidth.
     failures: list[Damaged] = []
-    helper = threading.Thread(target=_check_some, args=(data, digests, numbers, failures), name="caching-check")
+    helper = threading.Thread(
+        target=_check_some, args=(data, digests, numbers, failures), name="caching-check"
+    )
     helper.start()
     try:
         _check_some(data, digests, numbers, failures)
@@ -210,7 +215,9 @@ def check_chunks(data: memoryview, digests: list[str]) -> None:
     return None
 
 
-def _check_some(data: memoryview, digests: list[str], numbers: Iterator[int], failures: list[Damaged]) -> None:
+def _check_some(
+    data: memoryview, digests: list[str], numbers: Iterator[int], failures: list[Damaged]
+) -> None:
     """Check chunks until there are no more numbers: threads share them, so that none waits for a slower one."""
     for number in numbers:
         start = number * _CHUNK_BYTES

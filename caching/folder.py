@@ -1,12 +1,12 @@
 """Where things lie in a cache folder, and how files get there whole.
 
-    <cache directory>/CACHEDIR.TAG              tells backup tools to pass it over
-    <cache directory>/v1/entries/<namespace>/   one folder a namespace
-        <key>.entry                             a value
-        <key>.record                            a newer record of that entry
-        <name>.note                             a small note beside the entries
-        .new-<random>                           being written; debris when its writer is gone
-    <cache directory>/v1/locks, waits/, usage   single flight; the size of it all
+<cache directory>/CACHEDIR.TAG              tells backup tools to pass it over
+<cache directory>/v1/entries/<namespace>/   one folder a namespace
+    <key>.entry                             a value
+    <key>.record                            a newer record of that entry
+    <name>.note                             a small note beside the entries
+    .new-<random>                           being written; debris when its writer is gone
+<cache directory>/v1/locks, waits/, usage   single flight; the size of it all
 """
 
 from __future__ import annotations

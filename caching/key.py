@@ -16,7 +16,7 @@ from typing import Any
 
 from caching.code import Fingerprint, UnkeyableError, fingerprint, label_of
 from caching.errors import CachingException
-from caching.objects import ObjectEncoder
+from caching.objects import ObjectEncoder, cached_function
 from caching.values import UnhashableError, digest, frame, type_name
 
 _NO_DEFAULT = object()
@@ -65,7 +65,7 @@ class ArgumentEncoder(ObjectEncoder):
         """A function or class given as an argument: its fingerprint."""
         if isinstance(value, types.FunctionType):
             # A cached function is the function itself.
-            cached = vars(value).get("__cached_function__")
+            cached = cached_function(value)
             value = cached.function if cached is not None else value
         if isinstance(value, type) and value.__module__ == "builtins":
             return frame(b"C", value.__qualname__.encode())
@@ -95,9 +95,7 @@ class Parameters:
         more = iter(names[count + only :])
         rest = next(more) if code.co_flags & _CO_VARARGS else None
         rest_by_name = next(more) if code.co_flags & _CO_VARKEYWORDS else None
-        return cls(
-            code, names[:count], code.co_posonlyargcount, names[count : count + only], rest, rest_by_name
-        )
+        return cls(code, names[:count], code.co_posonlyargcount, names[count : count + only], rest, rest_by_name)
 
     def bind(
         self, function: types.FunctionType, args: Sequence[Any], kwargs: Mapping[str, Any]
@@ -196,9 +194,7 @@ class FunctionKey:
             surroundings[f"depends_on of its own {number + 1}"] = ask()
         material = [f"{self.namespace}\0{code.digest}".encode()]
         material += [b"%b\0%d:%b" % (name.encode(), len(encoded), encoded) for name, encoded in arguments]
-        material += [
-            b"%b\0%d:%b" % (name.encode(), len(asked), asked) for name, asked in surroundings.items()
-        ]
+        material += [b"%b\0%d:%b" % (name.encode(), len(asked), asked) for name, asked in surroundings.items()]
         return CallKey(self.namespace, digest(b"\0".join(material)), values, code, arguments, surroundings)
 
     def _unhashable(self, name: str, value: object, error: UnhashableError) -> str:
@@ -239,9 +235,7 @@ class FunctionKey:
 def _unhashable_type(annotation: Any) -> str | None:
     origin = typing.get_origin(annotation)
     if origin is typing.Union or origin is types.UnionType:
-        names = [
-            _unhashable_type(option) for option in typing.get_args(annotation) if option is not type(None)
-        ]
+        names = [_unhashable_type(option) for option in typing.get_args(annotation) if option is not type(None)]
         return " | ".join(name for name in names if name) if names and all(names) else None
     kind = origin or annotation
     if isinstance(kind, types.BuiltinFunctionType) and kind.__name__ == "allocate_lock":
@@ -264,7 +258,7 @@ def get_key(
     >>> get_key(spend, (1,)) == get_key(spend, (), {"scale": 1, "week": 1})
     True
     """
-    cached = getattr(fn, "__cached_function__", None)
+    cached = cached_function(fn)
     keys = cached.keys if cached is not None else FunctionKey(plain_function(fn))
     try:
         call = keys.of(args, kwargs or {})

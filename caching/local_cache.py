@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import pickle
 import time
@@ -32,6 +33,9 @@ from caching.folder import (
     sweep,
 )
 from caching.locks import LockFile
+
+# Somebody who clears a namespace again and again can remove its folder between its making and its use.
+_ATTEMPTS = 8
 
 __all__ = ["MISSING", "Entry", "LocalCache", "Missing", "NamespaceStats", "Pruned", "Stats", "Verified"]
 
@@ -82,8 +86,10 @@ class LocalCache:
         allow_pickle: bool = False,
     ) -> None:
         # Made absolute now: a later change of the working directory does not move the cache.
-        self._directory = None if cache_directory is None else os.path.abspath(os.path.expanduser(cache_directory))  # noqa: PTH100, PTH111 - no disk access
-        self._max_bytes = parse_size(max_size)
+        self._directory = (
+            None if cache_directory is None else os.path.abspath(os.path.expanduser(cache_directory))
+        )  # noqa: PTH100, PTH111 - no disk access
+        self._max_bytes = None if max_size is None else parse_size(max_size)
         self._ttl_seconds = ttl_seconds
         self._allow_pickle = allow_pickle
         prepare()
@@ -117,7 +123,9 @@ class LocalCache:
 
     # Values
 
-    def save(self, namespace: str, key: str, value: object, *, record: Mapping[str, object] | None = None) -> bool:
+    def save(
+        self, namespace: str, key: str, value: object, *, record: Mapping[str, object] | None = None
+    ) -> bool:
         """Store a value with a JSON-able record beside it; whether it could be stored.
 
         Never raises for what a disk can do or for values that cannot come back exactly: one CachingWarning says why.
@@ -147,33 +155,39 @@ class LocalCache:
     ) -> int:
         bytes_at_least = sum(memoryview(part).nbytes for part in parts)
         if self._max_bytes is not None and bytes_at_least > self._max_bytes:
-            raise NotExact(f"its {bytes_at_least} bytes exceed the whole cache's max_size of {self._max_bytes}")
+            raise NotExact(
+                f"its {bytes_at_least} bytes exceed the whole cache's max_size of {self._max_bytes}"
+            )
         folder = self._folder(namespace)
         path = f"{folder}/{file_stem(key)}{suffix}"
-        for attempt in (1, 2):
+        for attempts_left in range(_ATTEMPTS, -1, -1):
             try:
-                with NewFile(folder) as new:
-                    size = write_entry(
-                        new.fd, namespace, key, created_at=time.time(), record=record, form=form, parts=parts
-                    )
-                    if suffix == ENTRY and self._max_bytes is not None:
-                        with contextlib.suppress(OSError):
-                            size -= os.stat(path).st_size  # noqa: PTH116 - the hot path
-                    new.publish(path)
-                return size
-            except FileNotFoundError:
-                # The first of its namespace, or the folder was removed under way.
-                if attempt == 2:
+                return self._write_file(path, namespace, key, form, parts, record)
+            except OSError as error:
+                # The first of its namespace, or the folder was cleared or removed under way (ext4 says EPERM for that).
+                if not attempts_left or error.errno not in (errno.ENOENT, errno.EPERM):
                     raise
                 make_folders(self.cache_directory, folder)
         raise AssertionError("unreachable")
 
+    def _write_file(
+        self, path: str, namespace: str, key: str, form: str, parts: list[Any], record: Mapping[str, object]
+    ) -> int:
+        """Write a file and publish it; by how much the cache has grown."""
+        with NewFile(os.path.dirname(path)) as new:  # noqa: PTH120 - the hot path
+            size = write_entry(
+                new.fd, namespace, key, created_at=time.time(), record=record, form=form, parts=parts
+            )
+            with contextlib.suppress(OSError):
+                size -= os.stat(path).st_size  # noqa: PTH116 - the hot path
+            new.publish(path)
+        return size
+
     def _make_room(self, added_bytes: int) -> None:
-        if self._max_bytes is None:
-            return
         usage = f"{self._root()}/v1/usage"
+        # Also without a limit of its own: another cache of this folder may have one.
         total = add_usage(usage, added_bytes)
-        if total is None or total > self._max_bytes:
+        if self._max_bytes is not None and (total is None or total > self._max_bytes):
             with contextlib.suppress(OSError):
                 evict(self._entries_folder, usage, self._max_bytes)
 
@@ -181,7 +195,7 @@ class LocalCache:
         """The entry, its header checked and its value unread; None when it is absent, expired or not this one."""
         path = self._entry_path(namespace, key)
         try:
-            entry = open_entry(path)
+            entry = open_entry(path, recently_read=True)
             if entry is None:
                 return None
             if entry.namespace != namespace or entry.key != key:
@@ -245,15 +259,18 @@ class LocalCache:
 
     def _write_beside(self, namespace: str, name: str, suffix: str, data: Mapping[str, object]) -> bool:
         try:
-            self._write(namespace, name, suffix, EXACT, [], data)
+            size = self._write(namespace, name, suffix, EXACT, [], data)
         except Exception as error:  # noqa: BLE001 - as in `save`
             _warn(f"A note on {namespace} is not kept: {_reason(error)}")
             return False
+        self._make_room(size)
         return True
 
     # Single flight
 
-    def lock(self, namespace: str, key: str, *, timeout_seconds: float | None = None) -> AbstractContextManager[bool]:
+    def lock(
+        self, namespace: str, key: str, *, timeout_seconds: float | None = None
+    ) -> AbstractContextManager[bool]:
         """Be the only one to compute this key, among all threads and processes.
 
         Yields False when the lock could not be had: the waiting limit passed (0 tries once), the folder cannot be
@@ -271,13 +288,17 @@ class LocalCache:
     def _lock(self, namespace: str, key: str, timeout_seconds: float | None) -> Iterator[bool]:
         with contextlib.ExitStack() as stack:
             try:
-                held = stack.enter_context(self._lock_file(namespace).hold(f"{namespace}\0{key}", timeout_seconds))
+                held = stack.enter_context(
+                    self._lock_file(namespace).hold(f"{namespace}\0{key}", timeout_seconds)
+                )
             except OSError:
                 held = False
             yield held
 
     @contextlib.asynccontextmanager
-    async def _lock_async(self, namespace: str, key: str, timeout_seconds: float | None) -> AsyncIterator[bool]:
+    async def _lock_async(
+        self, namespace: str, key: str, timeout_seconds: float | None
+    ) -> AsyncIterator[bool]:
         async with contextlib.AsyncExitStack() as stack:
             try:
                 lock = self._lock_file(namespace).hold_async(f"{namespace}\0{key}", timeout_seconds)

@@ -105,9 +105,7 @@ def observe(location: str, kind: Kind, without: tuple[str, ...] = ()) -> Source:
         lines = (line for _, line in _lines(location, kind, without))
         return Source(location, kind, _digest(lines), without=without)
     matches = sorted(glob.glob(location, recursive=True))
-    return Source(
-        location, kind, _digest(f"{match} {signature(match)}" for match in matches), without=without
-    )
+    return Source(location, kind, _digest(f"{match} {signature(match)}" for match in matches), without=without)
 
 
 def _observe_file(path: str) -> Source:
@@ -226,9 +224,9 @@ def stale_reason(source: Source, *, ask_remote: bool = True) -> str:
         now = observe(source.location, source.kind, source.without)
     except Exception as error:  # noqa: BLE001 - not told is not the same
         return f"{source.location} cannot be asked for its version: {error}"
-    if now.kind == source.kind and now.version == source.version:
-        if not source.content or (now.content or _content(source.location)) == source.content:
-            return ""
+    same = now.kind == source.kind and now.version == source.version
+    if same and (not source.content or (now.content or _content(source.location)) == source.content):
+        return ""
     if now.kind == "absent":
         return f"{source.location} is gone"
     if source.kind == "absent":
@@ -364,9 +362,7 @@ class Recorder:
             return self._settled_remote(source)
         if source.kind in ("folder", "tree"):
             left_out = self._left_out()
-            before = [
-                line for place, line in self.contents[source.location] if not _is_below(place, left_out)
-            ]
+            before = [line for place, line in self.contents[source.location] if not _is_below(place, left_out)]
             now = observe(source.location, source.kind, left_out)
             if now.version != _digest(before):
                 raise UnversionedError(f"{source.location} changed while it was read")
@@ -403,9 +399,7 @@ class Recorder:
     def _is_own(self, location: str) -> bool:
         """Whether it was written by the run itself, or belongs to the cache."""
         place = os.path.abspath(location)
-        return place in self.written or _is_below(
-            place, (*self.made, *([self.private] if self.private else ()))
-        )
+        return place in self.written or _is_below(place, (*self.made, *([self.private] if self.private else ())))
 
     def _as_meant(self, location: str) -> str:
         """A path as the function knows it: a library may have made a relative one absolute on the way."""

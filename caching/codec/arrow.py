@@ -15,7 +15,12 @@ import pyarrow as pa
 from caching.codec.coder import Damaged, Decoder, Encoder, Node, NotExact, reads, writes, writes_special
 from caching.codec.coder import Writer as NodeWriter
 
-_STRINGS = {pa.string(): np.int32, pa.binary(): np.int32, pa.large_string(): np.int64, pa.large_binary(): np.int64}
+_STRINGS = {
+    pa.string(): np.int32,
+    pa.binary(): np.int32,
+    pa.large_string(): np.int64,
+    pa.large_binary(): np.int64,
+}
 _NAMED = {
     str(kind): kind
     for kind in (
@@ -95,7 +100,9 @@ def _write_flat(encoder: Encoder, kind: pa.DataType, array: pa.Array) -> Node:
     return [length, skipped, nulls, numbers]
 
 
-def _write_strings(encoder: Encoder, offset_type: Any, buffers: list[Any], first: int, last: int) -> list[int]:
+def _write_strings(
+    encoder: Encoder, offset_type: Any, buffers: list[Any], first: int, last: int
+) -> list[int]:
     if buffers[1] is None or not buffers[1].size:
         return [-1, -1]
     offsets = np.frombuffer(buffers[1], offset_type)[first : last + 1]
@@ -123,7 +130,9 @@ def read_chunks(decoder: Decoder, node: Node) -> tuple[pa.DataType, list[pa.Arra
     return kind, chunks
 
 
-def _read_flat(decoder: Decoder, kind: pa.DataType, length: int, skipped: int, nulls: int, numbers: list[int]) -> pa.Array:
+def _read_flat(
+    decoder: Decoder, kind: pa.DataType, length: int, skipped: int, nulls: int, numbers: list[int]
+) -> pa.Array:
     bits = 0 if kind in _STRINGS else _bit_width(kind)
     if type(length) is not int or length < 0 or skipped not in range(8) or nulls not in range(length + 1):
         raise Damaged("an Arrow array has an impossible length")
@@ -259,7 +268,11 @@ def _find_writer(kind: type) -> NodeWriter | None:
     # Arrow has a class for each type's arrays and scalars; only its own count, not what users derive from them.
     if not kind.__module__.startswith("pyarrow."):
         return None
-    for base, write in ((pa.Array, _write_array), (pa.Scalar, _write_scalar), (pa.DataType, _write_type_itself)):
+    for base, write in (
+        (pa.Array, _write_array),
+        (pa.Scalar, _write_scalar),
+        (pa.DataType, _write_type_itself),
+    ):
         if issubclass(kind, base):
             return write
     return None

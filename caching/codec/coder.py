@@ -35,11 +35,11 @@ _JSON_SCALARS = (str, int, float, bool, type(None))
 _MAX_DEPTH = 100
 
 
-class NotExact(CachingException):  # noqa: N818 - says what is wrong with the value
+class NotExact(CachingException):
     """The value could not come back exactly as it is."""
 
 
-class Damaged(CachingException):  # noqa: N818 - says what is wrong with the entry
+class Damaged(CachingException):
     """The bytes are not what their writer wrote."""
 
 
@@ -233,7 +233,9 @@ def find_writer(kind: type) -> Writer:
             if writer is None and package in _SPECIAL:
                 writer = _SPECIAL[package](kind)
     if writer is None:
-        raise NotExact(f"it contains a {kind.__module__}.{kind.__qualname__}, which has no exact form on disk")
+        raise NotExact(
+            f"it contains a {kind.__module__}.{kind.__qualname__}, which has no exact form on disk"
+        )
     return writer
 
 

@@ -118,7 +118,12 @@ def _read_category_dtype(decoder: Decoder, categories: Node, ordered: bool) -> p
 
 @writes(IntegerArray, FloatingArray, BooleanArray)
 def _write_masked(encoder: Encoder, value: Any) -> Node:
-    return ["pd.masked", value.dtype.name, write_array(encoder, value._data), write_array(encoder, value._mask)]
+    return [
+        "pd.masked",
+        value.dtype.name,
+        write_array(encoder, value._data),
+        write_array(encoder, value._mask),
+    ]
 
 
 @reads("pd.masked")
@@ -138,7 +143,12 @@ def _write_datelike(encoder: Encoder, value: Any) -> Node:
     if type(value) is PeriodArray:
         dtype = value.dtype
     kind = type(value).__name__
-    return [f"pd.{kind}", write_array(encoder, value._ndarray), _write_any_dtype(encoder, dtype), encoder.encode(freq)]
+    return [
+        f"pd.{kind}",
+        write_array(encoder, value._ndarray),
+        _write_any_dtype(encoder, dtype),
+        encoder.encode(freq),
+    ]
 
 
 def _write_any_dtype(encoder: Encoder, dtype: Any) -> Node:
@@ -181,7 +191,12 @@ def _read_categorical(decoder: Decoder, codes: Node, dtype: Node) -> pd.Categori
 
 @writes(IntervalArray)
 def _write_intervals(encoder: Encoder, value: Any) -> Node:
-    return ["pd.intervals", encoder.encode(value._left), encoder.encode(value._right), encoder.encode(value.dtype)]
+    return [
+        "pd.intervals",
+        encoder.encode(value._left),
+        encoder.encode(value._right),
+        encoder.encode(value.dtype),
+    ]
 
 
 @reads("pd.intervals")
@@ -203,7 +218,13 @@ def _write_sparse(encoder: Encoder, value: Any) -> Node:
     else:
         raise NotExact(f"it contains a sparse array with a {type(index).__name__}")
     nodes = [write_array(encoder, part) for part in parts]
-    return ["pd.sparse", write_array(encoder, value.sp_values), index.length, nodes, encoder.encode(value.dtype)]
+    return [
+        "pd.sparse",
+        write_array(encoder, value.sp_values),
+        index.length,
+        nodes,
+        encoder.encode(value.dtype),
+    ]
 
 
 @reads("pd.sparse")

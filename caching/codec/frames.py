@@ -78,7 +78,9 @@ def _write_multi_index(encoder: Encoder, value: pd.MultiIndex) -> Node:
 
 
 @reads("pd.multi")
-def _read_multi_index(decoder: Decoder, levels: Node, codes: Node, sortorder: int | None, names: Node) -> pd.MultiIndex:
+def _read_multi_index(
+    decoder: Decoder, levels: Node, codes: Node, sortorder: int | None, names: Node
+) -> pd.MultiIndex:
     return pd.MultiIndex(
         levels=[decoder.decode(level) for level in levels],
         codes=[read_array(decoder, code) for code in codes],
@@ -90,7 +92,13 @@ def _read_multi_index(decoder: Decoder, levels: Node, codes: Node, sortorder: in
 @writes(pd.Series)
 def _write_series(encoder: Encoder, value: pd.Series[Any]) -> Node:
     values = _write_values(encoder, value._values)  # type: ignore[attr-defined]
-    return ["pd.series", values, encoder.encode(value.index), encoder.encode(value.name), _write_extras(encoder, value)]
+    return [
+        "pd.series",
+        values,
+        encoder.encode(value.index),
+        encoder.encode(value.name),
+        _write_extras(encoder, value),
+    ]
 
 
 @reads("pd.series")
@@ -108,12 +116,22 @@ def _write_frame(encoder: Encoder, value: pd.DataFrame) -> Node:
         [_write_values(encoder, block.values), _write_places(block.mgr_locs.as_array.tolist())]
         for block in value._mgr.blocks  # type: ignore[attr-defined]
     ]
-    return ["pd.frame", encoder.encode(value.columns), encoder.encode(value.index), blocks, _write_extras(encoder, value)]
+    return [
+        "pd.frame",
+        encoder.encode(value.columns),
+        encoder.encode(value.index),
+        blocks,
+        _write_extras(encoder, value),
+    ]
 
 
 def _write_places(places: list[int]) -> list[int]:
     """Where a block's rows are among the columns; a run of neighbours as start and end."""
-    return places if len(places) < 3 or places != list(range(places[0], places[-1] + 1)) else [places[0], places[-1], -1]
+    return (
+        places
+        if len(places) < 3 or places != list(range(places[0], places[-1] + 1))
+        else [places[0], places[-1], -1]
+    )
 
 
 def _read_places(places: list[int]) -> list[int]:
@@ -121,7 +139,9 @@ def _read_places(places: list[int]) -> list[int]:
 
 
 @reads("pd.frame")
-def _read_frame(decoder: Decoder, columns: Node, index: Node, blocks: list[Node], extras: Node) -> pd.DataFrame:
+def _read_frame(
+    decoder: Decoder, columns: Node, index: Node, blocks: list[Node], extras: Node
+) -> pd.DataFrame:
     names, labels = decoder.decode(columns), decoder.decode(index)
     placed: list[int] = []
     arrays = []
@@ -133,7 +153,9 @@ def _read_frame(decoder: Decoder, columns: Node, index: Node, blocks: list[Node]
     if sorted(placed) != list(range(len(names))):
         raise Damaged("the blocks of a frame do not cover its columns")
     for array, places in arrays:
-        if array.shape not in ((len(places), len(labels)), (len(labels),)) or (array.ndim == 1 and len(places) != 1):
+        if array.shape not in ((len(places), len(labels)), (len(labels),)) or (
+            array.ndim == 1 and len(places) != 1
+        ):
             raise Damaged("a block of a frame has another shape than its labels")
     return _read_extras(decoder, create_dataframe_from_blocks(arrays, labels, names), extras)  # type: ignore[no-any-return]
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 from pathlib import PosixPath, PurePosixPath, PureWindowsPath, WindowsPath
 from typing import Any
-from uuid import SafeUUID, UUID
+from uuid import UUID, SafeUUID
 
 from caching.codec.coder import Damaged, Decoder, Encoder, Node, NotExact, reads, writes
 
@@ -131,7 +131,9 @@ def _pack(encoder: Encoder, items: list[Any]) -> int | None:
     if float in kinds and any(item != item and struct.pack("<d", item) != _PLAIN_NAN for item in items):
         return None  # JSON has one NaN, without sign and payload
     try:
-        return encoder.add_buffer(json.dumps(items, ensure_ascii=False, separators=(",", ":")).encode("utf-8"))
+        return encoder.add_buffer(
+            json.dumps(items, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+        )
     except UnicodeEncodeError:  # a lone surrogate
         return None
 
@@ -317,7 +319,9 @@ def _write_timezone(encoder: Encoder, value: datetime.timezone) -> Node:
 @reads("timezone")
 def _read_timezone(decoder: Decoder, offset: Node, *name: Node) -> datetime.timezone:
     shift = decoder.decode(offset)
-    return datetime.timezone(shift, *(decoder.decode(part) for part in name)) if name or shift else datetime.UTC
+    return (
+        datetime.timezone(shift, *(decoder.decode(part) for part in name)) if name or shift else datetime.UTC
+    )
 
 
 @writes(Decimal, immutable=True)

@@ -17,7 +17,7 @@ from tests.caching.exactness import assert_same
 from tests.caching.round_trip import round_trip
 
 MISSING_VALUES = [None, np.nan, pd.NA, pd.NaT, float("nan"), Decimal("NaN"), np.datetime64("NaT", "ns")]
-ZONES = ["UTC", "Europe/Berlin", "+05:30", datetime.timezone.utc, datetime.timezone(datetime.timedelta(hours=2), "two"),
+ZONES = ["UTC", "Europe/Berlin", "+05:30", datetime.UTC, datetime.timezone(datetime.timedelta(hours=2), "two"),
          "dateutil/Asia/Tokyo"]  # fmt: skip
 
 
@@ -48,11 +48,49 @@ def test_indexes_of_pandas_own_tests_come_back_exactly(name: str) -> None:
 
 
 DTYPES = [
-    *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64"),
-    *("complex64", "complex128", "bool", "longdouble", ">i4", ">f8", "datetime64[s]", "datetime64[ms]", "datetime64[us]"),
+    *(
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+        "float16",
+        "float32",
+        "float64",
+    ),
+    *(
+        "complex64",
+        "complex128",
+        "bool",
+        "longdouble",
+        ">i4",
+        ">f8",
+        "datetime64[s]",
+        "datetime64[ms]",
+        "datetime64[us]",
+    ),
     *("datetime64[ns]", "timedelta64[s]", "timedelta64[ms]", "timedelta64[us]", "timedelta64[ns]", "object"),
-    *("Int8", "Int64", "UInt16", "Float32", "Float64", "boolean", "category", "Sparse[int64]", "Sparse[float64, nan]"),
-    *("int64[pyarrow]", "double[pyarrow]", "bool[pyarrow]", "timestamp[us, UTC][pyarrow]", "duration[ms][pyarrow]"),
+    *(
+        "Int8",
+        "Int64",
+        "UInt16",
+        "Float32",
+        "Float64",
+        "boolean",
+        "category",
+        "Sparse[int64]",
+        "Sparse[float64, nan]",
+    ),
+    *(
+        "int64[pyarrow]",
+        "double[pyarrow]",
+        "bool[pyarrow]",
+        "timestamp[us, UTC][pyarrow]",
+        "duration[ms][pyarrow]",
+    ),
 ]
 
 
@@ -74,7 +112,14 @@ def test_every_dtype_comes_back_exactly(dtype: str) -> None:
 def test_strings_keep_storage_and_missing_value(storage: str, missing: object) -> None:
     dtype = pd.StringDtype(storage, na_value=missing)
     series = pd.Series(["a", "", None, "żółw", "\U0001f422" * 50, None], dtype=dtype)
-    for value in (series, series[2:4], series[:0], series[5:], series[1:].reset_index(drop=True), pd.Index(series)):
+    for value in (
+        series,
+        series[2:4],
+        series[:0],
+        series[5:],
+        series[1:].reset_index(drop=True),
+        pd.Index(series),
+    ):
         assert_same(value, round_trip(value))
     assert_same(pd.concat([series, series]), round_trip(pd.concat([series, series])))
 
@@ -83,7 +128,14 @@ def test_strings_keep_storage_and_missing_value(storage: str, missing: object) -
 @pytest.mark.parametrize("zone", ZONES, ids=str)
 def test_times_keep_unit_and_zone(unit: str, zone: object) -> None:
     times = pd.date_range("2021-10-30", periods=40, freq="h", tz=zone, unit=unit)
-    for value in (times, times.to_series(), pd.DataFrame({"a": times, "b": times}), times[3], list(times), times[::-1]):
+    for value in (
+        times,
+        times.to_series(),
+        pd.DataFrame({"a": times, "b": times}),
+        times[3],
+        list(times),
+        times[::-1],
+    ):
         assert_same(value, round_trip(value))
     assert_same(times.to_series().astype(object), round_trip(times.to_series().astype(object)))
 
@@ -98,7 +150,22 @@ def test_pytz_zones_come_back_as_they_are() -> None:
         assert_same(moment, round_trip(moment))
 
 
-FREQUENCIES = ["D", "2h", "ME", "MS", "QE-MAR", "YE-JUN", "W-WED", "B", "WOM-2TUE", "min", "7s", "BME", "SME", "bh"]
+FREQUENCIES = [
+    "D",
+    "2h",
+    "ME",
+    "MS",
+    "QE-MAR",
+    "YE-JUN",
+    "W-WED",
+    "B",
+    "WOM-2TUE",
+    "min",
+    "7s",
+    "BME",
+    "SME",
+    "bh",
+]
 
 
 @pytest.mark.parametrize("freq", FREQUENCIES)
@@ -224,7 +291,10 @@ SAMPLES = {
 
 @pytest.mark.parametrize("kind", ARROW_TYPES, ids=str)
 def test_arrow_backed_columns_come_back_exactly(kind: pa.DataType) -> None:
-    items = next((v for name, v in SAMPLES.items() if str(kind).startswith(name)), ["abc", None, "", "longer than twelve"])
+    items = next(
+        (v for name, v in SAMPLES.items() if str(kind).startswith(name)),
+        ["abc", None, "", "longer than twelve"],
+    )
     items = [item.encode() if isinstance(item, str) and "binary" in str(kind) else item for item in items]
     array = pa.array(items * 5, kind)
     for part in (array, array[1:], array[3:7], array[:0], array[9:]):

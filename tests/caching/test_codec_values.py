@@ -25,13 +25,17 @@ from caching.codec import Damaged, NotExact, decode, encode
 from tests.caching.exactness import assert_same
 from tests.caching.round_trip import round_trip
 
-ZONES = st.sampled_from([None, datetime.UTC, ZoneInfo("Europe/Berlin"), datetime.timezone(datetime.timedelta(hours=-3))])
+ZONES = st.sampled_from(
+    [None, datetime.UTC, ZoneInfo("Europe/Berlin"), datetime.timezone(datetime.timedelta(hours=-3))]
+)
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.integers(-(2**70), 2**70), st.floats(), st.complex_numbers(),
     st.text(st.characters(exclude_categories=())), st.binary(), st.dates(), st.datetimes(timezones=ZONES, allow_imaginary=True),
     st.times(), st.timedeltas(), st.decimals().filter(lambda number: not number.is_snan()), st.fractions(), st.uuids(), st.just(...),
 )  # fmt: skip
-HASHABLE = st.recursive(SCALARS, lambda inner: st.one_of(st.lists(inner, max_size=4).map(tuple), st.frozensets(inner, max_size=4)))
+HASHABLE = st.recursive(
+    SCALARS, lambda inner: st.one_of(st.lists(inner, max_size=4).map(tuple), st.frozensets(inner, max_size=4))
+)
 VALUES = st.recursive(
     HASHABLE,
     lambda inner: st.one_of(
@@ -52,7 +56,10 @@ def test_any_plain_value_comes_back_exactly(value: Any) -> None:
 @given(st.lists(st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(st.characters(exclude_categories=()))), min_size=16))  # fmt: skip
 def test_long_lists_of_plain_items_come_back_exactly(value: list[Any]) -> None:
     assert_same(value, round_trip(value))
-    assert_same({str(n): item for n, item in enumerate(value)}, round_trip({str(n): item for n, item in enumerate(value)}))
+    assert_same(
+        {str(n): item for n, item in enumerate(value)},
+        round_trip({str(n): item for n, item in enumerate(value)}),
+    )
 
 
 DTYPES = st.one_of(
@@ -64,7 +71,9 @@ DTYPES = st.one_of(
 
 
 @settings(max_examples=200, deadline=None)
-@given(npst.arrays(DTYPES, npst.array_shapes(min_dims=0, min_side=0, max_side=4)), st.booleans(), st.booleans())
+@given(
+    npst.arrays(DTYPES, npst.array_shapes(min_dims=0, min_side=0, max_side=4)), st.booleans(), st.booleans()
+)
 def test_any_array_comes_back_exactly(array: np.ndarray[Any, Any], fortran: bool, step: bool) -> None:
     if fortran:
         array = np.asfortranarray(array)
@@ -124,7 +133,7 @@ def test_containers_that_contain_themselves_come_back_so() -> None:
     assert (again := round_trip(mapping))["self"][0] is again
 
 
-Point = namedtuple("Point", "x y")  # noqa: PYI024 - as users write it
+Point = namedtuple("Point", "x y")
 TUPLE_LOOP: list[Any] = []
 TUPLE_LOOP.append(deque([TUPLE_LOOP]))
 DEQUE_LOOP: deque[Any] = deque()

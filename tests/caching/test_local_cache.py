@@ -30,7 +30,13 @@ def cache(tmp_path: Path) -> LocalCache:
 
 def _frame(rows: int = 50_000) -> pd.DataFrame:
     random = np.random.default_rng(1)
-    return pd.DataFrame({"a": random.random(rows), "b": np.arange(rows), "s": pd.Series(["x", "yy"] * (rows // 2), dtype="str")})
+    return pd.DataFrame(
+        {
+            "a": random.random(rows),
+            "b": np.arange(rows),
+            "s": pd.Series(["x", "yy"] * (rows // 2), dtype="str"),
+        }
+    )
 
 
 def _entry_files(cache: LocalCache) -> list[Path]:
@@ -48,7 +54,9 @@ def test_nothing_touches_the_disk_before_the_first_save(tmp_path: Path) -> None:
     assert not (tmp_path / "cache").exists()
 
 
-@pytest.mark.parametrize("value", [None, 0, "", [1, {"a": (2.5, None)}], _frame(10), _frame()], ids=lambda v: type(v).__name__)
+@pytest.mark.parametrize(
+    "value", [None, 0, "", [1, {"a": (2.5, None)}], _frame(10), _frame()], ids=lambda v: type(v).__name__
+)
 def test_a_saved_value_is_loaded_and_none_is_a_value(cache: LocalCache, value: object) -> None:
     assert cache.save("module.function", KEY, value)
     assert cache.has("module.function", KEY)
@@ -128,7 +136,24 @@ def test_notes_are_kept_beside_entries(cache: LocalCache) -> None:
     assert cache.read_note("n", "latest miss") is None
 
 
-NAMESPACES = ["a.b", "../x", "/etc", "..", ".", "", "a/b", "A.b", "a.B", "con", "x" * 500, "żółw", "a\0b", "<lambda>", "\ud800", "~"]
+NAMESPACES = [
+    "a.b",
+    "../x",
+    "/etc",
+    "..",
+    ".",
+    "",
+    "a/b",
+    "A.b",
+    "a.B",
+    "con",
+    "x" * 500,
+    "żółw",
+    "a\0b",
+    "<lambda>",
+    "\ud800",
+    "~",
+]
 
 
 def test_namespaces_stay_apart_inside_the_folder_and_keep_their_names(cache: LocalCache) -> None:
@@ -176,7 +201,9 @@ def test_the_folder_can_be_copied_moved_and_read_only(cache: LocalCache, tmp_pat
         assert_same(_frame(), LocalCache(tmp_path / name).load("n", KEY))
 
 
-def test_the_folder_is_the_one_given_or_the_environments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_is_the_one_given_or_the_environments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cache = LocalCache()
     monkeypatch.setenv("SOURCESWAP_CACHE_DIR", str(tmp_path / "here"))
     assert cache.cache_directory == tmp_path / "here"
