@@ -26,11 +26,15 @@ def init(directory: Path, files: tuple[Path, ...], more: tuple[Path, ...]) -> No
 
     Contracts, loader modules, a dataflow, environments, tests and a CI workflow; with --from for your own files.
     """
-    from loaders.contract_infer import sample_of
 
     from loaders.scaffold import create_project
 
-    written = create_project(directory, [sample_of(file) for file in (*files, *more)])
+    samples = []
+    for file in (*files, *more):
+        from loaders.contract_infer import sample_of
+
+        samples.append(sample_of(file))
+    written = create_project(directory, samples)
     click.echo(f"{directory}: {len(written)} files. Next:\n")
     for line in (
         f"cd {directory}",

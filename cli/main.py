@@ -7,10 +7,11 @@ asked for more often than anything else.
 from __future__ import annotations
 
 import click
-from caching.commands import cache
 
+from caching.commands import cache
 from cli.datasets import ls, show
 from cli.environments import config, envs
+from cli.init import init
 from cli.run import run
 from cli.sample import sample
 from cli.sandbox import sandbox
@@ -27,5 +28,5 @@ def main() -> None:
     """
 
 
-for command in (run, envs, config, ls, show, cache, sandbox, sample):
+for command in (init, run, envs, config, ls, show, cache, sandbox, sample):
     main.add_command(command)
