@@ -29,8 +29,11 @@ from caching.sources import (
     Source,
     UnversionedError,
     current_recorder,
+    hide,
     locations_among,
     recording,
+    reveal,
+    shown,
     stale_reason,
 )
 from caching.values import UnhashableError, type_name
@@ -243,7 +246,7 @@ class CachedFunction:
         if outer is not None:
             outer.absorb(sources, "", self._expiry(entry))
         if _context.get().observer is not None:
-            self._tell(call.key.key, "hit", call.started, "", tuple(source.location for source in sources), value)
+            self._tell(call.key.key, "hit", call.started, "", _locations(sources), value)
         return value
 
     def _find(self, call: _Call) -> tuple[Entry, list[Source]] | None:
@@ -255,7 +258,7 @@ class CachedFunction:
         record = entry.record
         try:
             call.reason = self._stale(entry)
-            sources = [Source.from_json(data) for data in record["sources"]]
+            sources = reveal([Source.from_json(data) for data in record["sources"]], call.key.values)
             checked_at = float(record["checked_at"])
         except (KeyError, TypeError, ValueError, AttributeError):
             call.reason = "the entry's record is nonsense"
@@ -290,7 +293,8 @@ class CachedFunction:
             return
         aged = [source.aged() for source in sources]
         if remote or aged != sources:
-            record = {**entry.record, "sources": [source.as_json() for source in aged]}
+            given = {location for location, _ in locations_among(call.key.values)}
+            record = {**entry.record, "sources": [hide(source, given).as_json() for source in aged]}
             if remote:
                 record["checked_at"] = now
             call.cache.update_record(call.key.namespace, call.key.key, record)
@@ -303,6 +307,7 @@ class CachedFunction:
             trusts_unversioned=self.ttl_seconds is not None,
         )
         given = list(locations_among(call.key.values))
+        recorder.given = frozenset(location for location, _ in given)
         for location, kind in given:
             recorder.expect(location, kind)
         for location in call.key.code.paths.candidates(location for location, kind in given if kind == "tree"):
@@ -323,7 +328,7 @@ class CachedFunction:
                 self._warn(f"A result of {call.key.namespace}() is not cached, because {error}.")
             else:
                 record = {
-                    "sources": [source.as_json() for source in sources],
+                    "sources": [hide(source, recorder.given).as_json() for source in sources],
                     "checked_at": checked_at,
                     "expires_at": expires_at,
                     "seconds": round(time.perf_counter() - call.started, 6),
@@ -336,7 +341,7 @@ class CachedFunction:
             if self.ttl_seconds is not None:
                 expires_at = min(checked_at + self.ttl_seconds, expires_at or float("inf"))
             outer.absorb(sources, trouble, expires_at)
-        locations = tuple(source.location for source in sources)
+        locations = _locations(sources)
         outcome: Outcome = "refresh" if refresh else "miss"
         self._tell(call.key.key, outcome, call.started, trouble or call.reason, locations, value)
 
@@ -363,6 +368,10 @@ class CachedFunction:
         if text not in self._warned:
             self._warned.add(text)
             warnings.warn(text, CachingWarning, stacklevel=4)
+
+
+def _locations(sources: list[Source]) -> tuple[str, ...]:
+    return tuple(shown(source.location) for source in sources if source.kind != "absent")
 
 
 def _askers(depends_on: object, function: types.FunctionType) -> tuple[Callable[[], bytes], ...]:
