@@ -70,6 +70,7 @@ def run(
 
 
 def _execute(planned: Plan, outputs: list[str], mode: Mode) -> dict[str, Any]:
+    from cli.progress import progress_line
     from cli.report import RunReport
 
     click.echo(planned.headline, err=True)
@@ -77,7 +78,8 @@ def _execute(planned: Plan, outputs: list[str], mode: Mode) -> dict[str, Any]:
     started = time.perf_counter()
     driver = planned.build([report], cache_mode=mode, observer=report.cache_event)
     try:
-        results: dict[str, Any] = driver.execute([*outputs])
+        with progress_line():
+            results: dict[str, Any] = driver.execute([*outputs])
     except Exception as error:
         # Whatever the user's own functions raise is theirs to see, in a few lines.
         raise report.failure(error) from error
