@@ -3,8 +3,9 @@
     python benchmarks/cache.py            all frames, a few minutes, 4 GB of disk
     python benchmarks/cache.py --quick    small frames and few rounds: does it run at all?
 
-Every hit happens in a fresh process that has imported what it needs; contenders take turns, so that a slow minute of
-the machine hits all of them. Medians are compared. `floor` maps the same file, builds the same frame and checks nothing.
+Every hit happens in a fresh process that has imported what it needs; contenders take turns, so that a slow
+minute of the machine hits all of them. Medians are compared. `floor` maps the same file, builds the same
+frame and checks nothing.
 """
 
 from __future__ import annotations
@@ -76,7 +77,8 @@ def _frame_of(path: str) -> pd.DataFrame:
         return pickle.load(file)  # type: ignore[no-any-return]
 
 
-# Contenders: each gives a way to store a frame and one to get it back, and does its imports before the clock runs.
+# Contenders: each gives a way to store a frame and one to get it back, and does its imports before the clock
+# runs.
 
 
 def sourceswap(folder: Path) -> tuple[Callable[[pd.DataFrame], Any], Callable[[], Any]]:
@@ -279,7 +281,8 @@ def report(results: dict[str, dict[str, dict[str, float]]], goals: dict[str, flo
         for contender, row in figures.items():
             store = f"{row['store']:10.3f}" if "store" in row else " " * 10
             print(
-                f"  {contender:12}{row['load'] * 1e3:10.2f}{row['touched'] * 1e3:10.2f}{store}{row['peak']:8.2f}"
+                f"  {contender:12}{row['load'] * 1e3:10.2f}{row['touched'] * 1e3:10.2f}"
+                f"{store}{row['peak']:8.2f}"
             )
         ours = figures["sourceswap"]
         if "pickle" in figures:
@@ -298,7 +301,8 @@ def report(results: dict[str, dict[str, dict[str, float]]], goals: dict[str, flo
 def _judge(what: str, measured: float, goal: float, *, at_least: bool = False) -> None:
     met = measured >= goal if at_least else measured <= goal
     print(
-        f"  {what:28} {measured:6.2f}   goal {'>=' if at_least else '<='} {goal:<5} {'met' if met else 'MISSED'}"
+        f"  {what:28} {measured:6.2f}   goal {'>=' if at_least else '<='} {goal:<5} "
+        + ("met" if met else "MISSED")
     )
 
 

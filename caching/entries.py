@@ -38,8 +38,8 @@ MISSING: Final = Missing.MISSING
 class Entry:
     """A value in the cache: what its header says, and the value itself on demand.
 
-    An entry that `find` returned keeps its file open: its record and its value belong together whatever happens to the
-    folder in between. Each `load` gives a value of its own.
+    An entry that `find` returned keeps its file open: its record and its value belong together whatever
+    happens to the folder in between. Each `load` gives a value of its own.
     """
 
     __slots__ = ("_fd", "_first", "_head", "_path", "record", "used_at")
@@ -80,7 +80,7 @@ class Entry:
         """The value, every byte of it checked; MISSING, with a warning, when it is damaged."""
         try:
             document, *buffers = self._parts()
-            if self.is_pickle:
+            if self.is_pickle:  # noqa: SIM108 - the reason for the exception deserves a line
                 value = pickle.loads(document, buffers=buffers)  # noqa: S301 - `find` let it pass: allow_pickle
             else:
                 value = decode(document, buffers)
@@ -89,8 +89,9 @@ class Entry:
         except Exception as error:  # noqa: BLE001 - whatever nonsense does to a constructor: it is not served
             warn_damaged(self._path, error)
             return MISSING
-        try:
-            # What goes first when the cache is full is told by these times; others may be unreliable (relatime).
+        try:  # noqa: SIM105 - the hot path
+            # What goes first when the cache is full is told by these times; others may be unreliable
+            # (relatime).
             os.utime(self._path if self._fd < 0 else self._fd, ns=(now := time.time_ns(), now))
         except OSError:
             pass  # a read-only folder, or evicted a moment ago
@@ -124,7 +125,7 @@ class Entry:
 
 
 def open_entry(path: str) -> Entry | None:
-    """The entry of that file, its header checked; None when there is no file, Damaged when it is not an entry."""
+    """The entry of that file, its header checked; None without a file, Damaged when it is no entry."""
     try:
         fd = os.open(path, _OPEN_FLAGS)
     except (FileNotFoundError, NotADirectoryError):

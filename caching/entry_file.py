@@ -1,12 +1,14 @@
 """The file of one entry: a prefix, a JSON header, and the value's buffers, all of it under checksums.
 
     prefix (64 bytes)   magic, length of the header, length of the file, xxh3-128 of all that and the header
-    header (JSON)       namespace and key (an entry names itself), when it was made, its record, the places of the
+    header (JSON)       namespace and key (an entry names itself), when it was made, its record, the places of
+    the
                         buffers, a checksum for every 4 MiB of what follows
     buffers             each at a multiple of 64 bytes; the first is the value's document
 
-A file is written once and from then on only replaced or removed: whoever maps it keeps what was mapped. Nothing is
-synced to the disk: every byte is checked before it is served, so what a power cut can cost is the entry, not its truth.
+A file is written once and from then on only replaced or removed: whoever maps it keeps what was mapped.
+Nothing is synced to the disk: every byte is checked before it is served, so what a power cut can cost is the
+entry, not its truth.
 """
 
 from __future__ import annotations
@@ -160,8 +162,8 @@ def read_head(first: bytes, file_size: int, fd: int) -> Head:
         raise Damaged("its header does not match its checksum")
     fields, _ = _parse(packed.decode("ascii"))
     head = Head(
-        fields["namespace"], fields["key"], fields["created_at"], fields["record"], fields["form"], digest.hex(),
-        size, data_start, fields["places"], fields["digests"],
+        fields["namespace"], fields["key"], fields["created_at"], fields["record"], fields["form"],
+        digest.hex(), size, data_start, fields["places"], fields["digests"],
     )  # fmt: skip
     _check_fields(head)
     return head
@@ -182,7 +184,7 @@ def _check_fields(head: Head) -> None:
 
 
 def read_parts(head: Head, first: bytes, fd: int) -> list[memoryview]:
-    """The value's document and buffers: every byte checked, and private to the caller, who may write into them."""
+    """The value's document and buffers: every byte checked, and the caller's own to write into."""
     if head.size_bytes <= len(first):
         whole = memoryview(bytearray(first))
     elif head.size_bytes < _MAPPED_FROM_BYTES:
@@ -218,7 +220,7 @@ def check_chunks(data: memoryview, digests: list[str]) -> None:
 def _check_some(
     data: memoryview, digests: list[str], numbers: Iterator[int], failures: list[Damaged]
 ) -> None:
-    """Check chunks until there are no more numbers: threads share them, so that none waits for a slower one."""
+    """Check chunks until no numbers are left: threads share them, so that none waits for a slower one."""
     for number in numbers:
         start = number * _CHUNK_BYTES
         if failures:

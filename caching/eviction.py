@@ -1,8 +1,8 @@
 """How full a cache is, and what has to go.
 
-The size is kept in a small file that every save adds to, so that saving needs no look at ten thousand others. The
-figure may drift (a writer that is killed, a folder that somebody tidies): each eviction counts anew, and so does the
-first save after an hour.
+The size is kept in a small file that every save adds to, so that saving needs no look at ten thousand others.
+The figure may drift (a writer that is killed, a folder that somebody tidies): each eviction counts anew, and
+so does the first save after an hour.
 """
 
 from __future__ import annotations
@@ -92,7 +92,8 @@ def _usage_file(path: str, flags: int) -> Iterator[int]:
     fd = os.open(path, flags | getattr(os, "O_CLOEXEC", 0), 0o600)
     try:
         if sys.platform != "win32":
-            # Held for microseconds. A holder that was stopped in there must not stop everybody: OSError, count anew.
+            # Held for microseconds. A holder that was stopped in there must not stop everybody: OSError,
+            # count anew.
             for _ in range(50):
                 with contextlib.suppress(BlockingIOError):
                     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -40,7 +40,7 @@ _NO_TMPFILE = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}
 
 @lru_cache(maxsize=4096)
 def namespace_folder(namespace: str) -> str:
-    """A folder's name for any namespace: readable, safe on every file system, different for different namespaces."""
+    """A folder's name for any namespace: readable, safe on every file system, and its alone."""
     readable = _UNSAFE.sub("_", namespace.lower())[-48:].strip(".")
     return f"{readable}~{_digest(namespace)}"
 
@@ -60,7 +60,8 @@ def make_folders(cache_directory: Path, folder: str) -> None:
     created = not cache_directory.exists()
     cache_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if created or not any(cache_directory.iterdir()):
-        # An empty folder was made for us; one that holds something else keeps its mode, ours below it is private.
+        # An empty folder was made for us; one that holds something else keeps its mode, ours below it is
+        # private.
         cache_directory.chmod(0o700)
         with contextlib.suppress(OSError):
             (cache_directory / "CACHEDIR.TAG").write_text(_TAG)
@@ -116,7 +117,8 @@ class NewFile:
             self._name = None
 
     def _link(self, path: str) -> None:
-        # With a directory descriptor, which an absolute path ignores, Python calls linkat, which follows the link.
+        # With a directory descriptor, which an absolute path ignores, Python calls linkat, which follows the
+        # link.
         os.link(f"/proc/self/fd/{self.fd}", path, src_dir_fd=self.fd, follow_symlinks=True)
 
     def __enter__(self) -> NewFile:

@@ -71,10 +71,10 @@ class Verified:
 class LocalCache:
     """A cache in a folder on this machine, shared by all processes that name it.
 
-    `max_size` bounds the folder (bytes, or a text such as "10GB"), the least recently used entries go first; entries
-    older than `ttl_seconds` are not served. Values that the exact codec refuses are stored only with
-    `allow_pickle=True`: loading a pickle runs code that its file chooses, so allow it only where you trust every writer.
-    Nothing touches the disk before the first use.
+    `max_size` bounds the folder (bytes, or a text such as "10GB"), the least recently used entries go first;
+    entries older than `ttl_seconds` are not served. Values that the exact codec refuses are stored only with
+    `allow_pickle=True`: loading a pickle runs code that its file chooses, so allow it only where you trust
+    every writer. Nothing touches the disk before the first use.
     """
 
     def __init__(
@@ -86,9 +86,7 @@ class LocalCache:
         allow_pickle: bool = False,
     ) -> None:
         # Made absolute now: a later change of the working directory does not move the cache.
-        self._directory = (
-            None if cache_directory is None else os.path.abspath(os.path.expanduser(cache_directory))
-        )  # noqa: PTH100, PTH111 - no disk access
+        self._directory = None if cache_directory is None else _absolute(cache_directory)
         self._max_bytes = None if max_size is None else parse_size(max_size)
         self._ttl_seconds = ttl_seconds
         self._allow_pickle = allow_pickle
@@ -106,7 +104,7 @@ class LocalCache:
         if self._directory is not None:
             return self._directory
         if chosen := os.environ.get("SOURCESWAP_CACHE_DIR"):
-            return os.path.abspath(os.path.expanduser(chosen))  # noqa: PTH100, PTH111 - no disk access
+            return _absolute(chosen)
         from platformdirs import user_cache_dir
 
         return user_cache_dir("sourceswap", appauthor=False)
@@ -128,7 +126,8 @@ class LocalCache:
     ) -> bool:
         """Store a value with a JSON-able record beside it; whether it could be stored.
 
-        Never raises for what a disk can do or for values that cannot come back exactly: one CachingWarning says why.
+        Never raises for what a disk can do or for values that cannot come back exactly: one CachingWarning
+        says why.
         """
         try:
             form, parts = self._encode(value)
@@ -164,7 +163,8 @@ class LocalCache:
             try:
                 return self._write_file(path, namespace, key, form, parts, record)
             except OSError as error:
-                # The first of its namespace, or the folder was cleared or removed under way (ext4 says EPERM for that).
+                # The first of its namespace, or the folder was cleared or removed under way (ext4 says EPERM
+                # for that).
                 if not attempts_left or error.errno not in (errno.ENOENT, errno.EPERM):
                     raise
                 make_folders(self.cache_directory, folder)
@@ -192,7 +192,7 @@ class LocalCache:
                 evict(self._entries_folder, usage, self._max_bytes)
 
     def find(self, namespace: str, key: str) -> Entry | None:
-        """The entry, its header checked and its value unread; None when it is absent, expired or not this one."""
+        """The entry, its header checked and its value unread; None when absent, expired or not this one."""
         path = self._entry_path(namespace, key)
         try:
             entry = open_entry(path)
@@ -273,8 +273,8 @@ class LocalCache:
     ) -> AbstractContextManager[bool]:
         """Be the only one to compute this key, among all threads and processes.
 
-        Yields False when the lock could not be had: the waiting limit passed (0 tries once), the folder cannot be
-        written, or two callers wait for each other. Compute all the same, the lock only saves work.
+        Yields False when the lock could not be had: the waiting limit passed (0 tries once), the folder
+        cannot be written, or two callers wait for each other. Compute all the same, the lock only saves work.
         """
         return self._lock(namespace, key, timeout_seconds)
 
@@ -368,7 +368,7 @@ class LocalCache:
 
     @staticmethod
     def _namespace_of(path: str) -> str | None:
-        """The namespace as the entry names it; None when the entry is damaged, or lies in a foreign folder."""
+        """The namespace as the entry names it; None when it is damaged or lies in a foreign folder."""
         with contextlib.suppress(OSError, Damaged):
             entry = open_entry(path)
             if entry is not None and namespace_folder(entry.namespace) == Path(path).parent.name:
@@ -420,6 +420,11 @@ class LocalCache:
             except (OSError, Damaged) as error:
                 damaged.append((found.path, str(error)))
         return Verified(count, size_bytes, tuple(damaged))
+
+
+def _absolute(path: str | os.PathLike[str]) -> str:
+    # Not Path.resolve, which would look at the disk.
+    return os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111
 
 
 def _reason(error: Exception) -> str:

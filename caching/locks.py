@@ -1,12 +1,13 @@
 """Single flight: at most one holder of a name, among threads and processes.
 
 Every name has a byte of its own in one lock file, at an offset that follows from the name, and a lock is an
-open-file-description lock on that byte: it excludes threads as well as processes, and the kernel drops it with its
-holder, however that dies. Where the platform has none, a lock is a `flock` (or on Windows a byte lock) on a file of its own.
+open-file-description lock on that byte: it excludes threads as well as processes, and the kernel drops it
+with its holder, however that dies. Where the platform has none, a lock is a `flock` (or on Windows a byte
+lock) on a file of its own.
 
-A thread that holds one lock and waits for another can meet one that does the reverse. Nobody but the waiters can see
-that, so a waiter that holds something says what it holds and wants in a file, and when those close a circle, one of
-them gives up its wait.
+A thread that holds one lock and waits for another can meet one that does the reverse. Nobody but the waiters
+can see that, so a waiter that holds something says what it holds and wants in a file, and when those close a
+circle, one of them gives up its wait.
 """
 
 from __future__ import annotations
@@ -61,8 +62,8 @@ class _Lock:
             os.close(fd)
 
 
-# What the current context holds. A context variable rather than a thread's: work that a holder hands to another thread
-# or task, with its context, must not wait for the holder.
+# What the current context holds. A context variable rather than a thread's: work that a holder hands to
+# another thread or task, with its context, must not wait for the holder.
 _held: ContextVar[tuple[_Lock, ...]] = ContextVar("caching_held_locks", default=())
 _open_locks: weakref.WeakSet[_Lock] = weakref.WeakSet()
 
@@ -90,7 +91,7 @@ class LockFile:
 
     @contextlib.contextmanager
     def hold(self, name: str, timeout_seconds: float | None = None) -> Iterator[bool]:
-        """Whether the lock was had: False after the waiting limit, in a circle of waiters, or in a read-only folder.
+        """Whether the lock was had: False after the waiting limit, or in a circle of waiters.
 
         Whoever holds a name holds it again at once. With a limit of 0 it is tried once.
         """
@@ -163,9 +164,9 @@ def _holding(lock: _Lock | None) -> Iterator[None]:
 
 
 def _is_same_file(fd: int, path: str) -> bool:
-    """Whether the path still leads to the file that was locked: the folder may have been removed meanwhile."""
+    """Whether the path still leads to the file that was locked: the folder may have been removed."""
     try:
-        return sys.platform == "win32" or os.fstat(fd).st_ino == os.stat(path).st_ino
+        return sys.platform == "win32" or os.fstat(fd).st_ino == Path(path).stat().st_ino
     except FileNotFoundError:
         return False
 
@@ -250,7 +251,8 @@ class _Wait:
             circle = [self._token]
             while (token := holder_of.get(waits[circle[-1]][1])) is not None:
                 if token in circle:
-                    # Everyone in the circle comes to the same answer. Who merely waits for the circle waits on.
+                    # Everyone in the circle comes to the same answer. Who merely waits for the circle waits
+                    # on.
                     return min(circle[circle.index(token) :]) == self._token
                 circle.append(token)
         return False

@@ -17,8 +17,14 @@ from tests.caching.exactness import assert_same
 from tests.caching.round_trip import round_trip
 
 MISSING_VALUES = [None, np.nan, pd.NA, pd.NaT, float("nan"), Decimal("NaN"), np.datetime64("NaT", "ns")]
-ZONES = ["UTC", "Europe/Berlin", "+05:30", datetime.UTC, datetime.timezone(datetime.timedelta(hours=2), "two"),
-         "dateutil/Asia/Tokyo"]  # fmt: skip
+ZONES = [
+    "UTC",
+    "Europe/Berlin",
+    "+05:30",
+    datetime.UTC,
+    datetime.timezone(datetime.timedelta(hours=2), "two"),
+    "dateutil/Asia/Tokyo",
+]
 
 
 def _legacy_objects() -> dict[str, object]:
@@ -177,11 +183,16 @@ def test_an_index_keeps_its_freq(freq: str) -> None:
 
 
 OFFSETS = [
-    pd.DateOffset(months=2, day=3), pd.DateOffset(weekday=2), pd.offsets.CustomBusinessDay(holidays=["2020-01-02"]),
-    pd.offsets.CustomBusinessDay(weekmask="Sun Mon Tue"), pd.offsets.BusinessHour(start="07:00", end="15:00"),
-    pd.offsets.FY5253Quarter(weekday=3, startingMonth=12, variation="last"), pd.offsets.Easter(2),
-    pd.offsets.MonthEnd(3, normalize=True), pd.offsets.BusinessDay(offset=datetime.timedelta(hours=1)),
-]  # fmt: skip
+    pd.DateOffset(months=2, day=3),
+    pd.DateOffset(weekday=2),
+    pd.offsets.CustomBusinessDay(holidays=["2020-01-02"]),
+    pd.offsets.CustomBusinessDay(weekmask="Sun Mon Tue"),
+    pd.offsets.BusinessHour(start="07:00", end="15:00"),
+    pd.offsets.FY5253Quarter(weekday=3, startingMonth=12, variation="last"),
+    pd.offsets.Easter(2),
+    pd.offsets.MonthEnd(3, normalize=True),
+    pd.offsets.BusinessDay(offset=datetime.timedelta(hours=1)),
+]
 
 
 @pytest.mark.parametrize("offset", OFFSETS, ids=str)
@@ -195,9 +206,30 @@ def test_offsets_come_back_exactly(offset: pd.DateOffset) -> None:
 
 
 def test_object_columns_keep_the_type_of_each_item() -> None:
-    items = [*MISSING_VALUES, 1, True, 1.0, "1", b"1", np.int64(1), np.float32(1), Decimal("1.0"), (1,), [1, [2]],
-             {"a": {1}}, datetime.date(2020, 1, 1), datetime.datetime(2020, 1, 1), pd.Timestamp("2020", tz="UTC"),
-             pd.Timedelta(1), pd.Period("2020", "M"), pd.Interval(0, 1), np.array([1, 2]), 10**30, -0.0, 1j]  # fmt: skip
+    items = [
+        *MISSING_VALUES,
+        1,
+        True,
+        1.0,
+        "1",
+        b"1",
+        np.int64(1),
+        np.float32(1),
+        Decimal("1.0"),
+        (1,),
+        [1, [2]],
+        {"a": {1}},
+        datetime.date(2020, 1, 1),
+        datetime.datetime(2020, 1, 1),
+        pd.Timestamp("2020", tz="UTC"),
+        pd.Timedelta(1),
+        pd.Period("2020", "M"),
+        pd.Interval(0, 1),
+        np.array([1, 2]),
+        10**30,
+        -0.0,
+        1j,
+    ]
     series = pd.Series(items, dtype=object)
     assert_same(series, round_trip(series))
     frame = pd.DataFrame({"a": series, "b": list(reversed(items)), "c": 1})
@@ -220,8 +252,11 @@ def test_columns_may_repeat_and_have_levels_and_names() -> None:
         pd.DataFrame([[1, 2]], columns=pd.CategoricalIndex(["x", "y"], categories=["y", "x"], ordered=True)),
         pd.DataFrame([[1, 2]], columns=pd.date_range("2020", periods=2, freq="D")),
         pd.DataFrame([[1, 2]], columns=pd.RangeIndex(5, 1, -2)),
-        pd.DataFrame(), pd.DataFrame(index=[1, 2]), pd.DataFrame(columns=["a"]), pd.DataFrame({"a": []}),
-    ]  # fmt: skip
+        pd.DataFrame(),
+        pd.DataFrame(index=[1, 2]),
+        pd.DataFrame(columns=["a"]),
+        pd.DataFrame({"a": []}),
+    ]
     for frame in frames:
         assert_same(frame, round_trip(frame))
 
@@ -229,8 +264,10 @@ def test_columns_may_repeat_and_have_levels_and_names() -> None:
 def test_multi_indexes_keep_unused_levels_missing_codes_and_sortorder() -> None:
     index = pd.MultiIndex(
         levels=[pd.date_range("2020", periods=3, freq="D"), pd.Index(["a", "b"], dtype="category")],
-        codes=[[0, 2, -1], [1, 1, 0]], names=["when", "what"], sortorder=None,
-    )  # fmt: skip
+        codes=[[0, 2, -1], [1, 1, 0]],
+        names=["when", "what"],
+        sortorder=None,
+    )
     assert_same(index, round_trip(index))
     assert_same(index[:1], round_trip(index[:1]))
     ordered = pd.MultiIndex.from_product([[1, 2], ["a", "b"]])
@@ -247,10 +284,19 @@ def test_attrs_and_flags_come_back() -> None:
 
 @pytest.mark.parametrize("ordered", [True, False])
 @pytest.mark.parametrize(
-    "categories", [["b", "a", "unused"], [3, 1], [1.5, 2], pd.date_range("2020", periods=3, tz="UTC"), [(1, 2), "x"],
-                   pd.interval_range(0, 2), pd.Index(["b", "a"], dtype=object), pd.array([1, 2], dtype="Int64")],
+    "categories",
+    [
+        ["b", "a", "unused"],
+        [3, 1],
+        [1.5, 2],
+        pd.date_range("2020", periods=3, tz="UTC"),
+        [(1, 2), "x"],
+        pd.interval_range(0, 2),
+        pd.Index(["b", "a"], dtype=object),
+        pd.array([1, 2], dtype="Int64"),
+    ],
     ids=lambda value: str(type(value).__name__),
-)  # fmt: skip
+)
 def test_categories_keep_order_and_dtype(categories: object, ordered: bool) -> None:
     dtype = pd.CategoricalDtype(pd.Index(categories), ordered=ordered)  # type: ignore[arg-type]
     values = pd.Categorical.from_codes([0, 1, -1, 0], dtype=dtype)
@@ -276,17 +322,41 @@ def test_sparse_arrays_keep_kind_and_fill_value() -> None:
 
 
 ARROW_TYPES = [
-    pa.list_(pa.int64()), pa.struct([("a", pa.int8()), ("b", pa.string())]), pa.map_(pa.string(), pa.int64()),
-    pa.dictionary(pa.int8(), pa.string()), pa.decimal128(10, 2), pa.date32(), pa.time64("us"), pa.binary(),
-    pa.string_view(), pa.large_list(pa.string()), pa.timestamp("ns", "Asia/Tokyo"), pa.null(), pa.string(),
-    pa.month_day_nano_interval(), pa.binary(3), pa.bool_(), pa.decimal256(50, 3), pa.large_string(), pa.float16(),
-]  # fmt: skip
+    pa.list_(pa.int64()),
+    pa.struct([("a", pa.int8()), ("b", pa.string())]),
+    pa.map_(pa.string(), pa.int64()),
+    pa.dictionary(pa.int8(), pa.string()),
+    pa.decimal128(10, 2),
+    pa.date32(),
+    pa.time64("us"),
+    pa.binary(),
+    pa.string_view(),
+    pa.large_list(pa.string()),
+    pa.timestamp("ns", "Asia/Tokyo"),
+    pa.null(),
+    pa.string(),
+    pa.month_day_nano_interval(),
+    pa.binary(3),
+    pa.bool_(),
+    pa.decimal256(50, 3),
+    pa.large_string(),
+    pa.float16(),
+]
 SAMPLES = {
-    "list": [[1], None, []], "large_list": [["x"], None, []], "struct": [{"a": 1, "b": "x"}, None, {"a": None, "b": None}],
-    "map": [[("a", 1)], None, []], "decimal": [Decimal("1.50"), None], "date": [datetime.date(2020, 1, 1), None],
-    "time64": [datetime.time(1), None], "timestamp": [1, None], "null": [None, None], "month": [None, None],
-    "fixed": [b"abc", None], "bool": [True, None, False, True, True, False, None, False, True], "half": [np.float16(1), None],
-}  # fmt: skip
+    "list": [[1], None, []],
+    "large_list": [["x"], None, []],
+    "struct": [{"a": 1, "b": "x"}, None, {"a": None, "b": None}],
+    "map": [[("a", 1)], None, []],
+    "decimal": [Decimal("1.50"), None],
+    "date": [datetime.date(2020, 1, 1), None],
+    "time64": [datetime.time(1), None],
+    "timestamp": [1, None],
+    "null": [None, None],
+    "month": [None, None],
+    "fixed": [b"abc", None],
+    "bool": [True, None, False, True, True, False, None, False, True],
+    "half": [np.float16(1), None],
+}
 
 
 @pytest.mark.parametrize("kind", ARROW_TYPES, ids=str)

@@ -1,4 +1,4 @@
-"""The store: what is saved comes back, is bounded, private and relocatable, and never gets in the caller's way."""
+"""The store: what is saved comes back; it is bounded, private, relocatable and never in the way."""
 
 from __future__ import annotations
 
@@ -339,7 +339,7 @@ def test_threads_save_load_and_clear_at_once(cache: LocalCache) -> None:
                 if turn % 10 == number:
                     cache.clear("n")
                     cache.prune()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - told by the main thread
             errors.append(error)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]

@@ -250,8 +250,8 @@ def test_tasks_wait_without_blocking_the_event_loop(locks: LockFile) -> None:
 
 
 def test_a_stampede_of_processes_never_overlaps(tmp_path: Path) -> None:
-    # Two detectors that know nothing of the lock: a file that only one process can create at a time, and the order of
-    # lines in a log that each process appends to.
+    # Two detectors that know nothing of the lock: a file that only one process can create at a time, and the
+    # order of lines in a log that each process appends to.
     body = f"""
     folder = Path({str(tmp_path)!r})
     sys.stdin.readline()

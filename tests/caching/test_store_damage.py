@@ -207,16 +207,29 @@ DATA_DIGEST = b'"digests":["' + xxh3_128_digest(bytes(64)).hex().encode() + b'"]
 @pytest.mark.parametrize(
     "header",
     [
-        b"", b"[]", b"null", b"{}", b"\xff", b"[" * 5000, NAMED + b'"places":[],"digests":[]}', NAMED + b'"places":[],' + DATA_DIGEST,
-        NAMED + b'"places":[[0,65]],' + DATA_DIGEST, NAMED + b'"places":[[-64,64]],' + DATA_DIGEST,
-        NAMED + b'"places":[[0,-1]],' + DATA_DIGEST, NAMED + b'"places":[[1,2]],' + DATA_DIGEST,
-        NAMED + b'"places":[[0,1e300]],' + DATA_DIGEST, NAMED + b'"places":[["0",2]],' + DATA_DIGEST,
-        NAMED + b'"places":5,' + DATA_DIGEST, NAMED + b'"places":[[0,2]],"digests":5}', NAMED + b'"places":[[0,2]],"digests":["x"]}',
-        NAMED + b'"places":[[0,64]],' + DATA_DIGEST, NAMED.replace(b'"exact"', b"[]") + b'"places":[[0,64]],' + DATA_DIGEST,
+        b"",
+        b"[]",
+        b"null",
+        b"{}",
+        b"\xff",
+        b"[" * 5000,
+        NAMED + b'"places":[],"digests":[]}',
+        NAMED + b'"places":[],' + DATA_DIGEST,
+        NAMED + b'"places":[[0,65]],' + DATA_DIGEST,
+        NAMED + b'"places":[[-64,64]],' + DATA_DIGEST,
+        NAMED + b'"places":[[0,-1]],' + DATA_DIGEST,
+        NAMED + b'"places":[[1,2]],' + DATA_DIGEST,
+        NAMED + b'"places":[[0,1e300]],' + DATA_DIGEST,
+        NAMED + b'"places":[["0",2]],' + DATA_DIGEST,
+        NAMED + b'"places":5,' + DATA_DIGEST,
+        NAMED + b'"places":[[0,2]],"digests":5}',
+        NAMED + b'"places":[[0,2]],"digests":["x"]}',
+        NAMED + b'"places":[[0,64]],' + DATA_DIGEST,
+        NAMED.replace(b'"exact"', b"[]") + b'"places":[[0,64]],' + DATA_DIGEST,
         NAMED.replace(b":0,", b':"now",') + b'"places":[[0,64]],' + DATA_DIGEST,
     ],
     ids=lambda header: str(header[-60:]),
-)  # fmt: skip
+)
 def test_a_forged_entry_with_right_checksums_does_no_harm(cache: LocalCache, header: bytes) -> None:
     cache.save("n", KEY, 1)
     _forge(cache, header)

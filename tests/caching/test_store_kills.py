@@ -1,4 +1,4 @@
-"""Processes that die, disks that are full, folders that cannot be written: the cache stays whole, the caller unharmed."""
+"""Processes that die, full disks, folders nobody can write: the cache stays whole, the caller unharmed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _spawn(folder: Path, max_size: str, number: int) -> subprocess.Popen[str]:
 
 
 def _kill_writers(folder: Path, times: int, max_size: str) -> int:
-    """Kill writers at random points; how many were killed. After each the cache is whole and its locks are free."""
+    """Kill writers at random points; how many. After each the cache is whole and its locks are free."""
     cache, dice = LocalCache(folder), random.Random()
     for turn in range(times):
         processes = [_spawn(folder, max_size, turn * 1_000_000 + number * 1000) for number in range(2)]

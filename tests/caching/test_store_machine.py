@@ -1,8 +1,7 @@
-"""The store against a dictionary: whatever is done in whatever order, it serves the last value, or nothing."""
+"""The store against a dictionary: in whatever order things are done, it serves the last value or none."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import warnings
@@ -114,7 +113,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule()
     def move(self) -> None:
         if (self.folder / "cache").exists():
-            os.rename(self.folder / "cache", self.folder / "moved")
+            (self.folder / "cache").rename(self.folder / "moved")
             shutil.copytree(self.folder / "moved", self.folder / "cache")
             shutil.rmtree(self.folder / "moved")
 
