@@ -34,7 +34,7 @@ _DIGEST_CHARS = 32
 FIRST_READ_BYTES = 32 << 10
 # Up to here, copying is cheaper than a mapping of its own.
 _MAPPED_FROM_BYTES = 128 << 10
-_THREADS_FROM_BYTES = 64 << 20
+_THREADS_FROM_BYTES = 256 << 20
 _MAX_HEADER_BYTES = 64 << 20
 # Without the search for white space and encodings: a third of the cost of a small header.
 _parse = json.JSONDecoder().raw_decode
