@@ -1,1 +1,77 @@
 """A function cache whose hit is always what the call would have returned now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from caching import cache as cache
+    from caching import local_cache as local_cache
+    from caching.cache import CacheContext as CacheContext
+    from caching.cache import CacheEvent as CacheEvent
+    from caching.cache import Lookup as Lookup
+    from caching.cache import activate as activate
+    from caching.cache import active_context as active_context
+    from caching.cache import function_cache as function_cache
+    from caching.errors import CachingException as CachingException
+    from caching.errors import CachingWarning as CachingWarning
+    from caching.key import get_key as get_key
+    from caching.local_cache import MISSING as MISSING
+    from caching.local_cache import Entry as Entry
+    from caching.local_cache import LocalCache as LocalCache
+    from caching.sources import record_read as record_read
+    from caching.sources import register_version as register_version
+
+# Where each name lives; an empty text marks a module of the package itself.
+_HOMES = {
+    "CacheContext": "cache",
+    "CacheEvent": "cache",
+    "CachingException": "errors",
+    "CachingWarning": "errors",
+    "Entry": "local_cache",
+    "LocalCache": "local_cache",
+    "Lookup": "cache",
+    "MISSING": "local_cache",
+    "activate": "cache",
+    "active_context": "cache",
+    "cache": "",
+    "function_cache": "cache",
+    "get_key": "key",
+    "local_cache": "",
+    "record_read": "sources",
+    "register_version": "sources",
+}
+
+__all__ = [  # noqa: RUF022 - in the order of the table above
+    "CacheContext",
+    "CacheEvent",
+    "CachingException",
+    "CachingWarning",
+    "Entry",
+    "LocalCache",
+    "Lookup",
+    "MISSING",
+    "activate",
+    "active_context",
+    "cache",
+    "function_cache",
+    "get_key",
+    "local_cache",
+    "record_read",
+    "register_version",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy (PEP 562): importing the package costs nothing until something of it is used.
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    module = import_module(f"{__name__}.{home or name}")
+    return getattr(module, name) if home else module
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -8,7 +8,7 @@ import pickle
 import time
 import warnings
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from caching.codec import Damaged, decode
 from caching.entry_file import FIRST_READ_BYTES, Head, read_head, read_parts
@@ -42,14 +42,15 @@ class Entry:
     happens to the folder in between. Each `load` gives a value of its own.
     """
 
-    __slots__ = ("_fd", "_first", "_head", "_path", "record", "used_at")
+    __slots__ = ("_fd", "_first", "_head", "_inode", "_path", "record", "used_at")
 
     def __init__(
-        self, path: str, head: Head, record: Mapping[str, Any], used_at: float, first: bytes, fd: int
+        self, path: str, head: Head, record: Mapping[str, Any], status: os.stat_result, first: bytes, fd: int
     ) -> None:
         self._path, self._head, self._first, self._fd = path, head, first, fd
+        self._inode = status.st_ino
         self.record = record
-        self.used_at = used_at
+        self.used_at = status.st_mtime
 
     @property
     def namespace(self) -> str:
@@ -89,10 +90,11 @@ class Entry:
         except Exception as error:  # noqa: BLE001 - whatever nonsense does to a constructor: it is not served
             warn_damaged(self._path, error)
             return MISSING
-        try:  # noqa: SIM105 - the hot path
+        try:
             # What goes first when the cache is full is told by these times; others may be unreliable
             # (relatime).
             os.utime(self._path if self._fd < 0 else self._fd, ns=(now := time.time_ns(), now))
+            _remember(self._path, self._head, self._first, self._inode, now)
         except OSError:
             pass  # a read-only folder, or evicted a moment ago
         return value
@@ -124,8 +126,49 @@ class Entry:
         return f"<Entry {self.namespace} {self.key[:12]} {self.size_bytes} bytes>"
 
 
-def open_entry(path: str) -> Entry | None:
-    """The entry of that file, its header checked; None without a file, Damaged when it is no entry."""
+class _Recent(NamedTuple):
+    """A small entry that was just loaded: its bytes, checked, and what its file looked like then."""
+
+    head: Head
+    first: bytes
+    size: int
+    mtime_ns: int
+    inode: int
+
+
+# Tiny values are asked for again and again: for them, opening and parsing the file is most of a hit.
+_recent: dict[str, _Recent] = {}
+_RECENT_BYTES, _RECENT_COUNT = 8 << 10, 256
+
+
+def _remember(path: str, head: Head, first: bytes, inode: int, now: int) -> None:
+    if head.size_bytes > _RECENT_BYTES:
+        return
+    if len(_recent) >= _RECENT_COUNT:
+        _recent.clear()  # nothing finer, which would need a lock against other threads
+    status = os.stat(path)
+    # Only the file that these bytes are from, and that still carries the time we gave it.
+    if (status.st_size, status.st_mtime_ns, status.st_ino) == (head.size_bytes, now, inode):
+        _recent[path] = _Recent(head, first, head.size_bytes, now, inode)
+
+
+def _unchanged(path: str, recent: _Recent) -> os.stat_result | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    same = (status.st_size, status.st_mtime_ns, status.st_ino) == recent[2:]
+    return status if same and not os.access(path.removesuffix(".entry") + RECORD, os.F_OK) else None
+
+
+def open_entry(path: str, *, recent: bool = False) -> Entry | None:
+    """The entry of that file, its header checked; None without a file, Damaged when it is no entry.
+
+    With `recent`, a small one that was loaded a moment ago comes from memory while its file is untouched.
+    """
+    known = _recent.get(path) if recent else None
+    if known is not None and (status := _unchanged(path, known)):
+        return Entry(path, known.head, known.head.record, status, known.first, -1)
     try:
         fd = os.open(path, _OPEN_FLAGS)
     except (FileNotFoundError, NotADirectoryError):
@@ -135,7 +178,7 @@ def open_entry(path: str) -> Entry | None:
         first = os.read(fd, FIRST_READ_BYTES)
         head = read_head(first, status.st_size, fd)
         record = _newer_record(path, head)
-        return Entry(path, head, head.record if record is None else record, status.st_mtime, first, fd)
+        return Entry(path, head, head.record if record is None else record, status, first, fd)
     except BaseException as error:
         os.close(fd)
         if isinstance(error, OSError | Damaged | KeyboardInterrupt):

@@ -204,9 +204,7 @@ def check_chunks(data: memoryview, digests: list[str]) -> None:
         return _check_some(data, digests, numbers, [])
     # xxhash lets go of the interpreter, and one core alone does not use all of the memory's bandwidth.
     failures: list[Damaged] = []
-    helper = threading.Thread(
-        target=_check_some, args=(data, digests, numbers, failures), name="caching-check"
-    )
+    helper = threading.Thread(target=_check_some, args=(data, digests, numbers, failures), name="caching-check")
     helper.start()
     try:
         _check_some(data, digests, numbers, failures)
@@ -217,9 +215,7 @@ def check_chunks(data: memoryview, digests: list[str]) -> None:
     return None
 
 
-def _check_some(
-    data: memoryview, digests: list[str], numbers: Iterator[int], failures: list[Damaged]
-) -> None:
+def _check_some(data: memoryview, digests: list[str], numbers: Iterator[int], failures: list[Damaged]) -> None:
     """Check chunks until no numbers are left: threads share them, so that none waits for a slower one."""
     for number in numbers:
         start = number * _CHUNK_BYTES

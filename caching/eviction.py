@@ -64,9 +64,7 @@ def parse_size(size: int | str) -> int:
         number_of_bytes = int(float(text[1]) * _UNITS[text[2] or "b"])  # type: ignore[index] # no match: TypeError
         if number_of_bytes > 0:
             return number_of_bytes
-    raise ValueError(
-        f"max_size={size!r} is no size. Give bytes as a number, or a text such as '10GB' or '512 MiB'."
-    )
+    raise ValueError(f"max_size={size!r} is no size. Give bytes as a number, or a text such as '10GB' or '512 MiB'.")
 
 
 def add_usage(usage_path: str, added_bytes: int) -> int | None:
@@ -126,9 +124,7 @@ def evict(entries_folder: Path, usage_path: str, max_bytes: int | None) -> Prune
         files.append(_File(status.st_mtime_ns, found.path, status.st_size))
     total = sum(file.size_bytes for file in files)
     if max_bytes is not None and total > max_bytes:
-        entries = sorted(
-            (file for file in files if file.path.endswith(ENTRY)), key=lambda file: file.used_at_ns
-        )
+        entries = sorted((file for file in files if file.path.endswith(ENTRY)), key=lambda file: file.used_at_ns)
         spare = len(entries) // _SPARE_SHARE
         for file in entries[:-1]:
             if total <= max_bytes and removed >= spare:

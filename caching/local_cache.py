@@ -121,9 +121,7 @@ class LocalCache:
 
     # Values
 
-    def save(
-        self, namespace: str, key: str, value: object, *, record: Mapping[str, object] | None = None
-    ) -> bool:
+    def save(self, namespace: str, key: str, value: object, *, record: Mapping[str, object] | None = None) -> bool:
         """Store a value with a JSON-able record beside it; whether it could be stored.
 
         Never raises for what a disk can do or for values that cannot come back exactly: one CachingWarning
@@ -154,9 +152,7 @@ class LocalCache:
     ) -> int:
         bytes_at_least = sum(memoryview(part).nbytes for part in parts)
         if self._max_bytes is not None and bytes_at_least > self._max_bytes:
-            raise NotExact(
-                f"its {bytes_at_least} bytes exceed the whole cache's max_size of {self._max_bytes}"
-            )
+            raise NotExact(f"its {bytes_at_least} bytes exceed the whole cache's max_size of {self._max_bytes}")
         folder = self._folder(namespace)
         path = f"{folder}/{file_stem(key)}{suffix}"
         for attempts_left in range(_ATTEMPTS, -1, -1):
@@ -175,9 +171,7 @@ class LocalCache:
     ) -> int:
         """Write a file and publish it; by how much the cache has grown."""
         with NewFile(os.path.dirname(path)) as new:  # noqa: PTH120 - the hot path
-            size = write_entry(
-                new.fd, namespace, key, created_at=time.time(), record=record, form=form, parts=parts
-            )
+            size = write_entry(new.fd, namespace, key, created_at=time.time(), record=record, form=form, parts=parts)
             with contextlib.suppress(OSError):
                 size -= os.stat(path).st_size  # noqa: PTH116 - the hot path
             new.publish(path)
@@ -195,7 +189,7 @@ class LocalCache:
         """The entry, its header checked and its value unread; None when absent, expired or not this one."""
         path = self._entry_path(namespace, key)
         try:
-            entry = open_entry(path)
+            entry = open_entry(path, recent=True)
             if entry is None:
                 return None
             if entry.namespace != namespace or entry.key != key:
@@ -268,9 +262,7 @@ class LocalCache:
 
     # Single flight
 
-    def lock(
-        self, namespace: str, key: str, *, timeout_seconds: float | None = None
-    ) -> AbstractContextManager[bool]:
+    def lock(self, namespace: str, key: str, *, timeout_seconds: float | None = None) -> AbstractContextManager[bool]:
         """Be the only one to compute this key, among all threads and processes.
 
         Yields False when the lock could not be had: the waiting limit passed (0 tries once), the folder
@@ -288,17 +280,13 @@ class LocalCache:
     def _lock(self, namespace: str, key: str, timeout_seconds: float | None) -> Iterator[bool]:
         with contextlib.ExitStack() as stack:
             try:
-                held = stack.enter_context(
-                    self._lock_file(namespace).hold(f"{namespace}\0{key}", timeout_seconds)
-                )
+                held = stack.enter_context(self._lock_file(namespace).hold(f"{namespace}\0{key}", timeout_seconds))
             except OSError:
                 held = False
             yield held
 
     @contextlib.asynccontextmanager
-    async def _lock_async(
-        self, namespace: str, key: str, timeout_seconds: float | None
-    ) -> AsyncIterator[bool]:
+    async def _lock_async(self, namespace: str, key: str, timeout_seconds: float | None) -> AsyncIterator[bool]:
         async with contextlib.AsyncExitStack() as stack:
             try:
                 lock = self._lock_file(namespace).hold_async(f"{namespace}\0{key}", timeout_seconds)

@@ -12,7 +12,6 @@ circle, one of them gives up its wait.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
@@ -43,6 +42,9 @@ _FLOCK = struct.Struct("hhqqi4x")
 _F_WRLCK, _F_UNLCK = 1, 2
 
 
+_RELEASED, _INHERITED = -1, -2
+
+
 class _Lock:
     """One lock held by this process, until it is released."""
 
@@ -54,7 +56,7 @@ class _Lock:
 
     def release(self) -> None:
         """Let go. Nothing happens in a process that only inherited the lock: it is the parent's."""
-        fd, self.fd = self.fd, -1
+        fd, self.fd = self.fd, _RELEASED
         if fd >= 0:
             # Closing alone would not do: a child made by a foreign fork may share the description.
             with contextlib.suppress(OSError):
@@ -73,9 +75,8 @@ def _forget_inherited_locks() -> None:
     for lock in list(_open_locks):
         if lock.fd >= 0:
             os.close(lock.fd)
-            lock.fd = (
-                -2
-            )  # still counts as held by an ancestor, so that the child does not wait for its parent
+            # Still counts as held by an ancestor, so that the child does not wait for its parent.
+            lock.fd = _INHERITED
 
 
 if hasattr(os, "register_at_fork"):
@@ -111,6 +112,8 @@ class LockFile:
         if self._holds(name):
             yield True
             return
+        import asyncio  # half of what importing the cache would cost
+
         lock = None
         with self._waiting(name, timeout_seconds) as wait:
             while wait.lasts() and (lock := self._try(name)) is None:
@@ -119,11 +122,11 @@ class LockFile:
             yield lock is not None
 
     def _holds(self, name: str) -> bool:
-        return any(lock.name == name and lock.fd != -1 for lock in _held.get())
+        return any(lock.name == name and lock.fd != _RELEASED for lock in _held.get())
 
     @contextlib.contextmanager
     def _waiting(self, name: str, timeout_seconds: float | None) -> Iterator[_Wait]:
-        holds = [lock.name for lock in _held.get() if lock.fd != -1]
+        holds = [lock.name for lock in _held.get() if lock.fd != _RELEASED]
         wait = _Wait(self._folder / "waits", name, holds, timeout_seconds)
         try:
             yield wait
@@ -132,10 +135,8 @@ class LockFile:
 
     def _try(self, name: str) -> _Lock | None:
         """The lock, or None while somebody else has it."""
-        offset = (
-            int.from_bytes(blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
-            >> 2
-        )
+        digest = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        offset = int.from_bytes(digest, "little") >> 2
         path = self._path if _HAS_RANGES else f"{self._path}-{offset % 1024:03x}"
         fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
         try:

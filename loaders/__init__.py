@@ -1,1 +1,61 @@
-"""Interchangeable loader modules for Hamilton dataflows."""
+"""Interchangeable loader modules for Hamilton dataflows.
+
+Names are resolved on first use (PEP 562): importing the package imports neither pandas nor Hamilton, so that the
+command line's `--help` and the pytest plugin stay cheap.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from loaders.config import Config, load_config
+    from loaders.contract import Check, DatasetContract
+    from loaders.driver import build_driver
+    from loaders.errors import ConfigError, ContractError, LoaderError, ReadError
+    from loaders.format_options import FormatOptions
+    from loaders.frames import take_frame
+    from loaders.reading import read_table
+
+__all__ = [
+    "Check",
+    "Config",
+    "ConfigError",
+    "ContractError",
+    "DatasetContract",
+    "FormatOptions",
+    "LoaderError",
+    "ReadError",
+    "build_driver",
+    "load_config",
+    "read_table",
+    "take_frame",
+]
+
+_HOMES = {
+    "Check": "loaders.contract",
+    "Config": "loaders.config",
+    "ConfigError": "loaders.errors",
+    "ContractError": "loaders.errors",
+    "DatasetContract": "loaders.contract",
+    "FormatOptions": "loaders.format_options",
+    "LoaderError": "loaders.errors",
+    "ReadError": "loaders.errors",
+    "build_driver": "loaders.driver",
+    "load_config": "loaders.config",
+    "read_table": "loaders.reading",
+    "take_frame": "loaders.frames",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'loaders' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -134,11 +134,7 @@ def _read_ndarray(decoder: Decoder, node: Node, writeable: bool) -> np.ndarray[A
 def refuse_shared_memory(arrays: list[np.ndarray[Any, Any]]) -> None:
     """Raise NotExact when two of the arrays are views of the same memory."""
     bounds = sorted(
-        (
-            (*np.lib.array_utils.byte_bounds(array), number)
-            for number, array in enumerate(arrays)
-            if array.size
-        )
+        ((*np.lib.array_utils.byte_bounds(array), number) for number, array in enumerate(arrays) if array.size)
     )
     for (_, end, first), (start, _, second) in pairwise(bounds):
         if start < end and _may_share(arrays[first], arrays[second]):

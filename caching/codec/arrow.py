@@ -102,9 +102,7 @@ def _write_flat(encoder: Encoder, kind: pa.DataType, array: pa.Array) -> Node:
     return [length, skipped, nulls, numbers]
 
 
-def _write_strings(
-    encoder: Encoder, offset_type: Any, buffers: list[Any], first: int, last: int
-) -> list[int]:
+def _write_strings(encoder: Encoder, offset_type: Any, buffers: list[Any], first: int, last: int) -> list[int]:
     if buffers[1] is None or not buffers[1].size:
         return [-1, -1]
     offsets = np.frombuffer(buffers[1], offset_type)[first : last + 1]

@@ -234,9 +234,7 @@ def find_writer(kind: type) -> Writer:
             if writer is None and package in _SPECIAL:
                 writer = _SPECIAL[package](kind)
     if writer is None:
-        raise NotExact(
-            f"it contains a {kind.__module__}.{kind.__qualname__}, which has no exact form on disk"
-        )
+        raise NotExact(f"it contains a {kind.__module__}.{kind.__qualname__}, which has no exact form on disk")
     return writer
 
 

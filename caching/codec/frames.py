@@ -78,9 +78,7 @@ def _write_multi_index(encoder: Encoder, value: Any) -> Node:
 
 
 @reads("pd.multi")
-def _read_multi_index(
-    decoder: Decoder, levels: Node, codes: Node, sortorder: int | None, names: Node
-) -> pd.MultiIndex:
+def _read_multi_index(decoder: Decoder, levels: Node, codes: Node, sortorder: int | None, names: Node) -> pd.MultiIndex:
     return pd.MultiIndex(
         levels=[decoder.decode(level) for level in levels],
         codes=[read_array(decoder, code) for code in codes],  # type: ignore[misc] # arrays are fine
@@ -128,9 +126,7 @@ def _write_frame(encoder: Encoder, value: pd.DataFrame) -> Node:
 def _write_places(places: list[int]) -> list[int]:
     """Where a block's rows are among the columns; a run of neighbours as start and end."""
     return (
-        places
-        if len(places) < 3 or places != list(range(places[0], places[-1] + 1))
-        else [places[0], places[-1], -1]
+        places if len(places) < 3 or places != list(range(places[0], places[-1] + 1)) else [places[0], places[-1], -1]
     )
 
 
@@ -139,9 +135,7 @@ def _read_places(places: list[int]) -> list[int]:
 
 
 @reads("pd.frame")
-def _read_frame(
-    decoder: Decoder, columns: Node, index: Node, blocks: list[Node], extras: Node
-) -> pd.DataFrame:
+def _read_frame(decoder: Decoder, columns: Node, index: Node, blocks: list[Node], extras: Node) -> pd.DataFrame:
     names, labels = decoder.decode(columns), decoder.decode(index)
     placed: list[int] = []
     arrays = []

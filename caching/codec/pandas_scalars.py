@@ -99,9 +99,7 @@ def _write_offset(encoder: Encoder, value: Any) -> Node:
     options = {name: option for name, option in value.kwds.items() if name != "calendar"}
     again = type(value)(value.n, normalize=value.normalize, **options)
     if again != value or again.kwds.keys() != value.kwds.keys() or not _same_calendar(again, value):
-        raise NotExact(
-            f"it contains the date offset {value!r}, which its own description does not bring back"
-        )
+        raise NotExact(f"it contains the date offset {value!r}, which its own description does not bring back")
     return ["pd.offset*", type(value).__name__, value.n, value.normalize, encoder.encode(options)]
 
 

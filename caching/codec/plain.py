@@ -131,9 +131,7 @@ def _pack(encoder: Encoder, items: list[Any]) -> int | None:
     if float in kinds and any(item != item and struct.pack("<d", item) != _PLAIN_NAN for item in items):
         return None  # JSON has one NaN, without sign and payload
     try:
-        return encoder.add_buffer(
-            json.dumps(items, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
-        )
+        return encoder.add_buffer(json.dumps(items, ensure_ascii=False, separators=(",", ":")).encode("utf-8"))
     except UnicodeEncodeError:  # a lone surrogate
         return None
 
@@ -319,9 +317,7 @@ def _write_timezone(encoder: Encoder, value: datetime.timezone) -> Node:
 @reads("timezone")
 def _read_timezone(decoder: Decoder, offset: Node, *name: Node) -> datetime.timezone:
     shift = decoder.decode(offset)
-    return (
-        datetime.timezone(shift, *(decoder.decode(part) for part in name)) if name or shift else datetime.UTC
-    )
+    return datetime.timezone(shift, *(decoder.decode(part) for part in name)) if name or shift else datetime.UTC
 
 
 @writes(Decimal, immutable=True)

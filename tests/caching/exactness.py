@@ -91,9 +91,7 @@ def _assert_same_array(left: Any, right: Any, path: str) -> None:
         assert left.flags.c_contiguous == right.flags.c_contiguous, path
         assert left.flags.f_contiguous == right.flags.f_contiguous, path
     if left.dtype == object:
-        for number, (one, other) in enumerate(
-            zip(left.ravel().tolist(), right.ravel().tolist(), strict=True)
-        ):
+        for number, (one, other) in enumerate(zip(left.ravel().tolist(), right.ravel().tolist(), strict=True)):
             assert_same(one, other, f"{path}[{number}]")
     elif left.dtype.names:
         for name in left.dtype.names:

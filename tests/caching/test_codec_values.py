@@ -63,7 +63,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(VALUES)
 def test_any_plain_value_comes_back_exactly(value: Any) -> None:
     assert_same(value, round_trip(value))
@@ -99,9 +99,7 @@ DTYPES = st.one_of(
 
 
 @settings(max_examples=200, deadline=None)
-@given(
-    npst.arrays(DTYPES, npst.array_shapes(min_dims=0, min_side=0, max_side=4)), st.booleans(), st.booleans()
-)
+@given(npst.arrays(DTYPES, npst.array_shapes(min_dims=0, min_side=0, max_side=4)), st.booleans(), st.booleans())
 def test_any_array_comes_back_exactly(array: np.ndarray[Any, Any], fortran: bool, step: bool) -> None:
     if fortran:
         array = np.asfortranarray(array)

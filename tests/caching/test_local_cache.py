@@ -201,9 +201,7 @@ def test_the_folder_can_be_copied_moved_and_read_only(cache: LocalCache, tmp_pat
         assert_same(_frame(), LocalCache(tmp_path / name).load("n", KEY))
 
 
-def test_the_folder_is_the_one_given_or_the_environments(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_folder_is_the_one_given_or_the_environments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = LocalCache()
     monkeypatch.setenv("SOURCESWAP_CACHE_DIR", str(tmp_path / "here"))
     assert cache.cache_directory == tmp_path / "here"

@@ -148,9 +148,7 @@ class Trap:
         return (os.mkdir, ("trapped",))
 
 
-def test_a_planted_pickle_is_never_executed(
-    cache: LocalCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_planted_pickle_is_never_executed(cache: LocalCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     cache.save("n", KEY, 1)
     path = _entry_file(cache)
@@ -198,9 +196,7 @@ def _forge(cache: LocalCache, header: bytes, data: bytes = bytes(64), size: int 
     _replace(_entry_file(cache), prefix + header + data)
 
 
-NAMED = (
-    b'{"namespace":"n","key":"0123456789abcdef0123456789abcdef","created_at":0,"record":{},"form":"exact",'
-)
+NAMED = b'{"namespace":"n","key":"0123456789abcdef0123456789abcdef","created_at":0,"record":{},"form":"exact",'
 DATA_DIGEST = b'"digests":["' + xxh3_128_digest(bytes(64)).hex().encode() + b'"]}'
 
 

@@ -86,9 +86,7 @@ class StoreMachine(RuleBasedStateMachine):
     def record(self, namespace: str, key: str) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", CachingWarning)
-            if self.free.update_record(
-                namespace, key, {"value": repr(self.model.get((namespace, key))), "again": 1}
-            ):
+            if self.free.update_record(namespace, key, {"value": repr(self.model.get((namespace, key))), "again": 1}):
                 entry = self.free.find(namespace, key)
                 assert entry is not None
                 assert entry.record["value"] == repr(self.model[namespace, key])
@@ -123,5 +121,5 @@ class StoreMachine(RuleBasedStateMachine):
             assert_same(expected, value)
 
 
-StoreMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+StoreMachine.TestCase.settings = settings(max_examples=20, stateful_step_count=25, deadline=None)
 TestStore = StoreMachine.TestCase

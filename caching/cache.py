@@ -1,0 +1,467 @@
+"""The decorator `function_cache`, and the context that says which cache is in use and who is told.
+
+A call asks: key → entry → are its sources as they were → value. Otherwise it takes the key's lock, looks once
+more, runs the function while its reads are recorded, checks what it read, and saves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import threading
+import time
+import types
+import warnings
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
+
+from caching.code import UnkeyableError
+from caching.entries import MISSING
+from caching.errors import CachingException, CachingWarning
+from caching.explain import LATEST_MISS, pack_parts
+from caching.key import ArgumentEncoder, CallKey, FunctionKey, Unbound, plain_function
+from caching.reads import watch_reads
+from caching.sources import (
+    Recorder,
+    Source,
+    UnversionedError,
+    current_recorder,
+    locations_among,
+    recording,
+    stale_reason,
+)
+from caching.values import UnhashableError, type_name
+
+if TYPE_CHECKING:
+    from caching.local_cache import Entry, LocalCache
+
+Mode = Literal["on", "off", "refresh"]
+Outcome = Literal["hit", "miss", "uncached", "refresh"]
+P = ParamSpec("P")
+R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class CacheEvent:
+    """What became of one call of a cached function."""
+
+    function: str
+    namespace: str
+    key: str
+    outcome: Outcome
+    seconds: float
+    reason: str
+    sources: tuple[str, ...]
+    value: object
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """Whether a call would be served from the cache, and if not, why."""
+
+    outcome: Outcome
+    reason: str
+    namespace: str
+    key: str
+
+
+@dataclass(frozen=True)
+class CacheContext:
+    """Which cache is used, how, and who is told.
+
+    Mode "off" runs every function; "refresh" runs it and stores the result anew.
+    """
+
+    cache: LocalCache | None = None
+    mode: Mode = "on"
+    observer: Callable[[CacheEvent], None] | None = None
+
+
+_DEFAULT_CONTEXT = CacheContext()
+_context: ContextVar[CacheContext] = ContextVar("sourceswap_cache", default=_DEFAULT_CONTEXT)
+_default_lock = threading.Lock()
+_default: LocalCache | None = None
+
+
+@contextlib.contextmanager
+def activate(
+    cache: LocalCache | None = None,
+    mode: Mode = "on",
+    observer: Callable[[CacheEvent], None] | None = None,
+) -> Iterator[CacheContext]:
+    """Use this cache, mode and observer until the block is left; without a cache, the default one."""
+    context = CacheContext(cache, mode, observer)
+    token = _context.set(context)
+    try:
+        yield context
+    finally:
+        _context.reset(token)
+
+
+def active_context() -> CacheContext:
+    """The context that holds here."""
+    return _context.get()
+
+
+def default_cache() -> LocalCache:
+    """The cache of those who name none: SOURCESWAP_CACHE_DIR, else the user's cache folder."""
+    global _default
+    if _default is None:
+        from caching.local_cache import LocalCache
+
+        with _default_lock:
+            _default = _default or LocalCache()
+    return _default
+
+
+@dataclass
+class _Call:
+    """One call on its way: its key, the cache it goes to, and what is found out about it."""
+
+    key: CallKey
+    cache: LocalCache
+    started: float
+    reason: str = ""
+    entry: Entry | None = None
+
+
+_MISS: Any = object()
+_CO_GENERATOR, _CO_COROUTINE, _CO_ASYNC_GENERATOR = 0x20, 0x80, 0x200  # as in `inspect`
+_NOTHING = contextlib.nullcontext()
+
+
+class CachedFunction:
+    """A function with its cache, reached as `wrapper.__cached_function__`."""
+
+    def __init__(
+        self,
+        function: types.FunctionType,
+        *,
+        cacher: LocalCache | None,
+        ttl_seconds: float | None,
+        depends_on: object,
+        revalidate_seconds: float | None,
+    ) -> None:
+        self.function = function
+        self.cacher = cacher
+        self.ttl_seconds = ttl_seconds
+        self.revalidate_seconds = revalidate_seconds
+        self.depends_on = _askers(depends_on, function)
+        self.keys = FunctionKey(function, self.depends_on)
+        self._warned: set[str] = set()
+
+    # The way of a call.
+
+    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What the function returns, from the cache where that is the same."""
+        started = time.perf_counter()
+        call = self._begin(args, kwargs, started)
+        if not isinstance(call, _Call):
+            value = self.function(*args, **kwargs)
+            self._tell(call[0], "uncached", started, call[1], (), value)
+            return value
+        refresh = _context.get().mode == "refresh"
+        if not refresh and (value := self._look(call)) is not _MISS:
+            return value
+        with call.cache.lock(call.key.namespace, call.key.key):
+            if not refresh and (value := self._look(call)) is not _MISS:
+                return value
+            recorder = self._recorder(call)
+            with recording(recorder):
+                value = self.function(*args, **kwargs)
+            self._keep(call, recorder, value, refresh=refresh)
+        return value
+
+    async def call_async(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The same for a coroutine function; waiting for others does not block the event loop."""
+        started = time.perf_counter()
+        call = self._begin(args, kwargs, started)
+        if not isinstance(call, _Call):
+            value = await self.function(*args, **kwargs)
+            self._tell(call[0], "uncached", started, call[1], (), value)
+            return value
+        refresh = _context.get().mode == "refresh"
+        if not refresh and (value := self._look(call)) is not _MISS:
+            return value
+        async with call.cache.lock_async(call.key.namespace, call.key.key):
+            if not refresh and (value := self._look(call)) is not _MISS:
+                return value
+            recorder = self._recorder(call)
+            with recording(recorder):
+                value = await self.function(*args, **kwargs)
+            self._keep(call, recorder, value, refresh=refresh)
+        return value
+
+    def lookup(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Lookup:
+        """Whether a call would hit; nothing is run."""
+        call = self._begin(args, kwargs, time.perf_counter())
+        if not isinstance(call, _Call):
+            return Lookup("uncached", call[1], self.keys.namespace, call[0])
+        if _context.get().mode == "refresh":
+            return Lookup("refresh", "the cache is being refreshed", call.key.namespace, call.key.key)
+        with recording(None):
+            valid = self._find(call) is not None
+        return Lookup("hit" if valid else "miss", call.reason, call.key.namespace, call.key.key)
+
+    # Its steps.
+
+    def _begin(self, args: tuple[Any, ...], kwargs: dict[str, Any], started: float) -> _Call | tuple[str, str]:
+        """The call with its key, or ("", why it runs uncached)."""
+        context = _context.get()
+        if context.mode == "off":
+            return "", "the cache is off"
+        try:
+            key = self.keys.of(args, kwargs)
+        except Unbound:
+            return "", "the arguments do not fit"
+        except UnkeyableError as error:
+            self._warn(f"{self.keys.namespace}() is not cached, because {error}.")
+            recorder = current_recorder()
+            if recorder is not None:
+                recorder.trouble = recorder.trouble or f"{self.keys.namespace}() cannot be cached: {error}"
+            return "", str(error)
+        return _Call(key, self.cacher or context.cache or default_cache(), started)
+
+    def _look(self, call: _Call) -> Any:
+        """The value of a valid entry, or _MISS."""
+        outer = current_recorder()
+        # The cache's own files are nobody's sources.
+        with recording(None) if outer is not None else _NOTHING:
+            found = self._find(call)
+            if found is None:
+                return _MISS
+            entry, sources = found
+            value = entry.load()
+        if value is MISSING:
+            call.reason = "the entry was damaged"
+            return _MISS
+        if outer is not None:
+            outer.absorb(sources, "", self._expiry(entry))
+        if _context.get().observer is not None:
+            self._tell(call.key.key, "hit", call.started, "", tuple(source.location for source in sources), value)
+        return value
+
+    def _find(self, call: _Call) -> tuple[Entry, list[Source]] | None:
+        """The entry of a call and its sources, if it may be served."""
+        entry = call.cache.find(call.key.namespace, call.key.key)
+        if entry is None:
+            call.reason = call.reason or "no entry"
+            return None
+        call.reason = self._stale(entry)
+        if call.reason:
+            return None
+        record = entry.record
+        sources = [Source.from_json(data) for data in record["sources"]]
+        now = time.time()
+        fresh = self.revalidate_seconds is not None and 0 <= now - record["checked_at"] < self.revalidate_seconds
+        for source in sources:
+            call.reason = stale_reason(source, ask_remote=not fresh)
+            if call.reason:
+                return None
+        self._remember_check(call, entry, sources, now, fresh=fresh)
+        return entry, sources
+
+    def _stale(self, entry: Entry) -> str:
+        expiry = self._expiry(entry)
+        if expiry is not None and not entry.created_at - 1 <= time.time() < expiry:
+            return f"expired {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(expiry))}"
+        return "" if "sources" in entry.record else "the entry has no record of its sources"
+
+    def _expiry(self, entry: Entry) -> float | None:
+        limits = [entry.record.get("expires_at")]
+        if self.ttl_seconds is not None:
+            limits.append(entry.created_at + self.ttl_seconds)
+        return min((limit for limit in limits if limit is not None), default=None)
+
+    def _remember_check(self, call: _Call, entry: Entry, sources: list[Source], now: float, *, fresh: bool) -> None:
+        """Keep what this check has cost: the time of a remote one, that a young file has grown old."""
+        remote = self.revalidate_seconds is not None and not fresh and any(s.kind == "remote" for s in sources)
+        young = any(source.content for source in sources)
+        if not (remote or young):
+            return
+        aged = [source.aged() for source in sources]
+        if remote or aged != sources:
+            record = {**entry.record, "sources": [source.as_json() for source in aged]}
+            if remote:
+                record["checked_at"] = now
+            call.cache.update_record(call.key.namespace, call.key.key, record)
+
+    def _recorder(self, call: _Call) -> Recorder:
+        watch_reads()
+        recorder = Recorder(
+            private=os.fspath(call.cache.cache_directory),
+            anchors=call.key.code.paths.absolute,
+            trusts_unversioned=self.ttl_seconds is not None,
+        )
+        given = list(locations_among(call.key.values))
+        for location, kind in given:
+            recorder.expect(location, kind)
+        for location in call.key.code.paths.candidates(location for location, kind in given if kind == "tree"):
+            recorder.expect(location, "file")
+        return recorder
+
+    def _keep(self, call: _Call, recorder: Recorder, value: Any, *, refresh: bool) -> None:
+        """Store a result with what it was made from, and tell those who are concerned."""
+        expires_at = recorder.expires_at
+        sources: list[Source] = []
+        trouble = ""
+        checked_at = time.time()
+        with recording(None):
+            try:
+                sources = recorder.settle()
+            except UnversionedError as error:
+                trouble = str(error)
+                self._warn(f"A result of {call.key.namespace}() is not cached, because {error}.")
+            else:
+                record = {
+                    "sources": [source.as_json() for source in sources],
+                    "checked_at": checked_at,
+                    "expires_at": expires_at,
+                    "seconds": round(time.perf_counter() - call.started, 6),
+                    "parts": pack_parts(call.key.parts()),
+                }
+                call.cache.save(call.key.namespace, call.key.key, value, record=record)
+            self._note_miss(call, refresh=refresh)
+        outer = current_recorder()
+        if outer is not None:
+            if self.ttl_seconds is not None:
+                expires_at = min(checked_at + self.ttl_seconds, expires_at or float("inf"))
+            outer.absorb(sources, trouble, expires_at)
+        locations = tuple(source.location for source in sources)
+        outcome: Outcome = "refresh" if refresh else "miss"
+        self._tell(call.key.key, outcome, call.started, trouble or call.reason, locations, value)
+
+    def _note_miss(self, call: _Call, *, refresh: bool) -> None:
+        if not refresh:
+            note = {
+                "key": call.key.key,
+                "at": time.time(),
+                "reason": call.reason,
+                "parts": pack_parts(call.key.parts()),
+            }
+            call.cache.write_note(call.key.namespace, LATEST_MISS, note)
+
+    def _tell(
+        self, key: str, outcome: Outcome, started: float, reason: str, sources: tuple[str, ...], value: object
+    ) -> None:
+        observer = _context.get().observer
+        if observer is not None:
+            seconds = time.perf_counter() - started
+            name = self.function.__name__
+            observer(CacheEvent(name, self.keys.namespace, key, outcome, seconds, reason, sources, value))
+
+    def _warn(self, text: str) -> None:
+        if text not in self._warned:
+            self._warned.add(text)
+            warnings.warn(text, CachingWarning, stacklevel=4)
+
+
+def _askers(depends_on: object, function: types.FunctionType) -> tuple[Callable[[], bytes], ...]:
+    items = depends_on if isinstance(depends_on, tuple | list) else () if depends_on is None else (depends_on,)
+    for item in items:
+        if not callable(item):
+            _encoded(item, function)  # fails now rather than at the first call
+    return tuple(functools.partial(_ask, item, function) for item in items)
+
+
+def _ask(item: Any, function: types.FunctionType) -> bytes:
+    return _encoded(item() if callable(item) else item, function)
+
+
+def _encoded(value: object, function: types.FunctionType) -> bytes:
+    try:
+        return ArgumentEncoder().encode(value)
+    except UnhashableError as error:
+        raise CachingException(
+            f"{function.__qualname__}() cannot be cached: depends_on gives a {type_name(type(value))}, "
+            f"which has no content to make a key of ({error})."
+        ) from None
+
+
+@overload
+def function_cache(function: Callable[P, R], /) -> Callable[P, R]: ...
+@overload
+def function_cache(
+    cacher: LocalCache | None = None,
+    /,
+    *,
+    ttl_seconds: float | None = None,
+    depends_on: object = None,
+    revalidate_seconds: float | None = None,
+) -> Callable[[F], F]: ...
+@overload
+def function_cache(
+    *,
+    cacher: LocalCache | None = None,
+    ttl_seconds: float | None = None,
+    depends_on: object = None,
+    revalidate_seconds: float | None = None,
+) -> Callable[[F], F]: ...
+def function_cache(
+    function: Any = None,
+    /,
+    *,
+    cacher: LocalCache | None = None,
+    ttl_seconds: float | None = None,
+    depends_on: object = None,
+    revalidate_seconds: float | None = None,
+) -> Any:
+    """Cache what a function, method or coroutine returns: a hit is what the call would have returned now.
+
+    `cacher` is the cache to use, else the active one. `ttl_seconds` bounds an entry's age. `depends_on` names
+    what no code can tell: a value, a function without parameters whose result counts at each call, or several
+    of both. `revalidate_seconds` trusts the versions of remote sources for that long.
+
+    The wrapper has `lookup(*args, **kwargs)`, which says whether a call would hit, and `__wrapped__`.
+    """
+    if function is not None and not callable(function) and not isinstance(function, staticmethod | classmethod):
+        if not hasattr(function, "find"):
+            raise CachingException(f"{function!r} is neither a function nor a LocalCache.")
+        cacher, function = function, None
+    for name, seconds in (("ttl_seconds", ttl_seconds), ("revalidate_seconds", revalidate_seconds)):
+        if seconds is not None and not seconds >= 0:
+            raise CachingException(f"{name} must be 0 or more, not {seconds!r}.")
+    options: dict[str, Any] = {
+        "cacher": cacher,
+        "ttl_seconds": ttl_seconds,
+        "depends_on": depends_on,
+        "revalidate_seconds": revalidate_seconds,
+    }
+    if function is None:
+        return functools.partial(_decorate, options=options)
+    return _decorate(function, options=options)
+
+
+def _decorate(function: Any, *, options: dict[str, Any]) -> Any:
+    if isinstance(function, staticmethod | classmethod):
+        return type(function)(_decorate(function.__func__, options=options))
+    plain = plain_function(function)
+    if plain.__code__.co_flags & (_CO_GENERATOR | _CO_ASYNC_GENERATOR):
+        raise CachingException(
+            f"{plain.__qualname__}() is a generator: what it yields is used up by reading. Return a list."
+        )
+    cached = CachedFunction(plain, **options)
+    cached.keys.check_annotations()
+
+    # A plain function, because Hamilton takes nothing else for a node.
+    if plain.__code__.co_flags & _CO_COROUTINE:
+
+        @functools.wraps(plain)
+        async def wrapper(*args: Any, **kwargs: Any) -> Any:
+            return await cached.call_async(args, kwargs)
+
+    else:
+
+        @functools.wraps(plain)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            return cached.call(args, kwargs)
+
+    def lookup(*args: Any, **kwargs: Any) -> Lookup:
+        return cached.lookup(args, kwargs)
+
+    vars(wrapper).update(__cached_function__=cached, lookup=lookup)
+    return wrapper

@@ -1,0 +1,143 @@
+"""The commands `cache …`: what is cached, how much, why not, and away with it.
+
+The group is a plain click object: `python -m caching` runs it, and other command lines mount it. A
+`LocalCache` in the context's `obj` is the one to use where `--cache-dir` is not given.
+"""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import click
+
+from caching.local_cache import LocalCache
+
+
+@click.group()
+@click.option(
+    "--cache-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The cache's folder; else SOURCESWAP_CACHE_DIR, else the user's cache folder.",
+)
+@click.pass_context
+def cache(context: click.Context, cache_dir: Path | None) -> None:
+    """Look at what is cached, explain a miss, clear and check."""
+    if cache_dir is not None or not isinstance(context.obj, LocalCache):
+        context.obj = LocalCache(cache_dir)
+
+
+@cache.command()
+@click.option("--all", "everything", is_flag=True, help="Clear every function.")
+@click.option("--funcs", metavar="NAME…", multiple=True, help="A function in every module, or module.function.")
+@click.argument("more", nargs=-1, metavar="")
+@click.pass_obj
+def clear(store: LocalCache, everything: bool, funcs: Sequence[str], more: Sequence[str]) -> None:
+    """Remove entries: of all functions, or of those that are named."""
+    names = [*funcs, *more] if funcs else []
+    if everything == bool(names) or (more and not funcs):
+        raise click.UsageError("Say what to clear: either --all or --funcs NAME….")
+    if everything:
+        click.echo(f"Cleared {_entries(store.clear_all())}.")
+        return
+    for namespace in _matching(store, names):
+        click.echo(f"Cleared {_entries(store.clear(namespace))} of {namespace}.")
+
+
+@cache.command("list-cache")
+@click.pass_obj
+def list_cache(store: LocalCache) -> None:
+    """List the cached functions: entries, size, last use."""
+    stats = store.stats()
+    if not stats.namespaces:
+        click.echo(f"Nothing is cached in {store.cache_directory}.")
+        return
+    width = max(len(found.namespace) for found in stats.namespaces)
+    for found in stats.namespaces:
+        used = time.strftime("%Y-%m-%d %H:%M", time.localtime(found.used_at))
+        click.echo(f"{found.namespace:<{width}}  {found.entries:>6}  {_size(found.size_bytes):>9}  {used}")
+
+
+cache.add_command(list_cache, "ls")
+
+
+@cache.command()
+@click.pass_obj
+def stats(store: LocalCache) -> None:
+    """Show the folder, how many entries there are and how large they are."""
+    found = store.stats()
+    click.echo(f"folder     {store.cache_directory}")
+    click.echo(f"functions  {len(found.namespaces)}")
+    click.echo(f"entries    {found.entries}")
+    click.echo(f"size       {_size(found.size_bytes)}")
+
+
+@cache.command()
+@click.option("--max-size", metavar="SIZE", help="Remove the least recently used until the rest fits: 500MB, 10GB.")
+@click.option("--ttl-seconds", type=click.FloatRange(min=0), help="Remove what is older.")
+@click.pass_obj
+def prune(store: LocalCache, max_size: str | None, ttl_seconds: float | None) -> None:
+    """Remove what is damaged, expired or unfinished, and the least recently used beyond a size."""
+    try:
+        pruned = store.prune(max_size=max_size, ttl_seconds=ttl_seconds)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--max-size") from error
+    click.echo(f"Removed {_entries(pruned.removed)}, {_size(pruned.freed_bytes)}.")
+
+
+@cache.command()
+@click.pass_context
+def verify(context: click.Context) -> None:
+    """Check every byte of every entry; exit 1 if any is damaged."""
+    found = context.obj.verify()
+    for path, reason in found.damaged:
+        click.echo(f"{path}: {reason}")
+    click.echo(f"Checked {_entries(found.entries)}, {_size(found.size_bytes)}: {len(found.damaged)} damaged.")
+    if found.damaged:
+        click.echo("`prune` removes what is damaged; a call computes it anew in any case.", err=True)
+        context.exit(1)
+
+
+@cache.command()
+@click.argument("funcs", nargs=-1, required=True, metavar="FUNC…")
+@click.pass_obj
+def why(store: LocalCache, funcs: Sequence[str]) -> None:
+    """Explain the latest miss of functions: what differed from the nearest entry."""
+    from caching.explain import explain_miss
+
+    for namespace in _matching(store, funcs):
+        for line in explain_miss(store, namespace) or [f"{namespace}: no miss is known"]:
+            click.echo(line)
+
+
+def _matching(store: LocalCache, names: Iterable[str]) -> list[str]:
+    """The namespaces that are meant: a bare name in every module, a dotted one as it stands."""
+    known = store.get_namespaces()
+    found: list[str] = []
+    for name in names:
+        matching = [space for space in known if space == name or ("." not in name and space.endswith(f".{name}"))]
+        if not matching:
+            bare = {space.rpartition(".")[2] for space in known}
+            close = difflib.get_close_matches(name, [*known, *sorted(bare)], n=1)
+            hint = f" Did you mean {close[0]}?" if close else ""
+            click.echo(f"Nothing is cached of {name}.{hint}", err=True)
+        found += [space for space in matching if space not in found]
+    return found
+
+
+def _entries(count: int) -> str:
+    return "1 entry" if count == 1 else f"{count} entries"
+
+
+def _size(size_bytes: int) -> str:
+    """A size to read.
+
+    >>> _size(999), _size(1_500_000)
+    ('999 B', '1.5 MB')
+    """
+    size, units = float(size_bytes), ["B", "kB", "MB", "GB"]
+    while size >= 1000 and len(units) > 1:
+        size, units = size / 1000, units[1:]
+    return f"{size:.0f} B" if units[0] == "B" else f"{size:.1f} {units[0]}"

@@ -1,0 +1,81 @@
+"""The paths that a function's own constants name: literals, globals, and one joined to the other.
+
+Not every use of a file can be observed: nobody is told of `os.path.exists`, of readers in native code, of
+child processes. So a path that the code knows is looked at as if it were an argument.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+# Methods and functions that ask for a file without opening it.
+FILE_QUESTIONS = frozenset(
+    [
+        "exists",
+        "lexists",
+        "isfile",
+        "is_file",
+        "isdir",
+        "is_dir",
+        "islink",
+        "is_symlink",
+        "stat",
+        "lstat",
+        "getsize",
+        "getmtime",
+        "getctime",
+        "access",
+    ]
+)
+_FILE_NAME = re.compile(r"[^\0\n*?<>|]*\.\w{1,12}")
+_WORD = re.compile(r"[\w./~ -]+")
+_MOST = 256  # each costs a microsecond, once a run
+_CODE = (".py", ".pyc", ".pyi")
+
+
+@dataclass(frozen=True)
+class KnownPaths:
+    """Paths among the constants of a function, sorted by what they may be."""
+
+    files: tuple[str, ...]
+    folders: tuple[str, ...]
+    absolute: tuple[str, ...]
+    asks: bool  # whether the code asks for files that need not be there
+
+    @classmethod
+    def among(cls, texts: Iterable[str], *, asks: bool) -> KnownPaths:
+        """Sort the texts that a function knows; a Path comes with a separator at its end."""
+        files, folders, absolute = [], [], []
+        for text in sorted(texts):
+            plain = text.rstrip(os.sep) or os.sep
+            if os.path.isabs(text) and len(plain) > 1:
+                absolute.append(plain)
+            if plain.endswith(_CODE):
+                folders.append(os.path.dirname(plain))
+                continue
+            if text.endswith(os.sep) or os.sep in text:
+                folders.append(plain)
+            if (
+                _FILE_NAME.fullmatch(plain)
+                or (os.sep in text and _WORD.fullmatch(plain))
+                or (asks and _WORD.fullmatch(plain))
+            ):
+                files.append(plain)
+        return cls(tuple(files), tuple(dict.fromkeys(folders)), tuple(absolute), asks)
+
+    def candidates(self, folders: Iterable[str] = ()) -> Iterator[str]:
+        """Files that the function may use: those it names, also below the folders it names or is given."""
+        for path in islice(self._joined([*self.folders, *folders]), _MOST):
+            if os.path.isfile(path) or (self.asks and not os.path.exists(path)):
+                yield path
+
+    def _joined(self, folders: list[str]) -> Iterator[str]:
+        yield from self.files
+        for folder in folders:
+            for file in self.files:
+                if file != folder:
+                    yield os.path.join(folder, file.lstrip(os.sep))

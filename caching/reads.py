@@ -1,0 +1,185 @@
+"""What a running function opens, seen through Python's audit events and told to its recorder.
+
+One hook for the process, added when the first cached function runs; Python offers no way to remove one.
+Events belong to the recorder of the context they happen in, or of the context that started their thread.
+Readers of native code that open files themselves (`pyarrow.parquet`, SQL drivers, child processes) raise no
+event: their paths must be among the function's arguments or constants.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from caching.libraries import PROJECT, STANDARD_FOLDER, library_of_globals, site_folders
+from caching.sources import Recorder, current_recorder
+
+_lock = threading.Lock()
+_installed = False
+_threads: WeakKeyDictionary[threading.Thread, Recorder] = WeakKeyDictionary()
+
+_NEVER = ("/proc/", "/dev/", "/sys/")
+# Configuration of the system and of the user: a library that looks there on its own does not make it an
+# input.
+_CONFIGURATION = ("/etc/", "/usr/", "/lib/", "/run/", "/var/lib/", os.path.join(os.path.expanduser("~"), "."))
+# They open what they are asked to: whose file it is, their caller knows.
+_THIN = frozenset(
+    [
+        "pathlib",
+        "io",
+        "codecs",
+        "gzip",
+        "bz2",
+        "lzma",
+        "zipfile",
+        "tarfile",
+        "configparser",
+        "json",
+        "csv",
+        "fileinput",
+        "glob",
+        "os",
+        "shutil",
+        "tomllib",
+        "pickle",
+        "_compression",
+        "tempfile",
+        "sqlite3",
+        "xml",
+        "zoneinfo",
+        "fnmatch",
+        "contextlib",
+    ]
+)
+# They read code, which the fingerprint covers.
+_CODE_READERS = frozenset({"linecache", "tokenize", "inspect", "pkgutil", "zipimport", "runpy", "traceback"})
+
+
+def watch_reads() -> None:
+    """Begin to observe what the process opens; once is enough."""
+    global _installed
+    with _lock:
+        if not _installed:
+            _installed = True
+            sys.addaudithook(_hook)
+
+
+def _hook(event: str, arguments: tuple[Any, ...]) -> None:
+    handle = _HANDLERS.get(event)
+    if handle is None:
+        return
+    recorder = current_recorder()
+    if recorder is None and _threads:
+        recorder = _threads.get(threading.current_thread())
+    if recorder is not None:
+        try:
+            handle(recorder, arguments)
+        except Exception as error:  # noqa: BLE001 - an exception of a hook would break the user's own open()
+            recorder.trouble = recorder.trouble or f"what it reads cannot be followed: {error!r}"
+
+
+def _opened(recorder: Recorder, arguments: tuple[Any, ...]) -> None:
+    path, _, flags = arguments
+    location = _path(path)
+    if location is None or not isinstance(flags, int):
+        return
+    access = flags & (os.O_RDONLY | os.O_WRONLY | os.O_RDWR)
+    is_new = bool(flags & (os.O_TRUNC | os.O_EXCL)) or not os.path.exists(location)
+    if access != os.O_RDONLY and (access == os.O_WRONLY or is_new):
+        recorder.write(location)
+    elif _counts(location):
+        recorder.read(location)
+
+
+def _listed(recorder: Recorder, arguments: tuple[Any, ...]) -> None:
+    location = "." if arguments[0] is None else _path(arguments[0])
+    if location is not None and _counts(location):
+        recorder.read(location, kind="folder")
+
+
+def _made(recorder: Recorder, arguments: tuple[Any, ...]) -> None:
+    location = _path(arguments[0])
+    if location is not None and not os.path.isdir(location):
+        recorder.make(location)
+
+
+def _renamed(recorder: Recorder, arguments: tuple[Any, ...]) -> None:
+    target = _path(arguments[1])
+    if target is not None:
+        recorder.write(target)
+
+
+def _database(recorder: Recorder, arguments: tuple[Any, ...]) -> None:
+    location = _path(arguments[0])
+    if location is not None and location not in (":memory:", "") and not location.startswith("file:"):
+        for suffix in ("", "-wal", "-journal"):
+            recorder.read(location + suffix)
+
+
+def _started_thread(recorder: Recorder, arguments: tuple[Any, ...]) -> None:
+    thread = getattr(arguments[0], "__self__", None)
+    if isinstance(thread, threading.Thread):
+        _threads[thread] = recorder
+
+
+def _unpickled(recorder: Recorder, arguments: tuple[Any, ...]) -> None:
+    module, name = arguments
+    loaded = sys.modules.get(str(module))
+    if loaded is not None and library_of_globals(vars(loaded)) == PROJECT:
+        recorder.trouble = recorder.trouble or f"it unpickles {module}.{name}, whose code its own does not name"
+
+
+_HANDLERS: dict[str, Callable[[Recorder, tuple[Any, ...]], None]] = {
+    "open": _opened,
+    "os.listdir": _listed,
+    "os.scandir": _listed,
+    "os.mkdir": _made,
+    "os.rename": _renamed,
+    "sqlite3.connect": _database,
+    "_thread.start_new_thread": _started_thread,
+    "pickle.find_class": _unpickled,
+}
+
+
+def _path(value: Any) -> str | None:
+    if isinstance(value, int):  # a descriptor: whoever opened it was seen
+        return None
+    try:
+        return os.fsdecode(value)
+    except TypeError:
+        return None
+
+
+def _counts(location: str) -> bool:
+    """Whether a file is the function's own business, not a library's or the interpreter's."""
+    place = os.path.abspath(location)
+    if place.startswith(_NEVER) or "__pycache__" in place or place.startswith((STANDARD_FOLDER, *site_folders())):
+        return False
+    opener = _opener()
+    if opener is None:
+        return False
+    return library_of_globals(opener.f_globals) == PROJECT if place.startswith(_CONFIGURATION) else True
+
+
+def _opener() -> FrameType | None:
+    """The code that wants the file, thin readers passed over; None where the interpreter reads code."""
+    frame: FrameType | None = sys._getframe(1)
+    first = None
+    while frame is not None:
+        name = str(frame.f_globals.get("__name__", ""))
+        top = name.partition(".")[0]
+        if name == __name__:
+            frame = frame.f_back
+            continue
+        if name.startswith("importlib._") or top in _CODE_READERS or name == "importlib.metadata":
+            return None
+        first = first or frame
+        if top not in _THIN:
+            return frame
+        frame = frame.f_back
+    return first

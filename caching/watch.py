@@ -1,0 +1,103 @@
+"""What a fingerprint was taken from, so that the next call need only ask whether any of it has changed.
+
+Everything is compared by identity, at the speed of C: a name bound to another object, a container whose
+members are others. What cannot be compared that way (arrays, frames) is encoded again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from operator import is_, itemgetter
+from types import CellType, FunctionType
+from typing import Any
+
+_EMPTY = object()
+
+
+class Watch:
+    """Collects what a fingerprint rests on, and tells whether it still stands."""
+
+    def __init__(self) -> None:
+        self._names: dict[int, tuple[Any, dict[str, Any]]] = {}
+        self._absent: dict[int, tuple[Any, set[str]]] = {}
+        self._containers: dict[int, tuple[Any, Callable[[Any], Iterable[Any]], tuple[Any, ...]]] = {}
+        self._functions: dict[int, tuple[FunctionType, Any, Any]] = {}
+        self._cells: dict[int, tuple[CellType, Any]] = {}
+        self._contents: dict[int, tuple[Any, Callable[[Any], bytes], bytes]] = {}
+        self._bound: list[tuple[Any, Callable[[Any], tuple[Any, ...]], tuple[Any, ...]]] | None = None
+
+    def name(self, namespace: dict[str, Any], name: str) -> None:
+        """A name bound in a module's or an object's dictionary."""
+        self._names.setdefault(id(namespace), (namespace, {}))[1][name] = namespace[name]
+
+    def absence(self, namespace: dict[str, Any], name: str) -> None:
+        """A name that is not bound there."""
+        self._absent.setdefault(id(namespace), (namespace, set()))[1].add(name)
+
+    def function(self, function: FunctionType) -> None:
+        """The code and the defaults of a function."""
+        self._functions[id(function)] = (function, function.__code__, function.__defaults__)
+        if function.__kwdefaults__:
+            self.members(function.__kwdefaults__, dict.values)
+
+    def cell(self, cell: CellType) -> None:
+        """What a closure's variable holds."""
+        self._cells[id(cell)] = (cell, _contents(cell))
+
+    def members(self, container: Any, members: Callable[[Any], Iterable[Any]]) -> None:
+        """What a container holds, in order."""
+        self._containers[id(container)] = (container, members, tuple(members(container)))
+
+    def content(self, value: Any, encode: Callable[[Any], bytes], encoded: bytes) -> None:
+        """A value that has to be encoded again to be compared."""
+        self._contents[id(value)] = (value, encode, encoded)
+
+    def mapping(self, mapping: Any) -> None:
+        """The keys and values of a dictionary."""
+        self.members(mapping, _keys_and_values)
+
+    def sequence(self, value: list[Any] | deque[Any] | set[Any]) -> None:
+        """The members of a list, a deque or a set."""
+        self.members(value, tuple)
+
+    def holds(self) -> bool:
+        """Whether nothing of it has changed."""
+        if self._bound is None:
+            self._bound = [_getter(namespace, names) for namespace, names in self._names.values()]
+        try:
+            for namespace, get, expected in self._bound:
+                if not all(map(is_, get(namespace), expected)):
+                    return False
+        except KeyError:
+            return False
+        for namespace, names in self._absent.values():
+            if not namespace.keys().isdisjoint(names):
+                return False
+        for function, code, defaults in self._functions.values():
+            if function.__code__ is not code or function.__defaults__ is not defaults:
+                return False
+        for cell, expected in self._cells.values():
+            if _contents(cell) is not expected:
+                return False
+        for container, members, expected in self._containers.values():
+            found = tuple(members(container))
+            if len(found) != len(expected) or not all(map(is_, found, expected)):
+                return False
+        return all(encode(value) == encoded for value, encode, encoded in self._contents.values())
+
+
+def _getter(namespace: Any, names: dict[str, Any]) -> tuple[Any, Callable[[Any], tuple[Any, ...]], tuple[Any, ...]]:
+    keys = [*names, next(iter(names))]  # at least two: itemgetter of one gives no tuple
+    return namespace, itemgetter(*keys), tuple(names[key] for key in keys)
+
+
+def _keys_and_values(mapping: Any) -> Iterable[Any]:
+    return (*mapping, *mapping.values())
+
+
+def _contents(cell: CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return _EMPTY

@@ -1,0 +1,32 @@
+"""The command `sourceswap`: its groups, and how errors become a few lines and an exit code.
+
+Nothing here or in the command modules imports pandas, Hamilton, boto3 or s3fs before a command runs: `--help` is
+asked for more often than anything else.
+"""
+
+from __future__ import annotations
+
+import click
+
+from caching.commands import cache
+from cli.datasets import ls, show
+from cli.environments import config, envs
+from cli.init import init
+from cli.run import run
+from cli.sample import sample
+from cli.sandbox import sandbox
+from loaders._version import __version__
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, "-V", "--version", prog_name="sourceswap")
+def main() -> None:
+    """Run dataflows on interchangeable data sources: local, staging, prod.
+
+    The environment is chosen with --env, or with the variable SOURCESWAP_ENV; there is no other default. Exit
+    codes: 0 success, 1 data or run failure, 2 usage or configuration.
+    """
+
+
+for command in (init, run, envs, config, ls, show, cache, sandbox, sample):
+    main.add_command(command)

@@ -1,0 +1,97 @@
+"""The results of a run, printed or written as one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+_FORMATS = (".parquet", ".csv", ".feather", ".json")
+_PRINTED_ROWS = 20
+
+
+def refuse_unwritable(file: Path) -> None:
+    """Raise a usage error for a file that could not be written, before anything is computed."""
+    if file.suffix.lower() not in _FORMATS:
+        raise click.UsageError(f"--output: '{file.name}' must end in one of {', '.join(_FORMATS)}.")
+    if file.is_dir():
+        raise click.UsageError(f"--output: '{file}' is a folder; name a file in it.")
+    if not file.absolute().parent.is_dir():
+        raise click.UsageError(f"--output: folder '{file.parent}' does not exist; create it first.")
+
+
+def echo_results(results: Mapping[str, Any]) -> None:
+    """Print the results: single values a line each, columns side by side, each frame by itself."""
+    import pandas as pd
+
+    singles = {name: value for name, value in results.items() if not isinstance(value, (pd.Series, pd.DataFrame))}
+    for name, value in singles.items():
+        click.echo(f"{name}: {value}")
+    groups: list[pd.DataFrame] = []
+    for name, value in results.items():
+        if not isinstance(value, pd.Series):
+            continue
+        column = value.rename(name)
+        fitting = next((n for n, group in enumerate(groups) if group.index.equals(column.index)), None)
+        if fitting is None:
+            groups.append(column.to_frame())
+        else:
+            groups[fitting] = groups[fitting].assign(**{name: column})
+    frames = [("", group) for group in groups]
+    frames += [(name, value) for name, value in results.items() if isinstance(value, pd.DataFrame)]
+    for title, frame in frames:
+        if title:
+            click.echo(f"{title}:")
+        _echo_frame(frame)
+
+
+def write_results(results: Mapping[str, Any], file: Path) -> int:
+    """Write the results as one table, whole or not at all; returns its number of rows.
+
+    Raises a usage error where they are no one table: frames beside other outputs, columns of different rows.
+    """
+    from loaders.files import replacing
+
+    frame = _one_table(results)
+    writers: dict[str, Callable[[str], object]] = {
+        ".parquet": lambda path: frame.to_parquet(path, index=False),
+        ".csv": lambda path: frame.to_csv(path, index=False),
+        ".feather": lambda path: frame.reset_index(drop=True).to_feather(path),
+        ".json": lambda path: frame.to_json(path, orient="records", date_format="iso", indent=2),
+    }
+    with replacing(file) as temporary:
+        writers[file.suffix.lower()](str(temporary))
+    return len(frame)
+
+
+def _one_table(results: Mapping[str, Any]) -> Any:
+    import pandas as pd
+
+    frames = [name for name, value in results.items() if isinstance(value, pd.DataFrame)]
+    if frames and len(results) > 1:
+        raise click.UsageError(
+            f"--output writes one table, but {frames[0]!r} is a table of its own beside {len(results) - 1} other "
+            f"outputs. Choose it with --select {frames[0]}."
+        )
+    if frames:
+        return results[frames[0]]
+    series = {name: value for name, value in results.items() if isinstance(value, pd.Series)}
+    if not series:
+        return pd.DataFrame([results])
+    first_name, first = next(iter(series.items()))
+    for name, value in series.items():
+        if not value.index.equals(first.index):
+            raise click.UsageError(
+                f"--output writes one table, but '{name}' has {len(value):,} rows of another index than '{first_name}' "
+                f"with {len(first):,}. Choose outputs that belong together with --select."
+            )
+    return pd.DataFrame(dict(results), index=first.index)
+
+
+def _echo_frame(frame: Any) -> None:
+    import pandas as pd
+
+    with pd.option_context("display.max_rows", _PRINTED_ROWS, "display.width", 200, "display.max_columns", 20):
+        click.echo(str(frame))

@@ -1,0 +1,102 @@
+"""What every command that works on a project shares: its options, and how its errors are told."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from loaders.errors import ConfigError, LoaderError
+
+if TYPE_CHECKING:
+    from loaders.config import Config
+
+EXIT_FAILURE = 1
+EXIT_USAGE = 2
+
+Command = Callable[..., None]
+
+_configs = click.option(
+    "--configs", default="configs", show_default=True, metavar="DIR", help="Folder of the environments' files."
+)
+_env = click.option(
+    "-e", "--env", metavar="NAME", envvar="SOURCESWAP_ENV", help="Environment; also SOURCESWAP_ENV.", show_envvar=False
+)
+_params = click.option("--params", multiple=True, metavar="K=V", help="Override an input; may be repeated.")
+_debug = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+
+
+def telling_command(command: Command) -> Command:
+    """Give a command `--debug`, and turn errors meant for users into a few lines."""
+    return _debug(_told(command))
+
+
+def project_command(command: Command) -> Command:
+    """The same for a command that works on a project: it has `--configs` too."""
+    return _configs(telling_command(command))
+
+
+def environment_command(command: Command) -> Command:
+    """Give a command all that picks and adjusts one environment; it receives the loaded `config`."""
+
+    @functools.wraps(command)
+    def with_config(configs: str, env: str | None, params: tuple[str, ...], **options: Any) -> None:
+        if "words" in options:
+            # `--params a=1 b=2`: click hands what follows the first value to the command's arguments.
+            params += tuple(word for word in options["words"] if "=" in word)
+            options["words"] = tuple(word for word in options["words"] if "=" not in word)
+        command(config=_load(env, configs, parse_params(params)), **options)
+
+    return _env(_params(project_command(with_config)))
+
+
+def parse_params(words: tuple[str, ...]) -> dict[str, str]:
+    """Return `K=V` words as a mapping; several may be joined with commas where each part is a `K=V`."""
+    params: dict[str, str] = {}
+    for word in words:
+        parts = word.split(",")
+        # A comma inside a value is part of it.
+        for part in parts if all("=" in part for part in parts) else [word]:
+            name, equals, value = part.partition("=")
+            if not equals or not name.strip():
+                raise click.UsageError(f"--params takes NAME=VALUE, found '{part}'.")
+            params[name.strip()] = value
+    return params
+
+
+def _load(env: str | None, configs: str, params: dict[str, str]) -> Config:
+    from loaders.config import environments, load_config
+    from loaders.names import quoted
+
+    if not env:
+        raise ConfigError(
+            f"No environment: give --env NAME or set SOURCESWAP_ENV. Environments are: {quoted(environments(configs))}."
+        )
+    return load_config(env, configs, params)
+
+
+def _told(command: Command) -> Command:
+    @functools.wraps(command)
+    def telling(debug: bool, **options: Any) -> None:
+        if debug:
+            command(**options)
+            return
+        # Hamilton logs each failing node with a banner; the error itself is told below.
+        logging.getLogger("hamilton").setLevel(logging.CRITICAL + 1)
+        try:
+            command(**options)
+        except ConfigError as error:
+            _fail(error, EXIT_USAGE)
+        except LoaderError as error:
+            _fail(error, EXIT_FAILURE)
+
+    return telling
+
+
+def _fail(error: Exception, code: int) -> None:
+    click.echo(f"Error: {error}", err=True)
+    sys.exit(code)

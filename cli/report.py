@@ -1,0 +1,67 @@
+"""What a run tells on standard error: of each dataset its location, hit or miss, rows and seconds."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from hamilton import lifecycle
+
+from cli.table import echo_table
+from loaders.errors import LoaderError
+
+if TYPE_CHECKING:
+    from caching import CacheEvent
+    from loaders.plan import Plan
+
+
+class RunReport(lifecycle.NodeExecutionHook):
+    """Notes what the nodes of one run do; the dataset nodes are told, and the node that failed first."""
+
+    def __init__(self, planned: Plan) -> None:
+        self._planned = planned
+        self._datasets = {dataset.name: dataset for dataset in planned.datasets}
+        self._lock = threading.Lock()
+        self._started: dict[str, float] = {}
+        self._rows: dict[str, tuple[int, float]] = {}
+        self._outcomes: dict[str, str] = {}
+        self._failed: str | None = None
+
+    def run_before_node_execution(self, *, node_name: str, **future_kwargs: Any) -> None:
+        """Note when a dataset starts to load."""
+        if node_name in self._datasets:
+            self._started[node_name] = time.perf_counter()
+
+    def run_after_node_execution(
+        self, *, node_name: str, result: Any, success: bool, error: Exception | None, **future_kwargs: Any
+    ) -> None:
+        """Note rows and seconds of a dataset, and which node failed."""
+        with self._lock:
+            if not success and self._failed is None:
+                self._failed = node_name
+            if success and node_name in self._datasets:
+                self._rows[node_name] = (len(result), time.perf_counter() - self._started[node_name])
+
+    def cache_event(self, event: CacheEvent) -> None:
+        """Note whether a dataset came from the cache."""
+        with self._lock:
+            self._outcomes[event.namespace] = event.outcome
+
+    def echo_datasets(self) -> None:
+        """Print a line for each dataset that was loaded."""
+        rows = []
+        for name, (count, seconds) in self._rows.items():
+            dataset = self._datasets[name]
+            outcome = self._outcomes.get(dataset.definition.namespace, "not cached")
+            location = self._planned.location(dataset)
+            rows.append((f"  {name}", location, outcome, f"{count:,} rows", f"{seconds:.2f} s"))
+        echo_table(("", "", "", "", ""), rows, err=True)
+
+    def failure(self, error: Exception) -> LoaderError:
+        """Return the error that the run ends with: a few lines that name the function at fault."""
+        if isinstance(error, LoaderError):
+            return error
+        place = self._planned.place(self._failed) if self._failed else "the dataflow"
+        text = " ".join(str(error).split())[:500]
+        return LoaderError(f"{place} failed with {type(error).__name__}: {text}\nRun with --debug for the traceback.")

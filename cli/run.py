@@ -1,0 +1,100 @@
+"""`run`: execute an environment's dataflow, or say what would be executed."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.project import environment_command
+from cli.table import echo_table
+
+if TYPE_CHECKING:
+    from caching.cache import Mode
+    from loaders.config import Config
+    from loaders.plan import Plan
+
+
+@click.command()
+@click.argument("words", nargs=-1, metavar="[K=V | OUTPUT]...")
+@click.option(
+    "-s", "--select", metavar="OUTPUT", help="Compute this output; more may follow, or repeat it.", multiple=True
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the outputs as one table: .parquet, .csv, .feather or .json.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would run: modules, locations, outputs, hit or miss.")
+@click.option("--no-cache", is_flag=True, help="Neither read nor write the cache.")
+@click.option("--refresh", is_flag=True, help="Load everything anew, and cache it.")
+@environment_command
+def run(
+    config: Config,
+    words: tuple[str, ...],
+    select: tuple[str, ...],
+    output: Path | None,
+    dry_run: bool,
+    no_cache: bool,
+    refresh: bool,
+) -> None:
+    """Run the dataflow on the data of an environment.
+
+    Results go to standard output, or to FILE; what was done goes to standard error.
+    """
+    if no_cache and refresh:
+        raise click.UsageError("--no-cache and --refresh exclude each other.")
+    from cli.output import echo_results, refuse_unwritable, write_results
+    from loaders.driver import plan
+
+    if output is not None:
+        refuse_unwritable(output)
+
+    planned = plan(config)
+    outputs = list(dict.fromkeys((*select, *words))) or planned.outputs
+    planned.refuse_unknown_outputs(outputs)
+    mode: Mode = "off" if no_cache else "refresh" if refresh else "on"
+    if dry_run:
+        _echo_plan(planned, outputs, mode)
+        return
+    results = _execute(planned, outputs, mode)
+    if output is None:
+        echo_results(results)
+    else:
+        rows = write_results(results, output)
+        click.echo(f"wrote {output}: {rows:,} rows", err=True)
+
+
+def _execute(planned: Plan, outputs: list[str], mode: Mode) -> dict[str, Any]:
+    from cli.report import RunReport
+
+    click.echo(planned.headline, err=True)
+    report = RunReport(planned)
+    started = time.perf_counter()
+    driver = planned.build([report], cache_mode=mode, observer=report.cache_event)
+    try:
+        results: dict[str, Any] = driver.execute([*outputs])
+    except Exception as error:
+        # Whatever the user's own functions raise is theirs to see, in a few lines.
+        raise report.failure(error) from error
+    finally:
+        report.echo_datasets()
+    click.echo(f"{len(outputs)} outputs in {time.perf_counter() - started:.2f} s", err=True)
+    return results
+
+
+def _echo_plan(planned: Plan, outputs: list[str], mode: Mode) -> None:
+    click.echo(planned.headline)
+    click.echo(f"dataflow: {', '.join(module.__name__ for module in planned.modules) or '(none)'}")
+    click.echo(f"outputs: {', '.join(outputs)}")
+    rows = []
+    for dataset, needed in planned.needed(outputs):
+        if needed:
+            rows.append((dataset.name, planned.location(dataset), *planned.lookup(dataset, mode)))
+        else:
+            rows.append((dataset.name, planned.location(dataset), "not needed", ""))
+    echo_table(("dataset", "location", "cache", "because"), rows)

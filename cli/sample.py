@@ -1,0 +1,64 @@
+"""`sample`: a small part of an environment's data, put where another environment expects it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.project import environment_command
+from cli.table import echo_table
+
+if TYPE_CHECKING:
+    from loaders.config import Config
+    from loaders.sampling import Method
+
+
+@click.command()
+@click.option("--rows", default=1000, show_default=True, type=click.IntRange(min=1), help="Rows of each dataset.")
+@click.option("--to", "target_env", default="local", show_default=True, metavar="ENV", help="Whose files to write.")
+@click.option(
+    "--method",
+    type=click.Choice(["first", "random", "key"]),
+    default="first",
+    show_default=True,
+    help="Which rows: the first, a random choice, or so that references still join.",
+)
+@click.option("--seed", default=0, show_default=True, help="Repeats a random choice.")
+@click.option("--force", is_flag=True, help="Replace files that exist.")
+@environment_command
+def sample(config: Config, rows: int, target_env: str, method: Method, seed: int, force: bool) -> None:
+    """Pull a small sample to where another environment reads it.
+
+    The sample is checked against the contracts. Only local files are written, and none that exists without --force.
+    """
+    from loaders.config import load_config
+    from loaders.driver import plan
+    from loaders.errors import ConfigError
+    from loaders.files import write_file
+    from loaders.sample_data import load_frames, targets
+    from loaders.sampling import sample_frames
+    from loaders.writing import encode_table
+
+    source = plan(config)
+    offered = {dataset.name for dataset in source.datasets}
+    directory = config.root / Path(click.get_current_context().params["configs"]).name
+    target = plan(load_config(target_env, directory))
+    wanted = {found.dataset.name: found for found in targets(target, "file") if found.dataset.name in offered}
+    if not wanted:
+        raise ConfigError(f"Environment '{target_env}' reads none of the datasets from a local file; nothing to write.")
+    paths = {name: target.config.root / found.written for name, found in wanted.items()}
+    existing = [str(path) for path in paths.values() if path.exists()]
+    if existing and not force:
+        raise ConfigError(f"{existing[0]} exists; --force replaces it.")
+    frames = load_frames(source, list(wanted))
+    contracts = {name: found.contract for name, found in wanted.items()}
+    samples = sample_frames(frames, contracts, rows, method, seed)
+    # Everything is encoded before anything is written: a dataset that cannot be must leave no half sample.
+    bodies = {name: encode_table(samples[name], found.contract, found.name) for name, found in wanted.items()}
+    written = []
+    for name, body in bodies.items():
+        write_file(paths[name], body)
+        written.append((name, str(paths[name]), f"{len(samples[name]):,} of {len(frames[name]):,} rows"))
+    echo_table(("", "", ""), written, err=True)

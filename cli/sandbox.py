@@ -1,0 +1,70 @@
+"""`sandbox`: run a command, or stay up, with a real S3 on this machine in place of every bucket."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+
+import click
+
+from cli.project import project_command
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.option("--from", "sample_env", default="local", show_default=True, metavar="ENV", help="Whose data to fill in.")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
+@project_command
+def sandbox(configs: str, sample_env: str, command: tuple[str, ...]) -> None:
+    """Run COMMAND on a real S3 with the sample data.
+
+    Every bucket of every environment is there, with no account and no network. Without a command it stays up and
+    prints the variables to export; Ctrl-C ends it. Nothing is left behind.
+    """
+    from loaders.sandbox import open_sandbox
+
+    # A terminated sandbox must still remove its data.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    with open_sandbox(configs, sample_env) as running:
+        for env, locations in running.filled.items():
+            click.echo(f"sandbox: {env}: {', '.join(locations)}", err=True)
+        code = _run(command, {**_without_aws(), **running.variables}) if command else _stay(running.variables)
+    sys.exit(code)
+
+
+def _run(command: tuple[str, ...], environment: dict[str, str]) -> int:
+    try:
+        process = subprocess.Popen(command, env=environment)  # noqa: S603 - the user's own command
+    except OSError as error:
+        raise click.UsageError(f"Command '{command[0]}' cannot be run: {error.strerror}.") from None
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:
+        # Ctrl-C reaches the command too; let it finish, then end ourselves.
+        code = process.wait()
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+    return code if code >= 0 else 128 - code
+
+
+def _stay(variables: Mapping[str, str]) -> int:
+    click.echo("unset AWS_PROFILE AWS_SESSION_TOKEN")
+    for name, value in variables.items():
+        click.echo(f"export {name}={shlex.quote(value)}")
+    click.echo("sandbox: up; Ctrl-C ends it and removes its data.", err=True)
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        click.echo("\nsandbox: ended.", err=True)
+    return 0
+
+
+def _without_aws() -> dict[str, str]:
+    """This process's environment without settings that would lead a client elsewhere."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}

@@ -1,0 +1,157 @@
+"""A table or a frame in, the frame that the contract promises out; or a `ContractError` that says why not."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from loaders.contract import DatasetContract
+from loaders.dtypes import storage_type
+from loaders.errors import ConfigError, ContractError
+from loaders.exact_cast import InexactError, cast_violation, exact_cast
+from loaders.pandas_values import MixedError, arrow_column, pandas_column
+from loaders.rules import broken_rules
+from loaders.violation import Origin, Violation, contract_error
+
+
+def conform(
+    data: pd.DataFrame | pa.Table,
+    contract: DatasetContract,
+    *,
+    location: str,
+    columns: Sequence[str] | None = None,
+    parts: Sequence[tuple[str, int]] = (),
+) -> pd.DataFrame:
+    """Return the data as the contract says: its columns in its order, its dtypes exactly, a fresh RangeIndex.
+
+    Columns are found by their source names or, where all of those are node names, by these. Every value is taken as it
+    is or refused. The result shares no writable memory with `data`.
+
+    Args:
+        data: what was read; a pandas frame may hold any representation that loses nothing (objects, floats that are
+            integers with NaN for null, midnights for dates).
+        contract: what it is to be.
+        location: where it came from, for the report.
+        columns: the columns that are wanted, by node name; rules about others are not applied.
+        parts: for data of several files, each one's location and number of rows, in order.
+
+    Raises:
+        ContractError: columns are missing, or values break a rule.
+    """
+    wanted = wanted_columns(contract, columns)
+    origin = Origin(location, tuple(parts))
+    found = [str(name) for name in (data.columns if isinstance(data, pd.DataFrame) else data.column_names)]
+    names = match_columns(found, contract, wanted, origin)
+    column_of = (lambda position: data.iloc[:, position]) if isinstance(data, pd.DataFrame) else data.column
+    taken = {name: column_of(found.index(source_name)) for name, source_name in names.items()}
+    return frame_of(typed_table(taken, contract, origin), contract, origin)
+
+
+def typed_table(
+    columns: Mapping[str, pd.Series[Any] | pa.ChunkedArray], contract: DatasetContract, origin: Origin
+) -> pa.Table:
+    """Return columns, which have their node names, in the Arrow types that their pandas dtypes are made from."""
+    typed: dict[str, pa.ChunkedArray] = {}
+    violations: list[Violation] = []
+    for name, values in columns.items():
+        field = contract.schema.field(name)
+        try:
+            typed[name] = _typed(values, field.with_type(storage_type(field.type)))
+        except _BrokenError as broken:
+            violations.append(broken.violation)
+    if violations:
+        raise contract_error(contract.name, violations, origin)
+    return pa.table(typed)
+
+
+def frame_of(table: pa.Table, contract: DatasetContract, origin: Origin) -> pd.DataFrame:
+    """Return the frame of a typed table, after all rules about its columns were found to hold."""
+    columns = dict(zip(table.column_names, table.columns, strict=True))
+    violations = list(broken_rules(columns, contract))
+    if violations:
+        raise contract_error(contract.name, violations, origin)
+    rows = table.num_rows
+    del table
+    dtypes = contract.dtypes
+    # Each column leaves the table as its copy appears, so that the frame never stands in memory twice.
+    arrays = {name: pandas_column(columns.pop(name), dtypes[name]) for name in list(columns)}
+    return pd.DataFrame(arrays, index=pd.RangeIndex(rows), copy=False)
+
+
+def wanted_columns(contract: DatasetContract, columns: Iterable[str] | None) -> tuple[str, ...]:
+    """Return the columns asked for, in the contract's order; all of them for None."""
+    if columns is None:
+        return contract.columns
+    asked = set(columns)
+    unknown = sorted(asked - set(contract.columns))
+    if unknown:
+        raise ConfigError(f"Dataset '{contract.name}' {_nearest(unknown, contract.columns)}")
+    return tuple(name for name in contract.columns if name in asked)
+
+
+def match_columns(
+    found: Sequence[str],
+    contract: DatasetContract,
+    wanted: Sequence[str],
+    origin: Origin,
+    given: Collection[str] = (),
+) -> dict[str, str]:
+    """Return, for each wanted column, its name in the source; refuse missing, repeated and unexpected ones.
+
+    Columns that are `given` otherwise, by either name, may be missing, and then are missing in the answer.
+    """
+    by_source = {name: contract.source_name(name) for name in contract.columns}
+    by_node = {name: name for name in contract.columns}
+    names = max((by_source, by_node), key=lambda naming: sum(naming[name] in found for name in wanted))
+    violations = []
+    wanted = [name for name in wanted if names[name] in found or not {name, by_source[name]} & set(given)]
+    missing = [names[name] for name in wanted if names[name] not in found]
+    if missing:
+        violations.append(Violation("columns", _nearest(missing, found)))
+    repeated = [names[name] for name in wanted if list(found).count(names[name]) > 1]
+    violations += [Violation(name, "column that stands in the source more than once") for name in repeated]
+    extra = [name for name in found if name not in names.values()]
+    if extra and contract.extra_columns == "refuse":
+        violations.append(Violation("columns", f"unexpected {_quoted(extra)}; the contract refuses extra columns"))
+    if violations:
+        raise contract_error(contract.name, violations, origin)
+    return {name: names[name] for name in wanted}
+
+
+class _BrokenError(ContractError):
+    def __init__(self, violation: Violation) -> None:
+        super().__init__(violation.rule)
+        self.violation = violation
+
+
+def _typed(values: pd.Series[Any] | pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    """Return the column in the type of its field, or raise what is wrong with it."""
+    if isinstance(values, pa.ChunkedArray):
+        try:
+            return exact_cast(values, field.type)
+        except InexactError as error:
+            raise _BrokenError(cast_violation(field.name, values, field.type, error)) from None
+    try:
+        return arrow_column(values, field)
+    except MixedError as error:
+        raise _BrokenError(error.violation) from None
+    except InexactError as error:
+        raise _BrokenError(Violation(field.name, str(error))) from None
+
+
+def _nearest(missing: Sequence[str], found: Sequence[str]) -> str:
+    said = []
+    for name in missing[:8]:
+        near = difflib.get_close_matches(name, found, n=1)
+        said.append(f"'{name}'" + (f" (did you mean '{near[0]}'?)" if near else ""))
+    more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
+    return f"lacks {', '.join(said)}{more}; it has {_quoted(found)}"
+
+
+def _quoted(names: Sequence[str]) -> str:
+    shown = ", ".join(f"'{name}'" for name in names[:20])
+    return (shown or "none") + (f" and {len(names) - 20} more" if len(names) > 20 else "")

@@ -1,0 +1,129 @@
+"""What a set of Hamilton modules would make: nodes, what each needs, which datasets are among them.
+
+Hamilton itself accepts a misspelt name as one more external input and a repeated one as an override; seeing the
+nodes before a driver is built is what lets the factory refuse both.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from loaders.contract import DatasetContract
+from loaders.errors import ConfigError
+from loaders.hamilton_setup import decorators, graph_utils
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A function of a module and the nodes that Hamilton makes of it under one configuration.
+
+    Attributes:
+        nodes: the nodes' names; empty where `@config.when` dropped the function.
+        inputs: the type of each name that the nodes take from outside of the function, and whether it is required.
+        config_keys: the configuration keys that its decorators look at.
+    """
+
+    name: str
+    module: str
+    function: Callable[..., Any]
+    nodes: tuple[str, ...]
+    inputs: Mapping[str, tuple[Any, bool]]
+    config_keys: frozenset[str]
+
+    @property
+    def node_name(self) -> str:
+        """The node of the function's own value: `raw__prod` under @config.when is the node `raw`."""
+        return self.name.split("__")[0]
+
+    @property
+    def namespace(self) -> str:
+        """Module and qualified name, under which the cache keeps the function's values."""
+        return f"{self.module}.{self.function.__qualname__}"
+
+    @property
+    def place(self) -> str:
+        """File and line of the function, for an error."""
+        plain = inspect.unwrap(self.function)
+        return f"{Path(plain.__code__.co_filename).name}:{plain.__code__.co_firstlineno}"
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.name}() ({self.place})"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset that a loader module offers: the frame's node, its columns' nodes, and the contract of its name."""
+
+    name: str
+    definition: Definition
+    contract: DatasetContract | None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The nodes that `@extract_columns` makes of the frame, in the contract's order."""
+        order = list(self.contract.columns) if self.contract else []
+        columns = [node for node in self.definition.nodes if node != self.name]
+        return tuple(sorted(columns, key=lambda column: order.index(column) if column in order else len(order)))
+
+
+def definitions(module: ModuleType, config: Mapping[str, Any]) -> list[Definition]:
+    """Return the functions of a module with the nodes that each makes under a configuration."""
+    return [_define(module, name, function, dict(config)) for name, function in graph_utils.find_functions(module)]
+
+
+def datasets(module: ModuleType, defined: Iterable[Definition]) -> list[Dataset]:
+    """Return the datasets among a loader module's definitions: those with extracted columns or with a contract."""
+    contracts = contracts_of(module)
+    found = []
+    for definition in defined:
+        name = definition.node_name
+        if name in definition.nodes and (len(definition.nodes) > 1 or name in contracts):
+            found.append(Dataset(name, definition, contracts.get(name)))
+    return found
+
+
+def contracts_of(module: ModuleType) -> dict[str, DatasetContract]:
+    """Return the contracts that a module's globals hold, directly, in a table, or in a module it imports."""
+    found: dict[str, DatasetContract] = {}
+    for value in list(vars(module).values()):
+        candidates: list[Any] = [value]
+        if isinstance(value, ModuleType):
+            candidates = list(vars(value).values())
+        elif isinstance(value, Mapping):
+            candidates = list(value.values())
+        elif isinstance(value, (tuple, list)):
+            candidates = list(value)
+        found |= {item.name: item for item in candidates if isinstance(item, DatasetContract)}
+    return found
+
+
+def _define(module: ModuleType, name: str, function: Callable[..., Any], config: dict[str, Any]) -> Definition:
+    try:
+        nodes = decorators.resolve_nodes(function, config)
+        applied = decorators.get_node_decorators(function, config)
+    except Exception as error:
+        raise ConfigError(f"{module.__name__}.{name}() is no Hamilton node: {_first_line(error)}") from error
+    inside = {node.name for node in nodes}
+    inputs: dict[str, tuple[Any, bool]] = {}
+    for node in nodes:
+        for wanted, (kind, dependency) in node.input_types.items():
+            if wanted not in inside:
+                required = dependency.name == "REQUIRED" or inputs.get(wanted, (None, False))[1]
+                inputs[wanted] = (kind, required)
+    keys = {
+        key
+        for group in applied.values()
+        for decorator in group
+        for key in (*(decorator.required_config() or ()), *(decorator.optional_config() or ()))
+        if not key.startswith("hamilton.")
+    }
+    return Definition(name, module.__name__, function, tuple(sorted(inside)), inputs, frozenset(keys))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

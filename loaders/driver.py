@@ -1,0 +1,60 @@
+"""The driver factory: one Hamilton driver, its data from the source that the configuration names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from loaders.config import Config, parse_settings
+from loaders.plan import Plan
+from loaders.sources import import_module, make_importable, pick_source
+
+if TYPE_CHECKING:
+    from hamilton.driver import Driver
+
+# What a plain mapping may say beside its inputs, as the sections of a configuration file.
+_SECTIONS = ("data_source", "modules", "sources", "storage", "cache", "formats")
+
+
+def build_driver(
+    config: Mapping[str, Any] | Config,
+    *modules: ModuleType | str,
+    adapters: Sequence[Any] = (),
+    sources: Mapping[str, ModuleType | str] | None = None,
+) -> Driver:
+    """Return a Hamilton driver over the dataflow `modules`, its datasets from the configuration's `data_source`.
+
+    `config` is a mapping of `data_source`, inputs by name, and where needed the sections `sources`, `storage`,
+    `cache`, `formats` of a configuration file; or what `load_config` returns. `sources` extends and replaces the
+    table of sources. `adapters` are Hamilton's; without one that executes nodes itself, datasets load concurrently.
+
+    Raises ConfigError before anything runs: unknown or missing data source, an input that is missing, that nobody
+    takes or that has a node's name, two datasets with the same column, a column that no dataset provides.
+    """
+    return plan(config, *modules, sources=sources).build(adapters)
+
+
+def plan(
+    config: Mapping[str, Any] | Config,
+    *modules: ModuleType | str,
+    sources: Mapping[str, ModuleType | str] | None = None,
+) -> Plan:
+    """Return what `build_driver` would build, checked: for those who want to look before they run."""
+    if not isinstance(config, Config):
+        config = _from_mapping(config)
+    else:
+        make_importable(config.root)
+    settings = config.settings
+    where = str(config.origin("data_source")) if ("data_source",) in config.origins else config.env
+    name, source = pick_source(settings.data_source, {**settings.sources, **(sources or {})}, where)
+    source_module = import_module(source, f"Source '{name}'")
+    flow = [import_module(module, "Dataflow module") for module in (*settings.modules, *modules)]
+    return Plan(config, name, source_module, list(dict.fromkeys(flow)))
+
+
+def _from_mapping(config: Mapping[str, Any]) -> Config:
+    sections = {key: value for key, value in config.items() if key in _SECTIONS}
+    inputs = {key: value for key, value in config.items() if key not in _SECTIONS}
+    return Config("config", Path.cwd(), parse_settings({**sections, "inputs": inputs}, {}, "config"))

@@ -1,0 +1,193 @@
+"""Arrow values to the type of a contract: every value survives exactly, or the cast is refused."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from loaders.dtypes import is_text
+from loaders.violation import MAX_EXAMPLES, Violation
+
+# Beyond it, neighbouring integers share one float: such a float no longer says which integer it was.
+_LARGEST_EXACT_INTEGER = float(2**53)
+# Casts tried while looking for the rows that cannot be cast; it bounds the time of the search.
+_SEARCH_BUDGET = 4000
+
+
+class InexactError(ValueError):
+    """A value of the array does not survive the cast."""
+
+
+class KindError(InexactError):
+    """Values of this type never mean values of the other, whatever they are."""
+
+
+def exact_cast(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    """Return the values as `target`, each unaltered.
+
+    Representations may differ (widths, units, decimals written as floats that read back the same), meanings may not:
+    text is no number, a bool is no integer, a local time is no instant.
+
+    Raises:
+        KindError: the types mean different things.
+        InexactError: a value would change, or does not fit.
+    """
+    source = values.type
+    if isinstance(source, pa.BaseExtensionType):
+        values = pa.chunked_array([chunk.storage for chunk in values.chunks], source.storage_type)
+        source = values.type
+    if source == target:
+        return values
+    if pa.types.is_dictionary(source) and not pa.types.is_dictionary(target):
+        return exact_cast(_decoded(values), target)
+    if pa.types.is_null(source):
+        return pa.chunked_array([pa.nulls(len(values), target)])
+    cast = _CASTS.get((kind(source), kind(target)))
+    if cast is None:
+        raise KindError(f"expected {target}, found {source}")
+    try:
+        return cast(values, target)
+    except InexactError:
+        raise
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OverflowError) as error:
+        raise InexactError(str(error)) from None
+
+
+def cast_violation(column: str, values: pa.ChunkedArray, target: pa.DataType, error: InexactError) -> Violation:
+    """Return what to say of an array that `exact_cast` refused: which rows, found by halving."""
+    if isinstance(error, KindError):
+        return Violation(column, str(error))
+    rows = 0
+    examples: list[tuple[int, object]] = []
+    budget = [_SEARCH_BUDGET]
+    for row in failing_rows(values, lambda part: exact_cast(part, target), budget):
+        rows += 1
+        if len(examples) < MAX_EXAMPLES:
+            examples.append((row, values[row].as_py()))
+    rule = f"{values.type} values that are no exact {target}"
+    return Violation(column, rule, rows or None, tuple(examples), counted_all=budget[0] > 0)
+
+
+def failing_rows(
+    values: pa.ChunkedArray, attempt: Callable[[pa.ChunkedArray], object], budget: list[int], start: int = 0
+) -> Iterator[int]:
+    """Yield the rows whose cast fails, in order, until the budget of attempts is spent."""
+    if len(values) == 0 or budget[0] <= 0:
+        return
+    budget[0] -= 1
+    try:
+        attempt(values)
+    except InexactError:
+        if len(values) == 1:
+            yield start
+            return
+        middle = len(values) // 2
+        yield from failing_rows(values.slice(0, middle), attempt, budget, start)
+        yield from failing_rows(values.slice(middle), attempt, budget, start + middle)
+
+
+def kind(arrow_type: pa.DataType) -> str:
+    """Return what values of the type mean, apart from how they are laid out."""
+    for name, belongs in _KINDS:
+        if belongs(arrow_type):
+            return name
+    return str(arrow_type)
+
+
+_KINDS: tuple[tuple[str, Callable[[pa.DataType], bool]], ...] = (
+    ("bool", pa.types.is_boolean),
+    ("integer", pa.types.is_integer),
+    ("float", pa.types.is_floating),
+    ("decimal", pa.types.is_decimal),
+    ("text", is_text),
+    ("date", pa.types.is_date),
+    ("time", pa.types.is_time),
+    ("duration", pa.types.is_duration),
+    ("local time", lambda t: pa.types.is_timestamp(t) and t.tz is None),
+    ("instant", lambda t: pa.types.is_timestamp(t) and t.tz is not None),
+    ("dictionary", pa.types.is_dictionary),
+    (
+        "binary",
+        lambda t: (
+            pa.types.is_binary(t)
+            or pa.types.is_large_binary(t)
+            or pa.types.is_fixed_size_binary(t)
+            or pa.types.is_binary_view(t)
+        ),
+    ),
+    ("nested", pa.types.is_nested),
+)
+
+
+def _decoded(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    chunks = [chunk.dictionary_decode() for chunk in values.chunks]
+    return pa.chunked_array(chunks, values.type.value_type)
+
+
+def _safe(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    return values.cast(target)
+
+
+def _round_trip(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    """Cast there and back; what comes back different was no exact value of the target."""
+    there = pc.cast(values, options=pc.CastOptions.unsafe(target))
+    back = pc.cast(there, options=pc.CastOptions.unsafe(values.type))
+    same = pc.equal(back, values)
+    if pa.types.is_floating(values.type):
+        same = pc.or_(same, pc.and_(pc.is_nan(back), pc.is_nan(values)))
+    if not pc.all(same, min_count=0).as_py() or there.null_count != values.null_count:
+        raise InexactError(f"a {values.type} value does not fit {target}")
+    return there
+
+
+def _from_float(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    """Numbers that a float merely carries: pandas' columns of integers with gaps hold them so, with NaN for null."""
+    values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
+    if pa.types.is_integer(target):
+        largest = pc.max(pc.abs(values)).as_py()
+        if largest is not None and (math.isinf(largest) or largest > _LARGEST_EXACT_INTEGER):
+            raise InexactError(f"a float beyond 2**53 is no exact {target}")
+    elif pc.any(pc.is_inf(values), min_count=0).as_py():
+        raise InexactError(f"infinity is no {target}")
+    return _round_trip(values, target)
+
+
+def _reencoded(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    plain = _decoded(values) if pa.types.is_dictionary(values.type) else values
+    chunks = [chunk.dictionary_encode() for chunk in exact_cast(plain, target.value_type).unify_dictionaries().chunks]
+    encoded = pa.chunked_array(chunks, pa.dictionary(pa.int32(), target.value_type)).unify_dictionaries()
+    return encoded.cast(target)
+
+
+def _nested(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    there = values.cast(target)
+    if not there.cast(values.type).equals(values):
+        raise InexactError(f"a {values.type} value does not fit {target}")
+    return there
+
+
+_CASTS: dict[tuple[str, str], Callable[[pa.ChunkedArray, pa.DataType], pa.ChunkedArray]] = {
+    ("integer", "integer"): _safe,
+    ("integer", "float"): _round_trip,
+    ("integer", "decimal"): _safe,
+    ("float", "float"): _round_trip,
+    ("float", "integer"): _from_float,
+    ("float", "decimal"): _from_float,
+    ("decimal", "decimal"): _safe,
+    ("decimal", "float"): _round_trip,
+    ("decimal", "integer"): _round_trip,
+    ("text", "text"): _safe,
+    ("binary", "binary"): _safe,
+    ("date", "date"): _round_trip,
+    ("date", "local time"): _round_trip,
+    ("local time", "date"): _round_trip,
+    ("local time", "local time"): _safe,
+    ("instant", "instant"): _safe,
+    ("time", "time"): _safe,
+    ("duration", "duration"): _safe,
+    ("nested", "nested"): _nested,
+}
+_CASTS |= {(name, "dictionary"): _reencoded for name, _ in _KINDS}

@@ -1,0 +1,90 @@
+"""What surrounds each execution of a driver: its storage, its cache, and threads that know of both."""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import typing
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from hamilton import htypes, lifecycle, node
+from hamilton.lifecycle import base as lifecycle_base
+from hamilton.plugins.h_threadpool import FutureAdapter
+
+Active = Callable[[], AbstractContextManager[None]]
+
+
+def execution_adapters(active: Active, nodes: int, own: Sequence[Any]) -> list[Any]:
+    """Return the adapters of a driver of so many nodes: the user's own, and ours where they leave room.
+
+    `active` gives the context that surrounds each execution.
+
+    Concurrency gives way to any adapter that executes nodes itself, as those of Dask and Ray do. A result builder
+    of the user's moves into the thread pool's, since a driver takes only one.
+    """
+    ours: list[Any] = [ExecutionContext(active)]
+    if not any(isinstance(adapter, lifecycle_base.BaseDoValidateInput) for adapter in own):
+        ours.append(AbstractInputs())
+    if any(_executes(adapter) for adapter in own):
+        return [*ours, *own]
+    builders = [adapter for adapter in own if isinstance(adapter, lifecycle.ResultBuilder)]
+    others = [adapter for adapter in own if adapter not in builders]
+    pool = ContextThreadPool(max_workers=nodes + 1, result_builder=next(iter(builders), None))  # type: ignore[arg-type]  # takes None, says otherwise
+    return [*ours, pool, *others, *builders[1:]]
+
+
+class ContextThreadPool(FutureAdapter):
+    """Hamilton's thread pool, its workers in the context of the execution that submits to them.
+
+    Hamilton submits every node at once and lets it wait in its thread for what it needs, so the pool must have a
+    thread for each: with fewer, the columns of the first datasets hold up the loading of the last.
+    """
+
+    def do_remote_execute(
+        self, *, execute_lifecycle_for_node: Callable[..., Any], node: node.Node, **kwargs: Any
+    ) -> Any:
+        """Submit a node, bound to a copy of the current context."""
+        bound = functools.partial(contextvars.copy_context().run, execute_lifecycle_for_node)
+        return super().do_remote_execute(execute_lifecycle_for_node=bound, node=node, **kwargs)
+
+
+class AbstractInputs(lifecycle_base.BaseDoValidateInput):
+    """Accepts an input declared as `Mapping[str, DataFrame]`; Hamilton's own check knows no abstract collections."""
+
+    def do_validate_input(self, *, node_type: type, input_value: Any) -> bool:
+        """Tell whether a value may be the input of a declared type."""
+        origin = typing.get_origin(node_type)
+        if isinstance(origin, type) and origin.__module__ == "collections.abc":
+            return isinstance(input_value, origin)
+        return bool(htypes.check_input_type(node_type, input_value))
+
+
+class ExecutionContext(lifecycle.GraphExecutionHook):
+    """Makes the environment's storage and cache the active ones while the driver executes."""
+
+    def __init__(self, active: Active) -> None:
+        self._active = active
+        self._running: dict[str, AbstractContextManager[None]] = {}
+
+    def run_before_graph_execution(self, *, run_id: str, **future_kwargs: Any) -> None:
+        """Enter the contexts, in the thread that executes."""
+        context = self._active()
+        context.__enter__()
+        self._running[run_id] = context
+
+    def run_after_graph_execution(self, *, run_id: str, **future_kwargs: Any) -> None:
+        """Leave them, whether the execution succeeded or not."""
+        self._running.pop(run_id).__exit__(None, None, None)
+
+
+def _executes(adapter: Any) -> bool:
+    return isinstance(
+        adapter,
+        (
+            lifecycle_base.BaseDoNodeExecute,
+            lifecycle_base.BaseDoNodeExecuteAsync,
+            lifecycle_base.BaseDoRemoteExecute,
+        ),
+    )

@@ -1,0 +1,41 @@
+"""Import Hamilton with its pandas support alone.
+
+Left to itself Hamilton imports every dataframe library that is installed, which takes longer than the import of
+pandas. Take what is needed of Hamilton's graph from here, or import it after this module; where Hamilton was imported
+earlier, or the user has set its own switch, this changes nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from types import ModuleType
+
+from hamilton import registry
+
+if not registry.INITIALIZED and registry.HAMILTON_AUTOLOAD_ENV not in os.environ:
+    # Only for the import below: child processes must not inherit it.
+    os.environ[registry.HAMILTON_AUTOLOAD_ENV] = "0"
+    try:
+        registry.load_extension("pandas")
+        # Where Hamilton loads extensions: on the first import of its decorators.
+        importlib.import_module("hamilton.function_modifiers.base")
+    finally:
+        del os.environ[registry.HAMILTON_AUTOLOAD_ENV]
+
+from hamilton import graph_utils
+from hamilton.function_modifiers import base as decorators
+
+__all__ = ["decorators", "graph_utils", "import_dataflow"]
+
+
+def import_dataflow(path: str) -> ModuleType:
+    """Import a module of a dataflow by its path; one that returns polars or dask frames loads Hamilton's support."""
+    try:
+        return importlib.import_module(path)
+    except decorators.InvalidDecoratorException:
+        # The decorator knows the frame types that are registered; the module's is not among them yet.
+        sys.modules.pop(path, None)
+        registry.initialize()  # type: ignore[no-untyped-call]  # Hamilton leaves it unannotated
+        return importlib.import_module(path)

@@ -1,0 +1,53 @@
+"""The values that a configuration hands to loaders and dataflow, checked against what their functions declare."""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import pathlib
+import types
+import typing
+from typing import Any
+
+import yaml
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from loaders.errors import ConfigError
+
+_PLAIN = {bool, int, float, str, dt.date, dt.datetime, decimal.Decimal, pathlib.Path, type(None)}
+_CONTAINERS = {list, tuple, dict, set, frozenset}
+
+
+def typed_input(name: str, value: Any, declared: Any, where: str) -> Any:
+    """Return the value of an input as the type that a function declares for it.
+
+    Text from a file, a variable or the command line becomes a number, date or list where one is declared; what
+    does not fit raises ConfigError. Types other than plain values and containers of them are Hamilton's to check.
+
+    >>> typed_input("window", "3", int, "--params")
+    3
+    """
+    if not _is_plain(declared):
+        return value
+    if isinstance(value, str) and _outer(declared) in _CONTAINERS:
+        value = yaml.safe_load(value)
+    try:
+        return TypeAdapter(declared, config=ConfigDict(coerce_numbers_to_str=True)).validate_python(value)
+    except ValidationError as error:
+        kind = getattr(declared, "__name__", None) if not typing.get_args(declared) else None
+        raise ConfigError(
+            f"{where}: input '{name}' must be {kind or declared}, found {value!r}: {error.errors()[0]['msg']}."
+        ) from None
+
+
+def _outer(declared: Any) -> Any:
+    return typing.get_origin(declared) or declared
+
+
+def _is_plain(declared: Any) -> bool:
+    outer = _outer(declared)
+    if outer is typing.Literal:
+        return True
+    if outer in _CONTAINERS or outer in (typing.Union, types.UnionType):
+        return all(_is_plain(part) for part in typing.get_args(declared) if part is not Ellipsis)
+    return outer in _PLAIN

@@ -1,0 +1,25 @@
+"""How an error names things: quoted lists and the nearest match of what was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def quoted(names: Iterable[str]) -> str:
+    """Return the names in quotes, with commas between them.
+
+    >>> quoted(["local", "prod"])
+    "'local', 'prod'"
+    """
+    return ", ".join(f"'{name}'" for name in names)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a sentence with the known name nearest to `name`, or nothing where none is near.
+
+    >>> did_you_mean("prd", ["local", "prod"])
+    " Did you mean 'prod'?"
+    """
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean '{near[0]}'?" if near else ""

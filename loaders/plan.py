@@ -1,0 +1,272 @@
+"""A configuration and its modules, found to fit together.
+
+Checking fails closed: whatever can be known to be wrong before data is read is an error here, with the names that
+would be right, and not a surprise in the middle of a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from loaders.config import Config
+from loaders.dataflow import Dataset, Definition, datasets, definitions
+from loaders.errors import ConfigError
+from loaders.format_options import use_formats
+from loaders.inputs import typed_input
+from loaders.names import did_you_mean, quoted
+from loaders.project_root import use_project_root
+from loaders.redaction import redact
+from loaders.storage import in_sandbox, use_storage
+
+if TYPE_CHECKING:
+    from hamilton.driver import Driver
+
+    from caching import CacheEvent
+    from caching.cache import Mode
+
+
+class Plan:
+    """A configuration and its modules, found to fit together, from which a driver is built.
+
+    Attributes:
+        config: the environment.
+        data_source: the name of the source.
+        source: its loader module.
+        modules: the modules of the dataflow.
+        datasets: the datasets that the loader module offers.
+        inputs: the value of every input, as the type its functions declare.
+    """
+
+    def __init__(self, config: Config, data_source: str, source: ModuleType, modules: list[ModuleType]) -> None:
+        self.config = config
+        self.data_source = data_source
+        self.source = source
+        self.modules = modules
+        known = {"data_source": data_source, **config.inputs}
+        loading = definitions(source, known)
+        self.datasets: list[Dataset] = datasets(source, loading)
+        self._flow = [definition for module in modules for definition in definitions(module, known)]
+        self._all = [*loading, *self._flow]
+        if not self.datasets:
+            raise ConfigError(
+                f"Source '{data_source}' ({source.__name__}) offers no dataset. Define functions decorated with "
+                "@extract_columns in it; callable objects and imported functions are no Hamilton nodes."
+            )
+        self._nodes = _unique_nodes(self._all)
+        self._refuse_shadowed_nodes()
+        self._refuse_unprovided()
+        self._refuse_unused()
+        self.inputs = self._typed_inputs()
+
+    @property
+    def outputs(self) -> list[str]:
+        """The nodes that a run computes if it is not told otherwise: the configured ones, else all the dataflow's."""
+        return list(self.config.settings.outputs) or sorted(n for d in self._flow for n in d.nodes)
+
+    @property
+    def nodes(self) -> list[str]:
+        """Every node that can be asked for."""
+        return sorted(self._nodes)
+
+    def refuse_unknown_outputs(self, outputs: Iterable[str]) -> None:
+        """Raise ConfigError for an output that is no node, with the nearest one."""
+        for output in outputs:
+            if output not in self._nodes and output not in self.inputs:
+                raise ConfigError(
+                    f"Output '{output}' is no node of this dataflow.{did_you_mean(output, self._nodes)} "
+                    "`sourceswap ls` lists the datasets, `run --dry-run` the outputs."
+                )
+
+    @property
+    def headline(self) -> str:
+        """One line: environment, source and its loader module."""
+        return f"environment {self.config.env}, source {self.data_source} ({self.source.__name__})"
+
+    def dataset(self, name: str) -> Dataset:
+        """Return the dataset of a name; raises ConfigError with the nearest one where there is none."""
+        found = {dataset.name: dataset for dataset in self.datasets}
+        if name not in found:
+            raise ConfigError(
+                f"Source '{self.data_source}' has no dataset '{name}'. Datasets are: {quoted(found)}."
+                f"{did_you_mean(name, found)}"
+            )
+        return found[name]
+
+    def location(self, dataset: Dataset) -> str:
+        """Return where a dataset is read from: the values of the inputs that its function takes."""
+        values = [self.inputs[name] for name in dataset.definition.inputs if name in self.inputs]
+        shown = [redact(str(value)) for value in values if not isinstance(value, Mapping)]
+        return ", ".join(shown) or "memory"
+
+    def place(self, node: str) -> str:
+        """Return the function that makes a node, with its file and line."""
+        return str(self._nodes[node]) if node in self._nodes else f"'{node}'"
+
+    def needed(self, outputs: Iterable[str]) -> list[tuple[Dataset, bool]]:
+        """Return each dataset, and whether the outputs reach it."""
+        reached = self._reached(outputs)
+        return [(dataset, dataset.name in reached) for dataset in self.datasets]
+
+    def lookup(self, dataset: Dataset, mode: Mode) -> tuple[str, str]:
+        """Return whether the cache would answer for a dataset now, and why not; nothing is loaded."""
+        function = dataset.definition.function
+        if mode != "on" or not hasattr(function, "lookup"):
+            return ("not cached" if not hasattr(function, "lookup") else mode, "")
+        arguments = {name: self.inputs[name] for name in dataset.definition.inputs if name in self.inputs}
+        with self.active(mode):
+            found = function.lookup(**arguments)
+        return found.outcome, found.reason
+
+    @contextmanager
+    def active(self, mode: Mode = "on", observer: Callable[[CacheEvent], None] | None = None) -> Iterator[None]:
+        """Make this environment's storage and cache the active ones."""
+        from caching import LocalCache, activate
+
+        settings = self.config.settings
+        chosen = settings.cache
+        cache = LocalCache(chosen.directory, max_size=chosen.max_size, ttl_seconds=chosen.ttl_seconds)
+        with ExitStack() as stack:
+            stack.enter_context(use_storage(in_sandbox(settings.storage)))
+            formats = {name: override.model_dump(exclude_unset=True) for name, override in settings.formats.items()}
+            stack.enter_context(use_formats(formats))
+            stack.enter_context(use_project_root(self.config.root))
+            stack.enter_context(activate(cache=cache, mode=mode if chosen.enabled else "off", observer=observer))
+            yield
+
+    def build(
+        self,
+        adapters: Sequence[Any] = (),
+        *,
+        cache_mode: Mode = "on",
+        observer: Callable[[CacheEvent], None] | None = None,
+    ) -> Driver:
+        """Return the driver; each of its executions uses the cache in the given mode and tells the observer."""
+        from hamilton import driver
+
+        from loaders.execution import execution_adapters
+
+        own = execution_adapters(lambda: self.active(cache_mode, observer), len(self._nodes), adapters)
+        builder = driver.Builder()  # type: ignore[no-untyped-call]  # Hamilton leaves it unannotated
+        builder = builder.with_config({**self.inputs, "data_source": self.data_source})
+        return builder.with_modules(self.source, *self.modules).with_adapters(*own).build()
+
+    def needed_columns(self, outputs: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Return by dataset the columns that the outputs reach; a dataset whose whole frame is needed is left out."""
+        outputs = list(outputs)
+        if any(output not in self._nodes and output not in self.inputs for output in outputs):
+            # A node that somebody added to the graph (a materializer) may use anything.
+            return {}
+        reached = self._reached(outputs)
+        used = {name for node in reached if node in self._nodes for name in self._nodes[node].inputs}
+        return {
+            dataset.name: tuple(column for column in dataset.columns if column in reached)
+            for dataset in self.datasets
+            if dataset.name in reached and dataset.name not in outputs and dataset.name not in used
+        }
+
+    def _reached(self, outputs: Iterable[str]) -> set[str]:
+        reached: set[str] = set()
+        waiting = list(outputs)
+        while waiting:
+            node = waiting.pop()
+            if node in reached:
+                continue
+            reached.add(node)
+            if node in self._nodes:
+                definition = self._nodes[node]
+                waiting += definition.inputs
+                # A column is extracted from the frame of its function.
+                waiting += [name for name in definition.nodes if name == definition.node_name]
+        return reached
+
+    def _refuse_shadowed_nodes(self) -> None:
+        for name in ("data_source", *self.config.inputs):
+            if name in self._nodes:
+                raise ConfigError(
+                    f"{self._origin(name)}: '{name}' is given as an input, but {self._nodes[name]} computes it. The "
+                    "input would silently replace the function: rename or remove it."
+                )
+
+    def _refuse_unprovided(self) -> None:
+        taken = {**self._taken()}
+        for name, users in taken.items():
+            if name in self._nodes or name in self.config.inputs or name == "data_source":
+                continue
+            required = [user for user in users if user.inputs[name][1]]
+            if not required:
+                continue
+            by_dataset = [user for user in required if user.module == self.source.__name__]
+            if by_dataset:
+                raise ConfigError(
+                    f"{self.config.env}: input '{name}' is missing; dataset '{by_dataset[0].name}' of source "
+                    f"'{self.data_source}' reads it ({by_dataset[0].place}). Give it under 'inputs'."
+                    f"{did_you_mean(name, self.config.inputs)}"
+                )
+            raise ConfigError(self._unprovided_column(name, required[0]))
+
+    def _unprovided_column(self, name: str, user: Definition) -> str:
+        dropped = [d for d in self._all if not d.nodes and d.name.split("__")[0] == name]
+        if dropped:
+            keys = ", ".join(f"{key}={self.inputs_or_source(key)!r}" for key in sorted(dropped[0].config_keys))
+            reason = f"{dropped[0]} has a @config.when that does not match {keys}."
+        else:
+            columns = [column for dataset in self.datasets for column in dataset.columns]
+            reason = f"Columns are: {_some(columns)}.{did_you_mean(name, [*self._nodes, *self.config.inputs])}"
+        return (
+            f"{user} asks for '{name}', which no dataset of source '{self.data_source}' provides, no function "
+            f"computes and no input gives. {reason}"
+        )
+
+    def inputs_or_source(self, key: str) -> Any:
+        """Return the value that a configuration key has."""
+        return self.data_source if key == "data_source" else self.config.inputs.get(key)
+
+    def _refuse_unused(self) -> None:
+        taken = {*self._taken(), *(key for definition in self._all for key in definition.config_keys)}
+        for name in self.config.inputs:
+            if name not in taken:
+                raise ConfigError(
+                    f"{self._origin(name)}: input '{name}' is taken by no function of {self.source.__name__}"
+                    f"{''.join(', ' + module.__name__ for module in self.modules)}.{did_you_mean(name, taken)} "
+                    "Remove it, or name the function's parameter so."
+                )
+
+    def _typed_inputs(self) -> dict[str, Any]:
+        inputs = dict(self.config.inputs)
+        for definition in self._all:
+            for name, (declared, _) in definition.inputs.items():
+                if name in inputs and name not in self._nodes:
+                    inputs[name] = typed_input(name, inputs[name], declared, self._origin(name))
+        return inputs
+
+    def _taken(self) -> dict[str, list[Definition]]:
+        taken: dict[str, list[Definition]] = {}
+        for definition in self._all:
+            for name in definition.inputs:
+                taken.setdefault(name, []).append(definition)
+        return taken
+
+    def _origin(self, name: str) -> str:
+        key = ("inputs", name)
+        return str(self.config.origins[key]) if key in self.config.origins else self.config.env
+
+
+def _unique_nodes(defined: Iterable[Definition]) -> dict[str, Definition]:
+    nodes: dict[str, Definition] = {}
+    for definition in defined:
+        for node in definition.nodes:
+            if node in nodes:
+                raise ConfigError(
+                    f"'{node}' is made twice: by {nodes[node]} and by {definition}. All columns of a dataflow "
+                    "share one namespace: give one dataset's contract a prefix, or rename one function."
+                )
+            nodes[node] = definition
+    return nodes
+
+
+def _some(names: Sequence[str], limit: int = 20) -> str:
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return quoted(names[:limit]) + more

@@ -1,0 +1,156 @@
+"""What a store says an object's bytes add up to, and whether they do."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from loaders.reading.crc import CRC32, CRC32C, CRC64NVME, Crc
+
+# Cheapest first: an object may have several, and one is enough.
+_STORED = ("crc32", "crc64nvme", "crc32c", "sha1", "sha256")
+_CRCS = {crc.name: crc for crc in (CRC32, CRC32C, CRC64NVME)}
+_ETAG = re.compile(r'^"?([0-9a-f]{32})(?:-([0-9]+))?"?$')
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A checksum that a store gave: over the whole object or, where `parts` is set, over the checksums of its parts."""
+
+    algorithm: str
+    digest: bytes
+    parts: int | None = None
+
+    def ranges(self, size_bytes: int, part_bytes: int | None) -> list[tuple[int, int]]:
+        """Return the stretches that are summed each by itself."""
+        step = part_bytes if self.parts and part_bytes else max(size_bytes, 1)
+        return [(start, min(start + step, size_bytes)) for start in range(0, max(size_bytes, 1), step)]
+
+
+def expected(headers: Mapping[str, str], *, etag_is_md5: bool) -> Expected | None:
+    """Return the checksum to hold an object against, from the headers of a HEAD; None where it has none."""
+    composite = headers.get("x-amz-checksum-type", "").upper() == "COMPOSITE"
+    found = []
+    for algorithm in _STORED:
+        value, _, parts = headers.get(f"x-amz-checksum-{algorithm}", "").partition("-")
+        try:
+            digest = base64.b64decode(value, validate=True)
+        except binascii.Error:
+            continue
+        if digest and (parts.isdecimal() or not composite):
+            found.append(Expected(algorithm, digest, int(parts) if parts else None))
+    whole = next((checksum for checksum in found if checksum.parts is None), None)
+    if whole is not None:
+        return whole
+    if found:
+        return found[0]
+    etag = _ETAG.match(headers.get("etag", ""))
+    # With keys of its own, or a customer's, the store's ETag is something else than an MD5.
+    encrypted = headers.get("x-amz-server-side-encryption", "AES256") != "AES256"
+    encrypted = encrypted or "x-amz-server-side-encryption-customer-algorithm" in headers
+    if etag is None or encrypted or not etag_is_md5:
+        return None
+    return Expected("md5", bytes.fromhex(etag[1]), int(etag[2]) if etag[2] else None)
+
+
+class Sum(Protocol):
+    """The checksum of a stretch of bytes that arrive in pieces, in any order, from many threads."""
+
+    def add(self, start: int, data: memoryview) -> None:
+        """Take a piece; `start` counts within the stretch."""
+
+    def digest(self) -> bytes:
+        """Return the checksum, once every piece was taken."""
+
+
+class ObjectSum:
+    """The checksum of an object as its ranges arrive."""
+
+    def __init__(self, checksum: Expected, size_bytes: int, part_bytes: int | None) -> None:
+        self._expected = checksum
+        self._ranges = checksum.ranges(size_bytes, part_bytes)
+        self._sums = [_sum(checksum.algorithm) for _ in self._ranges]
+
+    def add(self, start: int, data: memoryview) -> None:
+        """Take the bytes of the object from `start`, which are at their place and will not change."""
+        for (begin, end), part in zip(self._ranges, self._sums, strict=True):
+            low, high = max(begin, start), min(end, start + len(data))
+            if low < high:
+                part.add(low - begin, data[low - start : high - start])
+
+    def mismatch(self) -> str | None:
+        """Return how the bytes differ from what the store said, None where they do not."""
+        digests = [part.digest() for part in self._sums]
+        if self._expected.parts is None:
+            found = digests[0]
+        else:
+            outer = _sum(self._expected.algorithm)
+            outer.add(0, memoryview(b"".join(digests)))
+            found = outer.digest()
+        if found == self._expected.digest:
+            return None
+        return (
+            f"its {self._expected.algorithm.upper()} is {found.hex()}, the store says {self._expected.digest.hex()}: "
+            "it was altered on its way, or in the store"
+        )
+
+
+def _sum(algorithm: str) -> Sum:
+    return _CrcSum(_CRCS[algorithm]) if algorithm in _CRCS else _HashSum(algorithm)
+
+
+class _CrcSum:
+    """Each piece by itself, in whichever thread brings it; joined at the end."""
+
+    def __init__(self, crc: Crc) -> None:
+        self._crc = crc
+        self._pieces: dict[int, tuple[int, int]] = {}
+
+    def add(self, start: int, data: memoryview) -> None:
+        self._pieces[start] = (self._crc.of(data), len(data))
+
+    def digest(self) -> bytes:
+        value = 0
+        for _, (piece, length) in sorted(self._pieces.items()):
+            value = self._crc.combined(value, piece, length)
+        return value.to_bytes(self._crc.digest_bytes, "big")
+
+
+class _HashSum:
+    """In order: the thread that brings the next piece hashes it, and those that waited behind it."""
+
+    def __init__(self, algorithm: str) -> None:
+        self._hash: Any = hashlib.new(algorithm, usedforsecurity=False)
+        self._next = 0
+        self._waiting: dict[int, memoryview] = {}
+        self._lock = threading.Lock()
+        self._busy = False
+
+    def add(self, start: int, data: memoryview) -> None:
+        with self._lock:
+            self._waiting[start] = data
+            if self._busy:
+                return
+            self._busy = True
+        for piece in self._ready():
+            self._hash.update(piece)
+
+    def _ready(self) -> Iterator[memoryview]:
+        while True:
+            with self._lock:
+                piece = self._waiting.pop(self._next, None)
+                if piece is None:
+                    self._busy = False
+                    return
+                self._next += len(piece)
+            yield piece
+
+    def digest(self) -> bytes:
+        digest: bytes = self._hash.digest()
+        return digest

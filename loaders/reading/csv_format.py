@@ -1,0 +1,210 @@
+"""CSV: Arrow's parser, told the contract's types; nothing is inferred, so nothing is coerced."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from loaders.dtypes import is_text, storage_type
+from loaders.errors import ReadError
+from loaders.format_options import FormatOptions
+from loaders.reading.request import Request
+from loaders.reading.text_values import typed_text
+from loaders.violation import Violation, contract_error
+
+# Larger blocks leave fewer chunks to gather; the memory is the parser's own.
+_BLOCK_BYTES = 4 << 20
+_HEADER_BYTES = 1 << 20
+
+
+def parse_csv(data: pa.Buffer, request: Request) -> pa.Table:
+    """Return the wanted columns by their node names, typed.
+
+    Raises:
+        ReadError: the bytes are no CSV of the contract's format.
+        ContractError: a column is missing, or a text means no value of its type.
+    """
+    options = request.options
+    data = as_utf8(data, options.encoding, request.shown)
+    header = _header(data, options, request.shown)
+    fields = request.match(header)
+    reader = _Reader(data, options, header, request.shown)
+    if not fields:
+        # Only the number of rows is asked of it.
+        return reader.read({header[0]: pa.large_string()})
+    fast = {name: storage_type(field.type) for name, field in fields.items() if _parser_knows(field.type)}
+    texts = {name: pa.large_string() for name in fields if name not in fast}
+    try:
+        table = reader.read(fast | texts)
+    except pa.ArrowInvalid as error:
+        if "conversion error" not in str(error) and "ecimal" not in str(error):
+            raise reader.unreadable(error) from None
+        table = None
+    if table is None or _overflowed(table):
+        try:
+            table = reader.read({name: pa.large_string() for name in fields})
+        except pa.ArrowInvalid as error:
+            raise reader.unreadable(error) from None
+    return _typed(table, fields, request)
+
+
+def _parser_knows(arrow_type: pa.DataType) -> bool:
+    """Tell whether Arrow's CSV parser reads texts of the type, and reads them as we mean them."""
+    return bool(
+        (pa.types.is_integer(arrow_type) or pa.types.is_boolean(arrow_type) or is_text(arrow_type))
+        or (pa.types.is_floating(arrow_type) and not pa.types.is_float16(arrow_type))
+        or pa.types.is_decimal128(arrow_type)
+        or (pa.types.is_date(arrow_type) or pa.types.is_time(arrow_type) or pa.types.is_timestamp(arrow_type))
+        or (pa.types.is_binary(arrow_type) or pa.types.is_large_binary(arrow_type))
+    )
+
+
+def _overflowed(table: pa.Table) -> bool:
+    """Tell whether a float may have overflowed: the parser gives infinity for `1e999` as for `inf`."""
+    return any(
+        pa.types.is_floating(column.type) and pc.any(pc.is_inf(column), min_count=0).as_py() for column in table.columns
+    )
+
+
+def _typed(table: pa.Table, fields: Mapping[str, pa.Field], request: Request) -> pa.Table:
+    """Return the table with each column that still is text in the type of its field."""
+    violations = []
+    columns: dict[str, Any] = {}
+    for name, field in fields.items():
+        values = table[name]
+        if pa.types.is_large_string(values.type) and not is_text(field.type):
+            # Parsed as text, a quoted null is not null yet; outside of text columns it means nothing else.
+            null = pc.is_in(values, value_set=pa.array(request.options.null_values, pa.large_string()))
+            values = typed_text(field.name, pc.if_else(null, None, values), field.type)
+        if isinstance(values, Violation):
+            violations.append(values)
+        columns[field.name] = values
+    if violations:
+        raise contract_error(request.contract.name, violations, request.origin)
+    return pa.table(columns)
+
+
+class _Reader:
+    """The bytes of one CSV, to be parsed with one set of types or another."""
+
+    def __init__(self, data: pa.Buffer, options: FormatOptions, header: list[str], shown: str) -> None:
+        self._data = data
+        self._options = options
+        self._header = header
+        self._shown = shown
+
+    def read(self, types: Mapping[str, pa.DataType], *, threads: bool = True, on_ragged: Any = None) -> pa.Table:
+        """Return the named columns in these types; a file that is only a header gives no rows."""
+        # Imported here: most reads are of Parquet, or answered by the cache.
+        import pyarrow.csv as arrow_csv
+
+        try:
+            return arrow_csv.read_csv(
+                pa.BufferReader(self._data),
+                read_options=arrow_csv.ReadOptions(use_threads=threads, block_size=_BLOCK_BYTES),
+                parse_options=arrow_csv.ParseOptions(
+                    delimiter=delimiter_of(self._options, self._shown),
+                    quote_char=self._options.quote_char or False,
+                    double_quote=bool(self._options.quote_char),
+                    # Without it a quoted line end at a block's border would break a row in two.
+                    newlines_in_values=bool(self._options.quote_char),
+                    # In a file of one column an empty line is a row: the only way to write a null.
+                    ignore_empty_lines=len(self._header) > 1,
+                    invalid_row_handler=on_ragged,
+                ),
+                convert_options=arrow_csv.ConvertOptions(
+                    include_columns=list(types),
+                    column_types=dict(types),
+                    null_values=list(self._options.null_values),
+                    strings_can_be_null=True,
+                    quoted_strings_can_be_null=False,
+                ),
+            )
+        except pa.ArrowInvalid as error:
+            if "Empty CSV file" not in str(error):
+                raise
+            return pa.table({name: pa.array([], arrow_type) for name, arrow_type in types.items()})
+
+    def unreadable(self, error: pa.ArrowInvalid) -> ReadError:
+        """Return why the file cannot be read, with the row; finding it takes another, slower pass."""
+        text = str(error)
+        if "UTF8" in text or "UTF-8" in text or "utf8" in text:
+            return _not_encoded(self._data, self._options.encoding, self._shown)
+        ragged: list[Any] = []
+
+        def note(row: Any) -> str:
+            ragged.append(row)
+            return "skip" if len(ragged) < 3 else "error"
+
+        with contextlib.suppress(pa.ArrowInvalid):
+            self.read(dict.fromkeys(self._header[:1], pa.large_string()), threads=False, on_ragged=note)
+        if ragged:
+            rows = ", ".join(f"row {row.number} has {row.actual_columns}" for row in ragged[:3])
+            return ReadError(
+                f"'{self._shown}' has rows of unequal length: its header has {len(self._header)} fields, {rows} "
+                "(counting lines from the header, which is row 1). "
+                "The file may be cut short, or its delimiter or quotes may differ from the contract's format."
+            )
+        return ReadError(f"'{self._shown}' is no readable CSV: {text.splitlines()[0][:300]}")
+
+
+def delimiter_of(options: FormatOptions, name: str) -> str:
+    """Return the delimiter that the contract says, or else the file's name."""
+    if options.delimiter is not None:
+        return options.delimiter
+    return "\t" if ".tsv" in name.lower() or name.lower().endswith(".tab") else ","
+
+
+def _header(data: pa.Buffer, options: FormatOptions, shown: str) -> list[str]:
+    head = memoryview(data)[:_HEADER_BYTES].tobytes().removeprefix(codecs.BOM_UTF8)
+    if not head.strip():
+        raise ReadError(f"'{shown}' is empty: not even a header. Write it again, or correct the location.")
+    try:
+        first = next(_records(head, delimiter_of(options, shown), options.quote_char))
+    except (csv.Error, StopIteration) as error:
+        raise ReadError(f"'{shown}' has no readable header: {error or 'only empty lines'}.") from None
+    except UnicodeDecodeError:
+        raise _not_encoded(data, options.encoding, shown) from None
+    return first
+
+
+def _records(head: bytes, delimiter: str, quote_char: str) -> Iterator[list[str]]:
+    text = io.TextIOWrapper(io.BytesIO(head), "utf-8", newline="")
+    # A quote character that cannot stand in text is the csv module's way to have none.
+    for record in csv.reader(text, delimiter=delimiter, quotechar=quote_char or "\0"):
+        if record:
+            yield record
+
+
+def as_utf8(data: pa.Buffer, encoding: str, shown: str) -> pa.Buffer:
+    """Return text in some encoding as UTF-8; refuse bytes that are none of it."""
+    start = memoryview(data)[:4].tobytes()
+    if codecs.lookup(encoding).name in ("utf-8", "utf-8-sig"):
+        if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise ReadError(f"'{shown}' is UTF-16, not UTF-8. Set FormatOptions(encoding='utf-16') in its contract.")
+        return data
+    try:
+        text = codecs.decode(memoryview(data), encoding)
+    except UnicodeDecodeError:
+        raise _not_encoded(data, encoding, shown) from None
+    return pa.py_buffer(text.encode())
+
+
+def _not_encoded(data: pa.Buffer, encoding: str, shown: str) -> ReadError:
+    where = ""
+    try:
+        codecs.decode(memoryview(data), encoding)
+    except UnicodeDecodeError as error:
+        line = memoryview(data)[: error.start].tobytes().count(b"\n") + 1
+        where = f": byte {error.start:,}, in line {line:,}, is 0x{error.object[error.start]:02x}"
+    return ReadError(
+        f"'{shown}' is not {encoding.upper()}{where}. "
+        "Set FormatOptions(encoding=…) in its contract, for instance 'latin-1' or 'cp1252', or write it as UTF-8."
+    )

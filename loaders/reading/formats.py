@@ -1,0 +1,83 @@
+"""Which format a location holds, and who parses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+
+import pyarrow as pa
+
+from loaders.errors import ReadError
+from loaders.format_options import FORMATS, FormatOptions
+from loaders.reading.compression import decompressed, split_compression
+from loaders.reading.request import Request
+from loaders.reading.source import Source
+
+Parse = Callable[[pa.Buffer, Request], pa.Table]
+
+_SUFFIXES = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".tab": "csv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".feather": "feather",
+    ".arrow": "feather",
+    ".ipc": "feather",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+}
+_MAGIC = {b"PAR1": "parquet", b"ARROW1": "feather"}
+
+
+def parse(source: Source, request: Request) -> pa.Table:
+    """Return the wanted columns of one object by their node names; there may be another, which only counts rows."""
+    plain_name, compression = compression_of(source.location.name, request.options)
+    if compression is None and not source.prefers_whole and format_by_name(plain_name, request.options) == "parquet":
+        from loaders.reading.parquet_format import parse_parquet_ranges
+
+        return parse_parquet_ranges(source, request)
+    data = source.read()
+    if compression is not None:
+        data = decompressed(data, compression, request.shown)
+    return parser(format_of(plain_name, request.options, data, request.shown))(data, request)
+
+
+def parser(name: str) -> Parse:
+    """Return the function that parses a format; its module is imported now."""
+    parse: Parse = getattr(import_module(f"loaders.reading.{name}_format"), f"parse_{name}")
+    return parse
+
+
+def compression_of(name: str, options: FormatOptions) -> tuple[str, str | None]:
+    """Return the name without a compression's suffix, and the compression: the contract's word before the name's."""
+    plain, from_name = split_compression(name)
+    chosen = options.compression or from_name
+    return plain, None if chosen == "none" else chosen
+
+
+def format_by_name(name: str, options: FormatOptions) -> str | None:
+    """Return the format that the contract or the name says, None where neither does."""
+    if options.format is not None:
+        return options.format
+    return next((found for suffix, found in _SUFFIXES.items() if name.lower().endswith(suffix)), None)
+
+
+def format_of(name: str, options: FormatOptions, data: pa.Buffer, shown: str) -> str:
+    """Return the format of the data: from the contract, the name, or the first bytes."""
+    start = memoryview(data)[:6].tobytes()
+    by_bytes = next((found for magic, found in _MAGIC.items() if start.startswith(magic)), None)
+    by_name = format_by_name(name, options)
+    if by_name in ("csv", "jsonl") and by_bytes is not None:
+        raise ReadError(
+            f"'{shown}' holds {by_bytes}, though its name or its contract's format says {by_name}. "
+            "Correct the location, or set FormatOptions(format=…)."
+        )
+    found = by_name or by_bytes
+    if found is None:
+        raise ReadError(
+            f"The format of '{shown}' cannot be told from its name. "
+            f"Set FormatOptions(format=…) in its contract to one of {', '.join(FORMATS)}."
+        )
+    return found

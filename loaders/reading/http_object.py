@@ -1,0 +1,147 @@
+"""A file on a web server: one GET, repeated from the start when it breaks off.
+
+There is no HEAD: a presigned URL is signed for GET alone. Length and ETag are held against the answer's own headers,
+and the bytes against a digest where the server sends one.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from functools import lru_cache
+from urllib.parse import urljoin, urlsplit, urlunsplit
+
+import pyarrow as pa
+
+from loaders.errors import ReadError
+from loaders.reading.checksums import Expected, ObjectSum
+from loaders.reading.http_transport import Answer, HttpTransport
+from loaders.reading.location import Location
+from loaders.reading.patience import Patience, TryAgainError
+from loaders.reading.progress import Tracker
+from loaders.reading.source import MissingError
+from loaders.storage import active_storage
+
+_REDIRECTS = (301, 302, 303, 307, 308)
+_MOST_REDIRECTS = 5
+_RETRIED_STATUSES = {408, 425, 429, 500, 502, 503, 504}
+_GROWTH_BYTES = 4 << 20
+_DIGEST = re.compile(r"(sha-256|sha-512)=:?([A-Za-z0-9+/=]+):?", re.IGNORECASE)
+
+
+class HttpObject:
+    """A file on a web server, read whole when it is opened, so that size and version belong to its bytes."""
+
+    prefers_whole = True
+
+    def __init__(self, location: Location, tracker: Tracker) -> None:
+        self.location = location
+        self._tracker = tracker
+        settings = active_storage()
+        self._transport = _transport(settings.connect_timeout_seconds)
+        self._patience = Patience(settings, location.shown)
+        self._data, self.version = self._patience.insist("GET", self._get)
+        self.size_bytes = self._data.size
+
+    def read(self) -> pa.Buffer:
+        """Return every byte of the file."""
+        return self._data
+
+    def read_ranges(self, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
+        """Return the bytes from each start up to each end."""
+        return [self._data.slice(start, end - start) for start, end in ranges]
+
+    def close(self) -> None:
+        """Let go of the file."""
+
+    def _get(self) -> tuple[pa.Buffer, str]:
+        url = self.location.url
+        for _ in range(_MOST_REDIRECTS + 1):
+            plain, headers = _request(url)
+            with self._transport.request("GET", plain, headers, self._patience) as answer:
+                if answer.status in _REDIRECTS and "location" in answer.headers:
+                    url = urljoin(plain, answer.headers["location"])
+                    continue
+                self._refuse(answer)
+                return self._body(answer), _version(answer.headers)
+        raise ReadError(f"'{self.location.shown}' redirects more than {_MOST_REDIRECTS} times.")
+
+    def _body(self, answer: Answer) -> pa.Buffer:
+        if answer.length is None:
+            data = self._unannounced(answer)
+        else:
+            self._patience.size_bytes = answer.length
+            self._tracker.expect(answer.length)
+            data = bytearray(answer.length)
+            received = answer.read_into(memoryview(data), self._patience, self._tracker.add)
+            if received != answer.length:
+                raise TryAgainError(f"the body ended after {received:,} of {answer.length:,} bytes")
+        checksum = _digest(answer.headers)
+        if checksum is not None:
+            total = ObjectSum(checksum, len(data), None)
+            total.add(0, memoryview(data))
+            mismatch = total.mismatch()
+            if mismatch:
+                raise TryAgainError(mismatch)
+        return pa.py_buffer(data)
+
+    def _unannounced(self, answer: Answer) -> bytearray:
+        """Return a body whose length only its end tells; that end is marked, or the body is refused."""
+        if answer.headers.get("transfer-encoding", "").lower() != "chunked":
+            raise ReadError(
+                f"'{self.location.shown}': the server says neither length nor end of the file, so that a part could "
+                "pass for the whole. Serve it with Content-Length."
+            )
+        data = bytearray()
+        while True:
+            piece = bytearray(_GROWTH_BYTES)
+            received = answer.read_into(memoryview(piece), self._patience, self._tracker.add)
+            data += piece[:received]
+            if received < len(piece):
+                return data
+
+    def _refuse(self, answer: Answer) -> None:
+        if answer.status == 200:
+            return
+        if answer.status in _RETRIED_STATUSES:
+            raise TryAgainError(f"the server answered {answer.status}")
+        if answer.status in (404, 410):
+            raise MissingError(f"'{self.location.shown}' does not exist ({answer.status}). Correct the location.")
+        hint = " A presigned URL may have expired." if answer.status in (400, 403) and "?" in self.location.url else ""
+        raise ReadError(f"'{self.location.shown}': the server answered {answer.status}.{hint}")
+
+
+@lru_cache(maxsize=4)
+def _transport(connect_timeout_seconds: float) -> HttpTransport:
+    return HttpTransport(connect_timeout_seconds=connect_timeout_seconds)
+
+
+def _request(url: str) -> tuple[str, dict[str, str]]:
+    """Return the URL without user and password, and the headers that carry them."""
+    parts = urlsplit(url)
+    headers = {"Accept-Encoding": "identity", "User-Agent": "sourceswap"}
+    if parts.username is not None:
+        secret = f"{parts.username}:{parts.password or ''}".encode()
+        headers["Authorization"] = "Basic " + base64.b64encode(secret).decode()
+    plain = parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="")
+    return urlunsplit(plain), headers
+
+
+def _version(headers: dict[str, str]) -> str:
+    names = ("etag", "last-modified", "content-length")
+    return " ".join(headers[name] for name in names if name in headers)
+
+
+def _digest(headers: dict[str, str]) -> Expected | None:
+    """Return the digest that a server sends of the whole file, in whichever header."""
+    try:
+        for name in ("repr-digest", "digest"):
+            found = _DIGEST.search(headers.get(name, ""))
+            if found:
+                return Expected(found[1].lower().replace("-", ""), base64.b64decode(found[2], validate=True))
+        if "content-md5" in headers:
+            return Expected("md5", base64.b64decode(headers["content-md5"], validate=True))
+    except binascii.Error:
+        pass
+    return None

@@ -1,0 +1,103 @@
+"""Local files: opened once, read from that one descriptor, and looked at again afterwards."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+import pyarrow as pa
+
+from loaders.errors import ReadError
+from loaders.project_root import project_root
+from loaders.reading.location import Location
+from loaders.reading.source import ChangedError, fresh_memory
+
+
+class LocalFile:
+    """A regular file, pinned by its descriptor.
+
+    A file replaced by a rename stays readable as it was; one that is rewritten in place shows in size, times or in
+    what can be read, and is refused.
+    """
+
+    prefers_whole = False
+
+    def __init__(self, location: Location) -> None:
+        self.location = location
+        self._descriptor = _open(location)
+        self._status = os.fstat(self._descriptor)
+        self.size_bytes = self._status.st_size
+        self.version = "-".join(str(part) for part in _identity(self._status))
+
+    def read(self) -> pa.Buffer:
+        """Return every byte of the file."""
+        return self.read_ranges([(0, self.size_bytes)])[0]
+
+    def read_ranges(self, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
+        """Return the bytes from each start up to each end."""
+        return [self._read_range(start, end) for start, end in ranges]
+
+    def _read_range(self, start: int, end: int) -> pa.Buffer:
+        view = fresh_memory(end - start)
+        position = start
+        while position < end:
+            try:
+                count = os.preadv(self._descriptor, [view[position - start :]], position)
+            except OSError as error:
+                raise ReadError(f"'{self.location.shown}' cannot be read: {error.strerror}.") from None
+            if count == 0:
+                raise self._changed()
+            position += count
+        return pa.py_buffer(view)
+
+    def close(self) -> None:
+        """Close the file, and refuse what was read if it was written to meanwhile."""
+        if self._descriptor < 0:
+            return
+        now = os.fstat(self._descriptor)
+        os.close(self._descriptor)
+        self._descriptor = -1
+        # A rename over the file changes its link count and with it the time of its status, but none of its bytes.
+        replaced = now.st_nlink != self._status.st_nlink
+        if _identity(now)[replaced:] != _identity(self._status)[replaced:]:
+            raise self._changed()
+
+    def _changed(self) -> ChangedError:
+        return ChangedError(
+            f"'{self.location.shown}' changed while it was read. Run again when its writer is done; "
+            "writers do better to write another file and rename it."
+        )
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    return (status.st_ctime_ns, status.st_mtime_ns, status.st_size, status.st_dev, status.st_ino)
+
+
+def _open(location: Location) -> int:
+    path = location.path
+    try:
+        # Without O_NONBLOCK opening a FIFO that nobody writes to would wait forever.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    except OSError as error:
+        raise ReadError(_why_not(location, error)) from None
+    kind = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(kind):
+        os.close(descriptor)
+        what = "a directory" if stat.S_ISDIR(kind) else "a FIFO" if stat.S_ISFIFO(kind) else "no regular file"
+        raise ReadError(f"'{location.shown}' is {what}; give the path of a regular file.")
+    return descriptor
+
+
+def _why_not(location: Location, error: OSError) -> str:
+    path = Path(location.path)
+    if error.errno == errno.ENOENT and path.is_symlink():
+        target = path.readlink()
+        return f"'{location.shown}' is a link to '{target}', which does not exist. Restore the target or the link."
+    if error.errno == errno.ENOENT:
+        here = "" if Path(location.url).is_absolute() else f" in {project_root()}"
+        return f"No file '{location.shown}'{here}. Correct the location, or put the file there."
+    if error.errno == errno.EACCES:
+        return f"No permission to read '{location.shown}'. Give this user the right to, or choose another location."
+    return f"'{location.shown}' cannot be opened: {error.strerror}."

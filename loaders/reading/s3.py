@@ -1,0 +1,216 @@
+"""One S3 object, pinned: HEAD says which version there is, and every GET takes that one or fails."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, wait
+from dataclasses import dataclass
+from typing import NoReturn
+
+import pyarrow as pa
+
+from loaders.errors import ReadError
+from loaders.reading.checksums import Expected, ObjectSum, expected
+from loaders.reading.location import Location
+from loaders.reading.patience import Patience, TryAgainError
+from loaders.reading.progress import Tracker
+from loaders.reading.s3_client import S3Client, StoreRefusedError
+from loaders.reading.s3_refusal import refusal
+from loaders.reading.source import ChangedError, fresh_memory
+
+
+@dataclass(frozen=True)
+class _Pin:
+    """The version of an object that its HEAD found."""
+
+    etag: str
+    size_bytes: int
+    version_id: str
+    checksum: Expected | None
+
+    def __str__(self) -> str:
+        return f"{self.etag} {self.size_bytes} {self.version_id}".strip()
+
+
+class S3Object:
+    """An object at the version that it had when it was opened."""
+
+    def __init__(self, location: Location, client: S3Client, tracker: Tracker) -> None:
+        self.location = location
+        self.bucket, _, self.key = location.path.partition("/")
+        self._client = client
+        self._tracker = tracker
+        self._patience = Patience(client.settings, location.shown)
+        self._pin = self._patience.insist("HEAD", self._head)
+        self.size_bytes = self._patience.size_bytes = self._pin.size_bytes
+        self.version = f"{client.endpoint} {self._pin}"
+        self.prefers_whole = client.reads_whole
+
+    def read(self) -> pa.Buffer:
+        """Return every byte of the object, held against the checksum that the store has."""
+        part_bytes = self._part_bytes()
+        return self._patience.insist("GET", lambda: self._whole(part_bytes))
+
+    def read_ranges(self, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
+        """Return the bytes from each start up to each end: of this version, and as many as asked for."""
+        targets = [fresh_memory(end - start) for start, end in ranges]
+        pieces = [
+            (start + low, target[low : low + self._client.settings.range_bytes])
+            for (start, _), target in zip(ranges, targets, strict=True)
+            for low in range(0, len(target), self._client.settings.range_bytes)
+        ]
+        self._tracker.expect(sum(map(len, targets)))
+        self._fetch(pieces, None)
+        return [pa.py_buffer(target) for target in targets]
+
+    def close(self) -> None:
+        """Let go of the object; each GET has checked its version."""
+
+    def _head(self) -> _Pin:
+        headers = {"x-amz-checksum-mode": "ENABLED"}
+        try:
+            with self._client.request("HEAD", self.bucket, self.key, self._patience, headers=headers) as answer:
+                found = answer.headers
+                if answer.length is None or not found.get("etag"):
+                    raise TryAgainError(_stranger(found, "HEAD came back without length and ETag"))
+                checksum = expected(found, etag_is_md5=self._client.settings.etag_is_md5)
+                return _Pin(found["etag"], answer.length, found.get("x-amz-version-id", ""), checksum)
+        except StoreRefusedError as error:
+            self._refuse(error)
+
+    def _part_bytes(self) -> int | None:
+        """Return the size of the parts that the object was uploaded in, where its checksum is one of its parts'."""
+        checksum = self._pin.checksum
+        if checksum is None or checksum.parts is None:
+            return None
+        try:
+            with self._client.request(
+                "HEAD", self.bucket, self.key, self._patience, headers=self._match, query={"partNumber": "1"}
+            ) as answer:
+                size = answer.length or 0
+        except (StoreRefusedError, TryAgainError):
+            return None
+        # Parts of other sizes than the first's cannot be told without asking for each.
+        fits = size and -(-self.size_bytes // size) == checksum.parts
+        return size if fits else None
+
+    def _whole(self, part_bytes: int | None) -> pa.Buffer:
+        checksum = self._pin.checksum
+        if checksum is not None and checksum.parts is not None and part_bytes is None:
+            checksum = None
+        if checksum is None and self._client.settings.verify == "object":
+            raise ReadError(
+                f"'{self.location.shown}' has no checksum that it could be held against, and storage.verify is "
+                "'object'. Upload it again with one (the default of present clients), or set verify: auto."
+            )
+        view = fresh_memory(self.size_bytes)
+        step = self._client.settings.range_bytes
+        self._tracker.expect(self.size_bytes)
+        pieces = [(start, view[start : start + step]) for start in range(0, max(self.size_bytes, 1), step)]
+        total = None if checksum is None else ObjectSum(checksum, self.size_bytes, part_bytes)
+        self._fetch(pieces, total.add if total else None)
+        mismatch = total.mismatch() if total else None
+        if mismatch:
+            self._tracker.add(-self.size_bytes)
+            raise TryAgainError(mismatch)
+        return pa.py_buffer(view)
+
+    def _fetch(self, pieces: list[tuple[int, memoryview]], arrived: Callable[[int, memoryview], None] | None) -> None:
+        """Fill each piece from its place in the object, several at a time."""
+        stop = threading.Event()
+
+        def fetch(start: int, view: memoryview) -> None:
+            self._piece(start, view, stop)
+            if arrived is not None:
+                arrived(start, view)
+
+        if len(pieces) == 1:
+            fetch(*pieces[0])
+            return
+        pending = [self._client.executor.submit(fetch, start, view) for start, view in pieces]
+        done, _ = wait(pending, return_when=FIRST_EXCEPTION)
+        stop.set()
+        for future in pending:
+            future.cancel()
+        # Those under way still write into the memory that is about to be let go of.
+        wait(pending)
+        failed = next((error for future in done if (error := future.exception()) is not None), None)
+        if failed is not None:
+            raise failed
+
+    def _piece(self, start: int, view: memoryview, stop: threading.Event) -> None:
+        """Fill the view from `start` of the object; what came before a connection broke is not fetched again."""
+        got = 0
+
+        def attempt() -> None:
+            nonlocal got
+            if stop.is_set():
+                return
+            low = start + got
+            got += self._get(low, view[got:], stop)
+            if got < len(view) and not stop.is_set():
+                raise TryAgainError(f"the body ended after {low + got - start:,} of {len(view):,} bytes")
+
+        def keep_and_attempt() -> None:
+            nonlocal got
+            try:
+                attempt()
+            except _BrokenOffError as error:
+                got += error.received
+                raise
+
+        self._patience.insist("GET", keep_and_attempt)
+
+    def _get(self, start: int, view: memoryview, stop: threading.Event) -> int:
+        end = start + len(view)
+        whole = len(view) == self.size_bytes
+        headers = self._match if whole else {**self._match, "range": f"bytes={start}-{end - 1}"}
+        received = 0
+
+        def count(size_bytes: int) -> None:
+            nonlocal received
+            received += size_bytes
+            self._tracker.add(size_bytes)
+            if stop.is_set():
+                raise TryAgainError("another range failed")
+
+        try:
+            with self._client.request("GET", self.bucket, self.key, self._patience, headers=headers) as answer:
+                found = answer.headers
+                if found.get("etag") != self._pin.etag:
+                    raise TryAgainError(
+                        _stranger(found, f"the answer has ETag {found.get('etag')}, not {self._pin.etag}")
+                    )
+                place = f"bytes {start}-{end - 1}/{self.size_bytes}"
+                if not whole and (answer.status != 206 or found.get("content-range") != place):
+                    raise TryAgainError("the store ignored the range that was asked for")
+                if answer.length != len(view):
+                    raise TryAgainError(f"the answer announces {answer.length} bytes, not {len(view):,}")
+                return answer.read_into(view, self._patience, count)
+        except StoreRefusedError as error:
+            self._refuse(error)
+        except TryAgainError as error:
+            raise _BrokenOffError(str(error), received) from None
+
+    @property
+    def _match(self) -> dict[str, str]:
+        return {"if-match": self._pin.etag}
+
+    def _refuse(self, error: StoreRefusedError) -> NoReturn:
+        if error.status == 412:
+            raise ChangedError(
+                f"'{self.location.shown}' was overwritten while it was read. Run again when its writer is done."
+            )
+        raise refusal(self._client, self.location, self.bucket, self.key, error) from None
+
+
+class _BrokenOffError(TryAgainError):
+    def __init__(self, text: str, received: int) -> None:
+        super().__init__(text)
+        self.received = received
+
+
+def _stranger(headers: dict[str, str], what: str) -> str:
+    kind = headers.get("content-type", "")
+    return f"{what}; it is {kind}, perhaps of a proxy in between" if "html" in kind else what

@@ -1,0 +1,45 @@
+"""What a format reads from: the bytes of one object, at one version."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from loaders.errors import ReadError
+from loaders.reading.location import Location
+
+
+class ChangedError(ReadError):
+    """What is read was overwritten meanwhile; its new version may be read from the start."""
+
+
+class MissingError(ReadError):
+    """There is nothing at the location."""
+
+
+def fresh_memory(size_bytes: int) -> memoryview:
+    """Return memory to be filled; numpy has the kernel back it by large pages, which saves most of the page faults."""
+    return np.empty(size_bytes, np.uint8).data
+
+
+class Source(Protocol):
+    """One object or file, pinned: whatever it gives belongs to `version`, or it raises.
+
+    `prefers_whole` says that only a whole read can be verified as the settings ask for.
+    """
+
+    location: Location
+    size_bytes: int
+    version: str
+    prefers_whole: bool
+
+    def read(self) -> pa.Buffer:
+        """Return every byte, verified."""
+
+    def read_ranges(self, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
+        """Return the bytes from each start up to each end, in the order asked for."""
+
+    def close(self) -> None:
+        """Check that what was read was one version, and let go of it."""

@@ -1,0 +1,163 @@
+"""`read_table`: the one way from a location to the frame that a contract promises."""
+
+from __future__ import annotations
+
+import contextvars
+import os
+import sys
+from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pandas as pd
+import pyarrow as pa
+
+from loaders.conform import frame_of, typed_table, wanted_columns
+from loaders.contract import DatasetContract
+from loaders.format_options import FormatOptions, active_format
+from loaders.reading.formats import parse
+from loaders.reading.location import Location, parse_location, refuse_others
+from loaders.reading.parts import Part, folder_parts, parts_of
+from loaders.reading.progress import Tracker
+from loaders.reading.request import Request
+from loaders.reading.source import ChangedError, MissingError, Source
+from loaders.reading.text_values import typed_text
+from loaders.selection import needed_columns
+from loaders.violation import Origin, Violation, contract_error
+
+# An object overwritten while it is read is read again, as it is then; one that never rests is an error.
+_VERSIONS = 3
+_PARTS_AT_A_TIME = 8
+
+
+def read_table(
+    location: str | os.PathLike[str],
+    contract: DatasetContract,
+    *,
+    columns: Sequence[str] | None = None,
+    allow: Collection[str] | None = None,
+) -> pd.DataFrame:
+    """Return the dataset at a location as its contract says: verified bytes, exact values, checked rules.
+
+    Args:
+        location: a path or a URL of a file, a pattern (`parts/*.csv`), or a folder of parts.
+        contract: what the frame is to be.
+        columns: the columns wanted, by node name; where None, those that the running dataflow needs, or all.
+        allow: the protocols that the calling source reads, such as `("file",)` or `("s3",)`; any where None.
+
+    Raises:
+        ReadError: the location cannot be read whole and unaltered.
+        ContractError: what it holds breaks the contract.
+        ConfigError: the location is none that `allow` names.
+    """
+    place = parse_location(location)
+    refuse_others(place, allow, sys._getframe(1).f_globals.get("__name__", "").rpartition(".")[2])
+    wanted = wanted_columns(contract, needed_columns(contract.name) if columns is None else columns)
+    tracker = Tracker(contract.name, place.shown)
+    try:
+        return _Reading(contract, wanted, active_format(contract), tracker).read(place)
+    finally:
+        tracker.finish()
+
+
+class _Reading:
+    """One call of `read_table`: what is wanted, and of what."""
+
+    def __init__(
+        self, contract: DatasetContract, wanted: tuple[str, ...], options: FormatOptions, tracker: Tracker
+    ) -> None:
+        self._contract = contract
+        self._wanted = wanted
+        self._options = options
+        self._tracker = tracker
+
+    def read(self, location: Location) -> pd.DataFrame:
+        """Return the frame of all parts."""
+        parts = parts_of(location, self._options)
+        try:
+            tables = self._tables(parts)
+        except MissingError:
+            parts = folder_parts(location, self._options) if location.protocol == "s3" else []
+            if not parts:
+                raise
+            tables = self._tables(parts)
+        shown = [part.location.shown for part in parts]
+        rows = tuple((name, table.num_rows) for name, table in zip(shown, tables, strict=True))
+        table = tables[0] if len(tables) == 1 else pa.concat_tables(tables)
+        del tables
+        return frame_of(table, self._contract, Origin(location.shown, rows if len(rows) > 1 else ()))
+
+    def _tables(self, parts: list[Part]) -> list[pa.Table]:
+        if len(parts) == 1:
+            return [self._table(parts[0])]
+        with ThreadPoolExecutor(min(_PARTS_AT_A_TIME, len(parts)), thread_name_prefix="sourceswap-part") as executor:
+            # Each in a copy of the context: the storage settings and the observer of progress are in it.
+            pending = [executor.submit(contextvars.copy_context().run, self._table, part) for part in parts]
+            try:
+                return [future.result() for future in pending]
+            except BaseException:
+                executor.shutdown(cancel_futures=True, wait=False)
+                raise
+
+    def _table(self, part: Part) -> pa.Table:
+        """Return the wanted columns of one file, typed; of its next version if it is overwritten meanwhile."""
+        for version in range(1, _VERSIONS + 1):
+            try:
+                return self._version(part)
+            except ChangedError:
+                if version == _VERSIONS:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _version(self, part: Part) -> pa.Table:
+        source = open_source(part.location, self._tracker)
+        origin = Origin(part.location.shown)
+        try:
+            table = parse(source, Request(self._contract, self._options, self._wanted, origin, part.partitions))
+        except BaseException as error:
+            _close_after(error, source)
+            raise
+        source.close()
+        columns = {
+            name: table[name] if name in table.column_names else self._partition(name, part, table.num_rows, origin)
+            for name in self._wanted
+        }
+        return typed_table(columns, self._contract, origin)
+
+    def _partition(self, name: str, part: Part, rows: int, origin: Origin) -> pa.ChunkedArray:
+        """Return the column that the path of a part tells, of one value."""
+        source_name = self._contract.source_name(name)
+        text = part.partitions[source_name if source_name in part.partitions else name]
+        one = typed_text(
+            name, pa.chunked_array([pa.array([text], pa.large_string())]), self._contract.schema.field(name).type
+        )
+        if isinstance(one, Violation):
+            raise contract_error(self._contract.name, [one], origin)
+        return pa.chunked_array([pa.repeat(one[0], rows)])
+
+
+def _close_after(error: BaseException, source: Source) -> None:
+    """Close a source whose parsing failed; that it changed meanwhile explains the failure better than the failure."""
+    try:
+        source.close()
+    except ChangedError as change:
+        raise change from error
+
+
+def open_source(location: Location, tracker: Tracker) -> Source:
+    """Return the object at a location, pinned at its present version; each protocol's client is imported here."""
+    if location.protocol == "file":
+        from loaders.reading.local_file import LocalFile
+
+        return LocalFile(location)
+    if location.protocol == "s3":
+        from loaders.reading.s3 import S3Object
+        from loaders.reading.s3_client import client_for
+
+        return S3Object(location, client_for(), tracker)
+    if location.protocol in ("http", "https"):
+        from loaders.reading.http_object import HttpObject
+
+        return HttpObject(location, tracker)
+    from loaders.reading.fsspec_object import FsspecObject
+
+    return FsspecObject(location, tracker)

@@ -1,0 +1,154 @@
+"""Text that stands for values, in CSV and JSON, to the types of a contract: strictly, and each value exactly.
+
+The parsers of Arrow type what they can at full speed; what they refuse, or cannot read, comes here as text. Here the
+lossless spellings that they do not know are read (`12.0` for an integer, midnight for a date, pandas' durations), and
+rows that mean no value of the type are found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from loaders.exact_cast import InexactError, exact_cast, failing_rows, kind
+from loaders.violation import MAX_EXAMPLES, Violation
+
+_INTEGER = r"^[+-]?[0-9]+(\.0*)?$"
+_NUMBER = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+_SPECIAL = r"^(?i:[+-]?(nan|inf|infinity))$"
+_DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_CLOCK = r"[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?"
+_ZONE = r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
+_DURATION = (
+    r"^(?P<days>[+-]?[0-9]+) days?(?: (?P<sign>[+-]?)(?P<hours>[0-9]{2}):(?P<minutes>[0-9]{2}):(?P<seconds>[0-9]{2})"
+    r"(?:\.(?P<fraction>[0-9]{1,9}))?)?$"
+)
+_SYNTAX = {
+    "integer": _INTEGER,
+    "float": f"{_NUMBER}|{_SPECIAL}",
+    "decimal": _NUMBER,
+    "bool": r"^(?i:true|false)$|^[01]$",
+    "date": _DATE + r"([T ]00:00(:00(\.0{1,9})?)?)?$",
+    "time": f"^{_CLOCK}$",
+    "local time": _DATE + f"([T ]{_CLOCK})?$",
+    "instant": _DATE + f"[T ]{_CLOCK}{_ZONE}$",
+    "duration": _DURATION,
+}
+
+
+def typed_text(column: str, texts: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray | Violation:
+    """Return the values that the texts mean, or what is wrong with the first of those that mean none."""
+    value_type = target.value_type if pa.types.is_dictionary(target) else target
+    meaning = kind(value_type)
+    if meaning in ("text", "binary"):
+        return exact_cast(texts.cast(value_type), target)
+    syntax = _SYNTAX.get(meaning)
+    if syntax is None:
+        return Violation(column, f"text cannot hold {target}; use Parquet or Feather")
+    trimmed = pc.utf8_trim_whitespace(texts)
+    right = pc.fill_null(pc.match_substring_regex(trimmed, syntax), True)
+    good = trimmed if pc.all(right, min_count=0).as_py() else pc.if_else(right, trimmed, None)
+    wrong = np.flatnonzero(pc.invert(right).to_numpy())
+    try:
+        values = _parse(good, value_type, meaning)
+        if not len(wrong):
+            return exact_cast(values, target)
+        counted_all = True
+    except (InexactError, pa.ArrowInvalid):
+        budget = [4000]
+        unfit = list(failing_rows(good, lambda part: _parse(part, value_type, meaning), budget))
+        wrong = np.union1d(wrong, np.array(unfit, dtype=np.int64))
+        counted_all = budget[0] > 0
+    examples = tuple((int(row), texts[int(row)].as_py()) for row in wrong[:MAX_EXAMPLES])
+    return Violation(column, f"text that is no {target}", len(wrong), examples, counted_all)
+
+
+def _parse(texts: pa.ChunkedArray, target: pa.DataType, meaning: str) -> pa.ChunkedArray:
+    try:
+        return _PARSERS[meaning](texts, target)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OverflowError) as error:
+        raise InexactError(str(error)) from None
+
+
+def _integer(texts: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    digits = pc.replace_substring_regex(texts, r"^\+|\.0*$", "")
+    return digits.cast(target)
+
+
+def _float(texts: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    plain = pc.replace_substring_regex(texts, r"^\+", "")
+    values = plain.cast(pa.float64()).cast(target) if pa.types.is_float16(target) else plain.cast(target)
+    overflowed = pc.and_(pc.is_inf(values), pc.match_substring_regex(texts, "[0-9]"))
+    if pc.any(overflowed, min_count=0).as_py():
+        raise InexactError(f"beyond the range of {target}")
+    return values
+
+
+def _decimal(texts: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    wide = pa.decimal256(76, target.scale) if target.bit_width == 256 else pa.decimal128(38, target.scale)
+    plain = pc.replace_substring_regex(texts, r"^\+", "")
+    return plain.cast(wide).cast(target)
+
+
+def _bool(texts: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    return pc.utf8_lower(texts).cast(target)
+
+
+def _date(texts: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    return pc.utf8_slice_codeunits(texts, 0, 10).cast(pa.date32()).cast(target)
+
+
+def _time(texts: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    return texts.cast(pa.time64("ns")).cast(target)
+
+
+def _timestamp(texts: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    try:
+        return texts.cast(target)
+    except pa.ArrowInvalid:
+        # More digits than the unit has, which may all be zeros: nanoseconds hold them, where the year lets them.
+        digits = pc.replace_substring_regex(texts, r"(\.[0-9]*?)0+(Z|[+-]|$)", r"\1\2")
+        return pc.replace_substring_regex(digits, r"\.(Z|[+-]|$)", r"\1").cast(target)
+
+
+_NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
+
+
+def _duration(texts: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    """Read durations as pandas writes them: `1 days 02:03:04.5`, `-1 days +23:59:59`, `-1 days -02:00:00`."""
+    # A pass in Python: integers there do not overflow, and columns of durations in text files are rare.
+    import re
+
+    pattern = re.compile(_DURATION)
+    unit = _NANOSECONDS[target.unit]
+    counts = []
+    for text in texts.to_pylist():
+        found = pattern.match(text) if text is not None else None
+        nanoseconds = None if found is None else _nanoseconds(found.groupdict())
+        if nanoseconds is not None and nanoseconds % unit:
+            raise InexactError(f"finer than {target}")
+        counts.append(None if nanoseconds is None else nanoseconds // unit)
+    return pa.chunked_array([pa.array(counts, pa.int64()).view(target)])
+
+
+def _nanoseconds(parts: dict[str, Any]) -> int:
+    clock = (int(parts["hours"] or 0) * 60 + int(parts["minutes"] or 0)) * 60 + int(parts["seconds"] or 0)
+    of_day = clock * 1_000_000_000 + int((parts["fraction"] or "").ljust(9, "0"))
+    return int(parts["days"]) * 86_400_000_000_000 + (-of_day if parts["sign"] == "-" else of_day)
+
+
+_PARSERS: dict[str, Callable[[pa.ChunkedArray, pa.DataType], pa.ChunkedArray]] = {
+    "integer": _integer,
+    "float": _float,
+    "decimal": _decimal,
+    "bool": _bool,
+    "date": _date,
+    "time": _time,
+    "local time": _timestamp,
+    "instant": _timestamp,
+    "duration": _duration,
+}

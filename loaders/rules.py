@@ -1,0 +1,157 @@
+"""The rules that a contract sets for values: nulls, key, checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from loaders.contract import Check, DatasetContract
+from loaders.violation import MAX_EXAMPLES, Violation
+
+Columns = dict[str, pa.ChunkedArray]
+
+
+def broken_rules(columns: Columns, contract: DatasetContract) -> Iterator[Violation]:
+    """Yield what is wrong with typed columns; rules about columns that are not among them are left out."""
+    for name, values in columns.items():
+        if not contract.schema.field(name).nullable and values.null_count:
+            yield _violation(name, "null in a column that holds none", pc.is_null(values), values)
+    for name, check in contract.checks.items():
+        if name in columns:
+            yield from _broken_check(name, columns[name], check)
+    if contract.key and all(name in columns for name in contract.key):
+        yield from _broken_key(columns, contract.key)
+
+
+def _broken_check(name: str, values: pa.ChunkedArray, check: Check) -> Iterator[Violation]:
+    values = _widened(values)
+    if check.minimum is not None:
+        low = pc.less(values, _scalar(check.minimum, values.type))
+        yield from _where(name, f"below the minimum {check.minimum!r}", low, values)
+    if check.maximum is not None:
+        high = pc.greater(values, _scalar(check.maximum, values.type))
+        yield from _where(name, f"above the maximum {check.maximum!r}", high, values)
+    if check.allowed:
+        plain = values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
+        known = pc.is_in(plain, value_set=pa.array(check.allowed, type=plain.type))
+        other = pc.and_(pc.invert(known), pc.is_valid(values))
+        yield from _where(name, f"not among the allowed values {_listed(check.allowed)}", other, values)
+    if check.pattern is not None:
+        yield from _where(name, f"does not match {check.pattern!r}", _unmatched(values, check.pattern), values)
+
+
+def _scalar(limit: Any, arrow_type: pa.DataType) -> pa.Scalar:
+    try:
+        return pa.scalar(limit, type=arrow_type)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+        # A limit between two values of the type, such as 0.5 for an integer, still orders them.
+        return pa.scalar(limit)
+
+
+def _unmatched(values: pa.ChunkedArray, pattern: str) -> pa.ChunkedArray:
+    """Tell which texts the pattern does not match whole.
+
+    Python's own `re` decides, on the distinct values: RE2, which Arrow has, lacks parts of its syntax.
+    """
+    import re
+
+    compiled = re.compile(pattern)
+    distinct = pc.unique(values)
+    bad = [text for text in distinct.to_pylist() if text is not None and compiled.fullmatch(text) is None]
+    return pc.is_in(values, value_set=pa.array(bad, type=values.type))
+
+
+def _broken_key(columns: Columns, key: tuple[str, ...]) -> Iterator[Violation]:
+    label = ", ".join(key)
+    for name in key:
+        missing = pc.is_null(columns[name], nan_is_null=pa.types.is_floating(columns[name].type))
+        yield from _where(name, "null in a column of the key", missing, columns[name])
+    repeated = _repeated_rows(columns, key)
+    if len(repeated):
+        rows = repeated[:MAX_EXAMPLES]
+        examples = tuple((int(row), _key_value(columns, key, int(row))) for row in rows)
+        yield Violation(label, "key that stands in more than one row", len(repeated), examples)
+
+
+def _repeated_rows(columns: Columns, key: tuple[str, ...]) -> np.ndarray[Any, Any]:
+    """Return the rows whose key an earlier row has already."""
+    codes = [_codes(columns[name]) for name in key]
+    code = codes[0]
+    for other in codes[1:]:
+        if _span(code) * _span(other) >= 2**62:
+            code = np.unique(code, return_inverse=True)[1]
+        code = (code - _least(code)) * _span(other) + (other - _least(other))
+    if len(code) < 2 or bool((np.diff(code) > 0).all()):
+        return np.empty(0, dtype=np.int64)  # in order and without repeats, as most data comes
+    order = np.argsort(code, kind="stable")
+    same = code[order][1:] == code[order][:-1]
+    repeated: np.ndarray[Any, Any] = np.sort(order[1:][same])
+    return repeated
+
+
+def _codes(values: pa.ChunkedArray) -> np.ndarray[Any, Any]:
+    """Return an integer for each value, equal where the values are."""
+    if not len(values):
+        return np.empty(0, dtype=np.int64)
+    values = _widened(values)
+    arrow_type = values.type
+    small = pa.types.is_integer(arrow_type) and not pa.types.is_uint64(arrow_type)
+    if not small:
+        for numbers in (pa.int64(), pa.int32()):
+            if pa.types.is_temporal(arrow_type) and arrow_type.bit_width == numbers.bit_width:
+                values, small = values.view(numbers) if hasattr(values, "view") else _viewed(values, numbers), True
+                break
+    if small and not values.null_count:
+        return np.asarray(values.to_numpy(), dtype=np.int64)
+    encoded = values if pa.types.is_dictionary(arrow_type) else pc.dictionary_encode(values)
+    encoded = encoded.unify_dictionaries().combine_chunks()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.chunk(0) if encoded.num_chunks else pa.array([], type=encoded.type)
+    return np.asarray(encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False), dtype=np.int64)
+
+
+def _widened(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the values in a type for which Arrow has all its functions; for the narrow ones it lacks some."""
+    arrow_type = values.type
+    if pa.types.is_float16(arrow_type):
+        return values.cast(pa.float32())
+    if pa.types.is_decimal32(arrow_type) or pa.types.is_decimal64(arrow_type):
+        return values.cast(pa.decimal128(arrow_type.precision, arrow_type.scale))
+    return values
+
+
+def _viewed(values: pa.ChunkedArray, numbers: pa.DataType) -> pa.ChunkedArray:
+    return pa.chunked_array([chunk.view(numbers) for chunk in values.chunks], numbers)
+
+
+def _least(code: np.ndarray[Any, Any]) -> int:
+    return int(code.min()) if len(code) else 0
+
+
+def _span(code: np.ndarray[Any, Any]) -> int:
+    return int(code.max()) - int(code.min()) + 1 if len(code) else 1
+
+
+def _key_value(columns: Columns, key: tuple[str, ...], row: int) -> Any:
+    values = tuple(columns[name][row].as_py() for name in key)
+    return values[0] if len(values) == 1 else values
+
+
+def _where(name: str, rule: str, bad: Any, values: pa.ChunkedArray) -> Iterator[Violation]:
+    if pc.any(bad, min_count=0).as_py():
+        yield _violation(name, rule, bad, values)
+
+
+def _violation(name: str, rule: str, bad: Any, values: pa.ChunkedArray) -> Violation:
+    rows = np.flatnonzero(bad.fill_null(False).to_numpy(zero_copy_only=False))
+    examples = tuple((int(row), values[int(row)].as_py()) for row in rows[:MAX_EXAMPLES])
+    return Violation(name, rule, len(rows), examples)
+
+
+def _listed(values: tuple[Any, ...]) -> str:
+    shown = ", ".join(repr(value) for value in values[:MAX_EXAMPLES])
+    return shown + (", …" if len(values) > MAX_EXAMPLES else "")

@@ -1,0 +1,52 @@
+"""A bucket of the S3 server on this machine, filled from frames and files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from loaders.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from loaders.contract import DatasetContract
+
+
+@dataclass(frozen=True)
+class S3Bucket:
+    """A bucket by name, and a boto3 client that reaches it."""
+
+    name: str
+    client: Any
+
+    def location(self, key: str = "") -> str:
+        """Return the location of an object, or of the whole bucket."""
+        return f"s3://{self.name}/{key}"
+
+    def put(self, key: str, content: pd.DataFrame | Path | bytes, contract: DatasetContract | None = None) -> str:
+        """Store a frame, a file or bytes as an object and return its location.
+
+        A frame needs its contract, which it is checked against; the format follows the ending of the key.
+        """
+        self.client.put_object(Bucket=self.name, Key=key, Body=_body(key, content, contract))
+        return self.location(key)
+
+    def keys(self) -> list[str]:
+        """Return the keys of all objects, sorted."""
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name)
+        return sorted(item["Key"] for page in pages for item in page.get("Contents", []))
+
+
+def _body(key: str, content: pd.DataFrame | Path | bytes, contract: DatasetContract | None) -> bytes:
+    if isinstance(content, bytes):
+        return content
+    if isinstance(content, Path):
+        return content.read_bytes()
+    from loaders.conform import conform
+    from loaders.writing import encode_table
+
+    if contract is None:
+        raise ConfigError(f"Storing a frame as '{key}' needs its contract: put('{key}', frame, CONTRACT).")
+    return encode_table(conform(content, contract, location=f"the frame for '{key}'"), contract, key)

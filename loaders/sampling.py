@@ -1,0 +1,73 @@
+"""A small part of each dataset that still belongs together: rows of one, and what they refer to in the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from loaders.contract import DatasetContract
+
+Method = Literal["first", "random", "key"]
+
+
+def sample_frames(
+    frames: Mapping[str, pd.DataFrame],
+    contracts: Mapping[str, DatasetContract],
+    rows: int,
+    method: Method = "first",
+    seed: int = 0,
+) -> dict[str, pd.DataFrame]:
+    """Return at most `rows` rows of each frame, in their order.
+
+    "first" takes the first rows, "random" a choice that `seed` repeats. "key" takes the first rows of the datasets
+    that refer to others, and of a dataset that is referred to exactly the rows that were chosen for, so that they
+    still join; these may be more than `rows`.
+    """
+    sampled: dict[str, pd.DataFrame] = {}
+    for name in _referring_first(contracts) if method == "key" else list(frames):
+        if name not in frames:
+            continue
+        frame = frames[name]
+        wanted = _referred_rows(name, frame, sampled, contracts) if method == "key" else None
+        if wanted is not None:
+            chosen = frame[wanted]
+        elif method == "random" and len(frame) > rows:
+            positions = np.random.default_rng(seed).choice(len(frame), rows, replace=False)
+            chosen = frame.iloc[np.sort(positions)]
+        else:
+            chosen = frame.head(rows)
+        sampled[name] = chosen.reset_index(drop=True)
+    return sampled
+
+
+def _referring_first(contracts: Mapping[str, DatasetContract]) -> list[str]:
+    """Datasets in an order in which each comes after all that refer to it; those in a circle come last."""
+    waiting = dict(contracts)
+    ordered: list[str] = []
+    while waiting:
+        referred = {target.partition(".")[0] for c in waiting.values() for target in c.references.values()}
+        free = [name for name in waiting if name not in referred] or list(waiting)
+        ordered += free
+        for name in free:
+            del waiting[name]
+    return ordered
+
+
+def _referred_rows(
+    name: str,
+    frame: pd.DataFrame,
+    sampled: Mapping[str, pd.DataFrame],
+    contracts: Mapping[str, DatasetContract],
+) -> pd.Series | None:
+    """The rows that the samples so far refer to, None where none of them refers to this dataset."""
+    wanted: pd.Series | None = None
+    for other, sample in sampled.items():
+        for column, target in contracts[other].references.items():
+            dataset, _, key = target.partition(".")
+            if dataset == name:
+                found = frame[key].isin(sample[column].dropna())
+                wanted = found if wanted is None else wanted | found
+    return wanted

@@ -1,0 +1,71 @@
+"""A real S3 on this machine with a project's sample data where each of its environments expects it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loaders.config import environments, load_config
+from loaders.driver import plan
+from loaders.errors import ConfigError
+from loaders.names import quoted
+from loaders.s3_server import S3Server
+from loaders.sample_data import Target, load_frames, targets
+from loaders.storage import SANDBOX_VARIABLE
+from loaders.writing import encode_table
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A running sandbox: the variables that lead there, and what it holds by environment."""
+
+    variables: Mapping[str, str]
+    filled: Mapping[str, list[str]]
+
+
+@contextmanager
+def open_sandbox(configs: str | os.PathLike[str], sample_env: str = "local") -> Iterator[Sandbox]:
+    """Run an S3 server that holds, for each environment with s3:// locations, the data of the environment `sample_env`.
+
+    Raises ConfigError where the sample environment or its data is missing. When the block is left nothing remains.
+    """
+    known = environments(configs)
+    if sample_env not in known:
+        raise ConfigError(f"The sandbox takes its data from environment '{sample_env}'; there are: {quoted(known)}.")
+    with S3Server() as server:
+        wanted = {env: list(targets(plan(load_config(env, configs)), "s3")) for env in known if env != sample_env}
+        sample = plan(load_config(sample_env, configs))
+        offered = {dataset.name for dataset in sample.datasets}
+        names = sorted({target.dataset.name for found in wanted.values() for target in found} & offered)
+        frames = load_frames(sample, names) if names else {}
+        client = server.client()
+        filled = {env: _fill(client, found, frames) for env, found in wanted.items() if found}
+        variables = {**server.environment(), SANDBOX_VARIABLE: server.endpoint_url}
+        yield Sandbox(variables, filled)
+
+
+def _fill(client: Any, found: list[Target], frames: Mapping[str, Any]) -> list[str]:
+    written = []
+    for target in found:
+        if target.dataset.name not in frames:
+            continue
+        bucket, _, key = target.written.removeprefix("s3://").partition("/")
+        _create_bucket(client, bucket)
+        body = encode_table(frames[target.dataset.name], target.contract, Path(target.name).name)
+        client.put_object(Bucket=bucket, Key=key, Body=body)
+        written.append(target.written)
+    return written
+
+
+def _create_bucket(client: Any, bucket: str) -> None:
+    from botocore.exceptions import ClientError
+
+    try:
+        client.create_bucket(Bucket=bucket)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("BucketAlreadyExists", "BucketAlreadyOwnedByYou"):
+            raise ConfigError(f"Bucket '{bucket}' cannot be made in the sandbox: {error}.") from None

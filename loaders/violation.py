@@ -1,0 +1,74 @@
+"""What is wrong with a frame, said within bounds: the report has a few lines, whatever the size of the frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from loaders.errors import ContractError
+
+MAX_EXAMPLES = 5
+MAX_VIOLATIONS = 8
+_MAX_VALUE_LENGTH = 60
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One rule of a contract that some rows of one column (or of the key) break.
+
+    `count` is None where the rule is about the column as a whole; `examples` pair a row, counted from 0 over the whole
+    dataset, with its value; `counted_all` is False where counting was given up and there may be more.
+    """
+
+    column: str
+    rule: str
+    count: int | None = None
+    examples: tuple[tuple[int, Any], ...] = ()
+    counted_all: bool = True
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a frame came from: the location as the user gave it, and the rows that each of its parts contributed."""
+
+    location: str
+    parts: tuple[tuple[str, int], ...] = field(default=())
+
+    def row_name(self, row: int) -> str:
+        """Name a row, counted from 0 over all parts, as a person would find it: from 1, within its own file."""
+        if len(self.parts) > 1:
+            for location, rows in self.parts:
+                if row < rows:
+                    return f"row {row + 1} of {location}"
+                row -= rows
+        return f"row {row + 1}"
+
+
+def contract_error(dataset: str, violations: Sequence[Violation], origin: Origin) -> ContractError:
+    """Return the error that reports the violations: rules, columns, how many rows, the first few values, and where."""
+    lines = [f"Dataset '{dataset}' breaks its contract. Read from {origin.location}"]
+    lines += ["  " + _line(violation, origin) for violation in violations[:MAX_VIOLATIONS]]
+    if len(violations) > MAX_VIOLATIONS:
+        lines.append(f"  and {len(violations) - MAX_VIOLATIONS} more")
+    if any(violation.examples for violation in violations[:MAX_VIOLATIONS]):
+        lines.append("  Rows count from 1; a header is not counted.")
+    return ContractError("\n".join(lines))
+
+
+def _line(violation: Violation, origin: Origin) -> str:
+    line = f"{violation.column}: {violation.rule}"
+    if violation.count is not None:
+        at_least = "" if violation.counted_all else "at least "
+        line += f"; {at_least}{violation.count} row{'s' if violation.count != 1 else ''}"
+    shown = [f"{_shown(value)} in {origin.row_name(row)}" for row, value in violation.examples[:MAX_EXAMPLES]]
+    if shown:
+        line += ": " + ", ".join(shown)
+        if violation.count is not None and violation.count > len(shown):
+            line += ", …"
+    return line
+
+
+def _shown(value: Any) -> str:
+    text = "null" if value is None else repr(value)
+    return text if len(text) <= _MAX_VALUE_LENGTH else text[: _MAX_VALUE_LENGTH - 1] + "…"

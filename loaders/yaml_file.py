@@ -1,0 +1,73 @@
+"""YAML with the line of each value, so that an error and `config show` can say where a value comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from loaders.errors import ConfigError
+
+KeyPath = tuple[str, ...]
+
+try:
+    _Loader: type[Any] = yaml.CSafeLoader
+except AttributeError:  # PyYAML built without libyaml
+    _Loader = yaml.SafeLoader
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a value was written: a file and a line (from 1), or a place without lines, as the command line."""
+
+    source: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return self.source if self.line is None else f"{self.source}:{self.line}"
+
+
+def read_yaml(path: Path) -> tuple[dict[str, Any], dict[KeyPath, Origin]]:
+    """Return the mapping that a file holds, and the origin of each key and list in it.
+
+    An empty file is an empty mapping. Raises ConfigError for what is no YAML or no mapping, and for a key that
+    stands twice in one mapping: YAML itself would keep the last and drop the first silently.
+    """
+    try:
+        loader = _Loader(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}.") from None
+    origins: dict[KeyPath, Origin] = {}
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return {}, origins
+        _locate(node, (), str(path), origins)
+        data = loader.construct_document(node)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: is not valid YAML. {_first_lines(error)}") from None
+    finally:
+        loader.dispose()
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: must hold a mapping of keys to values, found {type(data).__name__}.")
+    return data, origins
+
+
+def _locate(node: Any, key: KeyPath, source: str, origins: dict[KeyPath, Origin]) -> None:
+    if not isinstance(node, yaml.MappingNode):
+        return
+    for key_node, value_node in node.value:
+        here = (*key, str(key_node.value))
+        origin = Origin(source, key_node.start_mark.line + 1)
+        if here in origins:
+            raise ConfigError(
+                f"{origin}: '{'.'.join(here)}' was already given on line {origins[here].line}; keep one of them."
+            )
+        origins[here] = origin
+        _locate(value_node, here, source, origins)
+
+
+def _first_lines(error: yaml.YAMLError) -> str:
+    return " ".join(str(error).split())[:300]

@@ -1,0 +1,286 @@
+"""Projects that are called, changed and called again: what the second call must notice, and what it must not.
+
+A case is a few files, a call, and a change between two calls in processes of their own. `changes` alters what the call
+returns, so a hit would be wrong; `harmless` does not, so a miss would be a waste.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+HEAD = "from caching import function_cache\n"
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    files: dict[str, str]
+    edits: dict[str, str] = field(default_factory=dict)
+    call: str = "m.f(2)"
+    first: str = ""  # run before the first call, after the import
+    then: str = ""  # the same before the second
+    environment: dict[str, str] = field(default_factory=dict)
+    folder: str = "."  # the working directory of the second call
+    site: bool = False  # `site-packages` of the project is one
+
+
+def _m(body: str, **others: str) -> dict[str, str]:
+    return {
+        "m.py": HEAD + body,
+        **{f"{name.replace('__', '/').replace('INIT', '__init__')}.py": text for name, text in others.items()},
+    }
+
+
+def _edit(name: str, body: str, old: str, new: str, **others: str) -> Case:
+    """A change of one text in one of the files."""
+    files = _m(body, **others)
+    edits = {file: text.replace(old, new) for file, text in files.items() if old in text}
+    assert edits, name
+    return Case(name, files, edits)
+
+
+def _state(name: str, body: str, then: str, **others: str) -> Case:
+    """A change made at run time, after the import."""
+    return Case(name, _m(body, **others), then=then)
+
+
+F = "@function_cache\ndef f(x):\n"
+
+CHANGES = [
+    _edit("literal", F + "    return x + 10", "10", "11"),
+    _edit("operator", F + "    return x + 10", "+ 10", "- 10"),
+    _edit("type of a literal", F + "    return repr(1)", "repr(1)", "repr(True)"),
+    _edit("sign of zero", F + "    return repr(0.0)", "0.0", "-0.0"),
+    _edit("literal in a tuple", F + "    return repr((1, 2))", "(1, 2)", "(1, 2.0)"),
+    _edit("method name", F + "    return 'aB'.upper()", "upper", "lower"),
+    _edit("default", "@function_cache\ndef f(x, y=1):\n    return x + y", "y=1", "y=2"),
+    _edit("keyword default", "@function_cache\ndef f(x, *, y=1):\n    return x + y", "y=1", "y=2"),
+    _edit("default of a helper", "def h(x, y=1):\n    return x + y\n" + F + "    return h(x)", "y=1", "y=2"),
+    _edit("keyword default of a helper", "def h(x, *, y=1):\n    return x + y\n" + F + "    return h(x)", "y=1", "y=2"),
+    _edit("helper", "def h(x):\n    return x + 1\n" + F + "    return h(x)", "+ 1", "+ 2"),
+    _edit("helper of a helper", "def g(x):\n    return x + 1\ndef h(x):\n    return g(x)\n" + F + "    return h(x)", "+ 1", "+ 2"),
+    _edit("lambda helper", "h = lambda x: x + 1\n" + F + "    return h(x)", "+ 1", "+ 2"),
+    _edit("inner lambda", F + "    return (lambda y: y + 1)(x)", "+ 1", "+ 2"),
+    _edit("inner function's helper", "def h(x):\n    return x + 1\n" + F + "    def g():\n        return h(x)\n    return g()", "+ 1", "+ 2"),
+    _edit("helper in a comprehension", "def h(x):\n    return x + 1\n" + F + "    return [h(y) for y in range(x)]", "+ 1", "+ 2"),
+    _edit("helper in a generator", "def h(x):\n    return x + 1\n" + F + "    return sum(h(y) for y in range(x))", "+ 1", "+ 2"),
+    _edit("recursive helper", "def h(x):\n    return 1 if x < 1 else h(x - 1) + 1\n" + F + "    return h(x)", ") + 1", ") + 2"),
+    _edit("helpers in a circle", "def g(x):\n    return h(x - 1) + 1\ndef h(x):\n    return 5 if x < 1 else g(x)\n" + F + "    return h(x)", "5", "6"),
+    _edit("helper in a table", "def h(x):\n    return x + 1\nTABLE = {'h': h}\n" + F + "    return TABLE['h'](x)", "+ 1", "+ 2"),
+    _edit("lambda in a table", "TABLE = {'h': lambda x: x + 1}\n" + F + "    return TABLE['h'](x)", "+ 1", "+ 2"),
+    _edit("helper in a nested table", "def h(x):\n    return x + 1\nTABLE = {'a': [('h', h)]}\n" + F + "    return TABLE['a'][0][1](x)", "+ 1", "+ 2"),
+    _edit("registered by a decorator", "TABLE = []\ndef register(g):\n    TABLE.append(g)\n    return g\n@register\ndef h(x):\n    return x + 1\n" + F + "    return [h(x) for h in TABLE]", "+ 1", "+ 2"),
+    _edit("constant", "K = 1\n" + F + "    return x + K", "K = 1", "K = 2"),
+    _edit("type of a constant", "K = 1\n" + F + "    return repr(K)", "K = 1", "K = True"),
+    _edit("order of a constant dict", "K = {'a': 1, 'b': 2}\n" + F + "    return list(K)", "'a': 1, 'b': 2", "'b': 2, 'a': 1"),
+    _edit("constant in a nested list", "K = [[1, [2]]]\n" + F + "    return repr(K)", "[2]", "[3]"),
+    _edit("bytes constant", "K = bytearray(b'a')\n" + F + "    return bytes(K)", "b'a'", "b'b'"),
+    _edit("date constant", "import datetime\nK = datetime.date(2020, 1, 1)\n" + F + "    return K.isoformat()", "2020", "2021"),
+    _edit("pattern constant", "import re\nK = re.compile('a')\n" + F + "    return K.pattern", "'a'", "'b'"),
+    _edit("flags of a pattern", "import re\nK = re.compile('a')\n" + F + "    return bool(K.match('A'))", "'a')", "'a', re.I)"),
+    _edit("named tuple constant", "from collections import namedtuple\nP = namedtuple('P', 'a b')\nK = P(1, 2)\n" + F + "    return K.a", "P(1, 2)", "P(3, 2)"),
+    _edit("fields of a named tuple", "from collections import namedtuple\nP = namedtuple('P', 'a b')\nK = P(1, 2)\n" + F + "    return K.a", "'a b'", "'b a'"),
+    _edit("default of a defaultdict", "from collections import defaultdict\nK = defaultdict(lambda: 1)\n" + F + "    return K[x]", "lambda: 1", "lambda: 2"),
+    _edit("constant via another module", "import n\n" + F + "    return x + n.K", "K = 1", "K = 2", n="K = 1\n"),
+    _edit("constant imported by name", "from n import K\n" + F + "    return x + K", "K = 1", "K = 2", n="K = 1\n"),
+    _edit("constant behind an alias", "import n as z\n" + F + "    return x + z.K", "K = 1", "K = 2", n="K = 1\n"),
+    _edit("constant through two modules", "import n\n" + F + "    return x + n.o.K", "K = 1", "K = 2", n="import o\n", o="K = 1\n"),
+    _edit("constant of a submodule", "import p.q\n" + F + "    return x + p.q.K", "K = 1", "K = 2", p__INIT="", p__q="K = 1\n"),
+    _edit("helper of another module", "import n\n" + F + "    return n.h(x)", "+ 1", "+ 2", n="def h(x):\n    return x + 1\n"),
+    _edit("helper's helper in a third module", "from n import h\n" + F + "    return h(x)", "+ 1", "+ 2", n="import o\ndef h(x):\n    return o.g(x)\n", o="def g(x):\n    return x + 1\n"),
+    _edit("star import", "from n import *\n" + F + "    return h(x)", "+ 1", "+ 2", n="def h(x):\n    return x + 1\n"),
+    _edit("re-export by a package", "from p import h\n" + F + "    return h(x)", "+ 1", "+ 2", p__INIT="from .q import h\n", p__q="def h(x):\n    return x + 1\n"),
+    _edit("import in the body", F + "    import n\n    return n.h(x)", "+ 1", "+ 2", n="def h(x):\n    return x + 1\n"),
+    _edit("from-import in the body", F + "    from n import h\n    return h(x)", "+ 1", "+ 2", n="def h(x):\n    return x + 1\n"),
+    _edit("import of a submodule in the body", F + "    import p.q\n    return p.q.h(x)", "+ 1", "+ 2", p__INIT="", p__q="def h(x):\n    return x + 1\n"),
+    _edit("submodule by from in the body", F + "    from p import q\n    return q.h(x)", "+ 1", "+ 2", p__INIT="", p__q="def h(x):\n    return x + 1\n"),
+    _edit("aliased submodule in the body", F + "    import p.q as z\n    return z.h(x)", "+ 1", "+ 2", p__INIT="", p__q="def h(x):\n    return x + 1\n"),
+    _edit("import in an inner function", F + "    def g():\n        import n\n        return n.h(x)\n    return g()", "+ 1", "+ 2", n="def h(x):\n    return x + 1\n"),
+    _edit("imported alias used in a closure", F + "    import n\n    return [n.h(y) for y in range(x)]", "+ 1", "+ 2", n="def h(x):\n    return x + 1\n"),
+    _edit("import in the body of a helper", "def h(x):\n    from n import K\n    return x + K\n" + F + "    return h(x)", "K = 1", "K = 2", n="K = 1\n"),
+    _edit("relative import in the body", "import p.q\n@function_cache\ndef f(x):\n    return p.q.h(x)", "K = 1", "K = 2", p__INIT="", p__q="def h(x):\n    from .r import K\n    return x + K\n", p__r="K = 1\n"),
+    _edit("import with a fallback", F + "    try:\n        import fast as impl\n    except ImportError:\n        import slow as impl\n    return impl.h(x)", "+ 1", "+ 2", slow="def h(x):\n    return x + 1\n"),
+    _edit("import_module of a literal", "import importlib\n" + F + "    return importlib.import_module('n').h(x)", "+ 1", "+ 2", n="def h(x):\n    return x + 1\n"),
+    _edit("getattr on a module", "import n\n" + F + "    return getattr(n, 'h')(x)", "+ 1", "+ 2", n="def h(x):\n    return x + 1\n"),
+    _edit("computed getattr on a module", "import n\n" + F + "    return getattr(n, 'h' + str(x))(x)", "+ 1", "+ 2", n="def h2(x):\n    return x + 1\n"),
+    _edit("module handed to a helper", "import n\ndef use(module, x):\n    return module.h(x)\n" + F + "    return use(n, x)", "+ 1", "+ 2", n="def h(x):\n    return x + 1\n"),
+    _edit("globals()", "def h2(x):\n    return x + 1\n" + F + "    return globals()['h' + str(x)](x)", "+ 1", "+ 2"),
+    _edit("lazy attribute of a module", "import n\n" + F + "    return n.K", "return 1", "return 2", n="def __getattr__(name):\n    return 1\n"),
+    _edit("method", "class C:\n    def h(self, x):\n        return x + 1\n" + F + "    return C().h(x)", "+ 1", "+ 2"),
+    _edit("class attribute", "class C:\n    K = 1\n" + F + "    return x + C.K", "K = 1", "K = 2"),
+    _edit("class attribute by self", "class C:\n    K = 1\n    def h(self, x):\n        return x + self.K\n" + F + "    return C().h(x)", "K = 1", "K = 2"),
+    _edit("inherited method", "class B:\n    def h(self, x):\n        return x + 1\nclass C(B):\n    pass\n" + F + "    return C().h(x)", "+ 1", "+ 2"),
+    _edit("super()", "class B:\n    def h(self, x):\n        return x + 1\nclass C(B):\n    def h(self, x):\n        return super().h(x) * 3\n" + F + "    return C().h(x)", "+ 1", "+ 2"),
+    _edit("property", "class C:\n    @property\n    def k(self):\n        return 1\n" + F + "    return x + C().k", "return 1", "return 2"),
+    _edit("static method", "class C:\n    @staticmethod\n    def h(x):\n        return x + 1\n" + F + "    return C.h(x)", "+ 1", "+ 2"),
+    _edit("class method", "class C:\n    @classmethod\n    def h(cls, x):\n        return x + 1\n" + F + "    return C.h(x)", "+ 1", "+ 2"),
+    _edit("cached property", "import functools\nclass C:\n    @functools.cached_property\n    def k(self):\n        return 1\n" + F + "    return x + C().k", "return 1", "return 2"),
+    _edit("descriptor", "class D:\n    def __get__(self, o, t):\n        return 1\nclass C:\n    k = D()\n" + F + "    return x + C().k", "return 1", "return 2"),
+    _edit("metaclass", "class M(type):\n    def h(cls, x):\n        return x + 1\nclass C(metaclass=M):\n    pass\n" + F + "    return C.h(x)", "+ 1", "+ 2"),
+    _edit("operator method", "class C:\n    def __add__(self, x):\n        return x + 1\n" + F + "    return C() + x", "+ 1", "+ 2"),
+    _edit("default of a dataclass", "from dataclasses import dataclass\n@dataclass\nclass C:\n    k: int = 1\n" + F + "    return x + C().k", "= 1", "= 2"),
+    _edit("order of dataclass fields", "from dataclasses import dataclass, astuple\n@dataclass\nclass C:\n    a: int = 1\n    b: int = 1\n" + F + "    return repr(C())", "    a: int = 1\n    b: int = 1\n", "    b: int = 1\n    a: int = 1\n"),
+    _edit("enum value", "import enum\nclass C(enum.Enum):\n    A = 1\n" + F + "    return x + C.A.value", "A = 1", "A = 2"),
+    _edit("method of an enum", "import enum\nclass C(enum.Enum):\n    A = 1\n    def h(self):\n        return 1\n" + F + "    return x + C.A.h()", "return 1", "return 2"),
+    _edit("state of an instance", "class C:\n    def __init__(self, k):\n        self.k = k\nc = C(1)\n" + F + "    return x + c.k", "C(1)", "C(2)"),
+    _edit("state in slots", "class C:\n    __slots__ = ('k',)\n    def __init__(self, k):\n        self.k = k\nc = C(1)\n" + F + "    return x + c.k", "C(1)", "C(2)"),
+    _edit("method of an instance", "class C:\n    def h(self, x):\n        return x + 1\nc = C()\n" + F + "    return c.h(x)", "+ 1", "+ 2"),
+    _edit("callable instance", "class C:\n    def __call__(self, x):\n        return x + 1\nc = C()\n" + F + "    return c(x)", "+ 1", "+ 2"),
+    _edit("bound method", "class C:\n    def __init__(self, k):\n        self.k = k\n    def h(self, x):\n        return x + self.k\nh = C(1).h\n" + F + "    return h(x)", "C(1)", "C(2)"),
+    _edit("subclass of dict", "class C(dict):\n    pass\nc = C(a=1)\n" + F + "    return x + c['a']", "a=1", "a=2"),
+    _edit("partial's argument", "import functools\ndef g(k, x):\n    return x + k\nh = functools.partial(g, 1)\n" + F + "    return h(x)", "(g, 1)", "(g, 2)"),
+    _edit("partial's function", "import functools\ndef g(k, x):\n    return x + k\nh = functools.partial(g, 1)\n" + F + "    return h(x)", "x + k", "x - k"),
+    _edit("closure", "def make(k):\n    def h(x):\n        return x + k\n    return h\nh = make(1)\n" + F + "    return h(x)", "make(1)", "make(2)"),
+    _edit("own closure", "def make(k):\n    @function_cache\n    def f(x):\n        return x + k\n    return f\nf = make(1)\n", "make(1)", "make(2)"),
+    _edit("closure over a module", "import n\ndef make(z):\n    @function_cache\n    def f(x):\n        return x + z.K\n    return f\nf = make(n)\n", "K = 1", "K = 2", n="K = 1\n"),
+    _edit("decorator", "from n import deco\n@function_cache\n@deco\ndef f(x):\n    return x", "+ 1", "+ 2", n="import functools\ndef deco(g):\n    @functools.wraps(g)\n    def w(*a):\n        return g(*a) + 1\n    return w\n"),
+    _edit("what a decorator wraps", "from n import deco\n@function_cache\n@deco\ndef f(x):\n    return x * 5", "* 5", "* 6", n="import functools\ndef deco(g):\n    @functools.wraps(g)\n    def w(*a):\n        return g(*a) + 1\n    return w\n"),
+    _edit("argument of a decorator", "from n import times\n@function_cache\n@times(2)\ndef f(x):\n    return x", "times(2)", "times(3)", n="import functools\ndef times(k):\n    def deco(g):\n        @functools.wraps(g)\n        def w(*a):\n            return g(*a) * k\n        return w\n    return deco\n"),
+    _edit("helper under lru_cache", "import functools\n@functools.lru_cache\ndef h(x):\n    return x + 1\n" + F + "    return h(x)", "+ 1", "+ 2"),
+    _edit("single dispatch", "import functools\n@functools.singledispatch\ndef h(x):\n    return 0\n@h.register\ndef _(x: int):\n    return x + 1\n" + F + "    return h(x)", "+ 1", "+ 2"),
+    _edit("context manager helper", "import contextlib\n@contextlib.contextmanager\ndef h(x):\n    yield x + 1\n" + F + "    with h(x) as y:\n        return y", "+ 1", "+ 2"),
+    _edit("attribute of a function", "def h(x):\n    return x\nh.k = 1\n" + F + "    return x + h.k", "h.k = 1", "h.k = 2"),
+    _edit("cached helper", "@function_cache\ndef h(x):\n    return x + 1\n" + F + "    return h(x)", "+ 1", "+ 2"),
+    _edit("library function in a variable", "import math\nh = math.floor\n" + F + "    return h(x + 0.5)", "floor", "ceil"),
+    _edit("method of a library object", "import string\nh = string.Template('a $x')\n" + F + "    return h.substitute(x=x)", "'a $x'", "'b $x'"),
+    _edit("shadowed built-in", "def len(x):\n    return 1\n" + F + "    return len('ab')", "def len", "def lem"),
+    _edit("key function of sorted", "def h(x):\n    return x\n" + F + "    return sorted([1, 2], key=h)", "return x\n", "return -x\n"),
+    _edit("async helper", "import asyncio\nasync def h(x):\n    return x + 1\n" + F + "    return asyncio.run(h(x))", "+ 1", "+ 2"),
+    _edit("exception handler", F + "    try:\n        return 1 // 0\n    except ArithmeticError:\n        return 5", "return 5", "return 6"),
+    _edit("raised class's text", "class E(Exception):\n    text = 'a'\n" + F + "    try:\n        raise E\n    except E as e:\n        return e.text", "'a'", "'b'"),
+    _state("constant set at run time", "K = 1\n" + F + "    return x + K", "m.K = 2"),
+    _state("constant of another module set at run time", "import n\n" + F + "    return x + n.K", "m.n.K = 2", n="K = 1\n"),
+    _state("table changed at run time", "T = {'a': 1}\n" + F + "    return x + T['a']", "m.T['a'] = 2"),
+    _state("nested list changed at run time", "T = [[1]]\n" + F + "    return x + T[0][0]", "m.T[0][0] = 2"),
+    _state("class attribute set at run time", "class C:\n    K = 1\n" + F + "    return x + C.K", "m.C.K = 2"),
+    _state("method replaced at run time", "class C:\n    def h(self):\n        return 1\n" + F + "    return x + C().h()", "m.C.h = lambda self: 2"),
+    _state("instance changed at run time", "class C:\n    k = 0\nc = C()\n" + F + "    return x + c.k", "m.c.k = 2"),
+    _state("helper replaced at run time", "def h(x):\n    return 1\n" + F + "    return h(x)", "m.h = lambda x: 2"),
+    _state("code of a helper replaced", "def h(x):\n    return 1\n" + F + "    return h(x)", "m.h.__code__ = (lambda x: 2).__code__"),
+    _state("closure changed at run time", "def make():\n    k = 1\n    def h(x):\n        return x + k\n    def set_k(v):\n        nonlocal k\n        k = v\n    return h, set_k\nh, set_k = make()\n" + F + "    return h(x)", "m.set_k(5)"),
+    _state("own constant set before a call", "K = 1\ndef set_k(k):\n    global K\n    K = k\n" + F + "    return x + K", "m.set_k(5)"),
+    _state("array changed in place", "import array\nA = array.array('i', [1])\n" + F + "    return x + A[0]", "m.A[0] = 2"),
+    _edit("written only in part", "CALLS = []\n" + F + "    CALLS.append(x)\n    return len(CALLS) + 10", "10", "11"),
+]  # fmt: skip
+
+_READ = F + "    with open('data.txt') as file:\n        return file.read()\n"
+_DATA = {"data.txt": "one"}
+
+
+def _file(name: str, body: str, *, then: str = "", call: str = "m.f(2)", **options: object) -> Case:
+    return Case(name, {**_m(body), **_DATA}, then=then, call=call, **options)  # type: ignore[arg-type]
+
+
+_REWRITE = "open('data.txt', 'w').write('two')"
+_SNEAKY = (
+    "import os; s = os.stat('data.txt'); open('data.txt', 'r+').write('two'); "
+    "os.utime('data.txt', ns=(s.st_atime_ns, s.st_mtime_ns))"
+)
+SOURCES = [
+    _file("file with a fixed path", _READ, then=_REWRITE),
+    _file("file of the same size and time", _READ, then=_SNEAKY),
+    _file("replaced file of the same size and time", _READ, then="import os; s = os.stat('data.txt'); open('new', 'w').write('two'); os.utime('new', ns=(s.st_atime_ns, s.st_mtime_ns)); os.replace('new', 'data.txt')"),
+    _file("file by argument", "@function_cache\ndef f(p):\n    return open(p).read()\n", then=_REWRITE, call="m.f('data.txt')"),
+    _file("file by a Path argument", "@function_cache\ndef f(p):\n    return p.read_text()\n", then=_REWRITE, call="m.f(__import__('pathlib').Path('data.txt'))"),
+    _file("files in a list argument", "@function_cache\ndef f(p):\n    return [open(q).read() for q in p]\n", then=_REWRITE, call="m.f(['data.txt'])"),
+    _file("path in a global", "P = 'data.txt'\n" + F + "    return open(P).read()\n", then=_REWRITE),
+    _file("path beside the module", "import pathlib\nP = pathlib.Path(__file__).parent / 'data.txt'\n" + F + "    return P.read_text()\n", then=_REWRITE),
+    _file("file read by a helper", "def h():\n    return open('data.txt').read()\n" + F + "    return h()\n", then=_REWRITE),
+    _file("file read by os.open", "import os\n" + F + "    fd = os.open('data.txt', os.O_RDONLY)\n    try:\n        return os.read(fd, 9)\n    finally:\n        os.close(fd)\n", then=_REWRITE),
+    _file("file read in a thread", "import threading\n" + F + "    out = []\n    t = threading.Thread(target=lambda: out.append(open('data.txt').read()))\n    t.start(); t.join()\n    return out[0]\n", then=_REWRITE),
+    _file("file read in a pool", "from concurrent.futures import ThreadPoolExecutor\n" + F + "    with ThreadPoolExecutor() as pool:\n        return list(pool.map(lambda p: open(p).read(), ['data.txt']))\n", then=_REWRITE),
+    _file("file read by a coroutine", "import asyncio\n@function_cache\nasync def f(x):\n    return await asyncio.to_thread(lambda: open('data.txt').read())\n", then=_REWRITE, call="__import__('asyncio').run(m.f(2))"),
+    _file("file read by a cached helper", "@function_cache\ndef h(x):\n    return open('data.txt').read()\n" + F + "    return h(x)\n", then=_REWRITE),
+    _file("file read by a cached helper that hit", "@function_cache\ndef h(x):\n    return open('data.txt').read()\n" + F + "    return h(x)\n", first="m.h(2)", then=_REWRITE),
+    _file("database", "import sqlite3\n" + F + "    c = sqlite3.connect('d.db')\n    try:\n        return c.execute('select * from t').fetchall()\n    finally:\n        c.close()\n", first="import sqlite3; c = sqlite3.connect('d.db'); c.execute('create table if not exists t (a)'); c.commit(); c.close()", then="import sqlite3; c = sqlite3.connect('d.db'); c.execute('insert into t values (1)'); c.commit(); c.close()"),
+    _file("compressed file", "import gzip\n" + F + "    return gzip.open('d.gz').read()\n", first="import gzip; gzip.open('d.gz', 'w').write(b'1')", then="import gzip; gzip.open('d.gz', 'w').write(b'2')"),
+    _file("other working directory", _READ, then="import os; os.mkdir('sub'); open('sub/data.txt', 'w').write('two'); os.chdir('sub')"),
+    _file("other working directory, made absolute", "import os\n" + F + "    return open(os.path.abspath('data.txt')).read()\n", then="import os; os.mkdir('sub'); open('sub/data.txt', 'w').write('two'); os.chdir('sub')"),
+    _file("listed folder", "import os\n" + F + "    return sorted(os.listdir('parts'))\n", first="import os; os.makedirs('parts', exist_ok=True)", then="open('parts/a', 'w').write('')"),
+    _file("globbed files", "import glob\n" + F + "    return [open(p).read() for p in sorted(glob.glob('parts/*'))]\n", first="import os; os.makedirs('parts', exist_ok=True); open('parts/a', 'w').write('1')", then="open('parts/b', 'w').write('2')"),
+    _file("glob by pathlib", "import pathlib\n" + F + "    return [p.read_text() for p in sorted(pathlib.Path('parts').glob('*'))]\n", first="import os; os.makedirs('parts', exist_ok=True); open('parts/a', 'w').write('1')", then="open('parts/a', 'w').write('2')"),
+    _file("newest file", "import os\n" + F + "    return open(max((e.path for e in os.scandir('parts')), key=os.path.getmtime)).read()\n", first="import os; os.makedirs('parts', exist_ok=True); open('parts/a', 'w').write('1'); open('parts/b', 'w').write('2'); os.utime('parts/a', (9, 9)); os.utime('parts/b', (8, 8))", then="import os; os.utime('parts/b', (99, 99))"),
+    _file("folder by argument", "import os\n@function_cache\ndef f(p):\n    return [open(os.path.join(p, n)).read() for n in sorted(os.listdir(p))]\n", call="m.f('parts')", first="import os; os.makedirs('parts', exist_ok=True); open('parts/a', 'w').write('1')", then="open('parts/a', 'w').write('2')"),
+    _file("glob by argument", "import glob\n@function_cache\ndef f(p):\n    return len(glob.glob(p))\n", call="m.f('parts/*')", first="import os; os.makedirs('parts', exist_ok=True); open('parts/a', 'w').write('1')", then="open('parts/b', 'w').write('2')"),
+    _file("missing file with a fallback", F + "    try:\n        return open('more.txt').read()\n    except FileNotFoundError:\n        return 'none'\n", then="open('more.txt', 'w').write('some')"),
+    _file("existence of an argument", "import os\n@function_cache\ndef f(p):\n    return os.path.exists(p)\n", call="m.f('more.txt')", then="open('more.txt', 'w').write('some')"),
+    _file("existence of a constant", "import os\n" + F + "    return os.path.exists('more.txt')\n", then="open('more.txt', 'w').write('some')"),
+    _file("existence of a joined path", "import pathlib\nD = pathlib.Path('parts')\n" + F + "    return (D / 'more.txt').is_file()\n", then="import os; os.makedirs('parts'); open('parts/more.txt', 'w').write('some')"),
+    _file("size of a file", "import os\n" + F + "    return os.stat('data.txt').st_size\n", then="open('data.txt', 'w').write('twenty')"),
+    _file("link to another file", _READ.replace("data.txt", "link"), first="import os; os.path.islink('link') or os.symlink('data.txt', 'link')", then="import os; open('b.txt', 'w').write('two'); os.remove('link'); os.symlink('b.txt', 'link')"),
+    _file("file in a child process, by argument", "import subprocess\n@function_cache\ndef f(p):\n    return subprocess.check_output(['cat', p])\n", call="m.f('data.txt')", then=_REWRITE),
+    _file("file in a child process, by a constant", "import subprocess\n" + F + "    return subprocess.check_output(['cat', 'data.txt'])\n", then=_REWRITE),
+]  # fmt: skip
+
+
+def _env(name: str, body: str, variable: str = "MODE") -> Case:
+    return Case(name, _m(body), first=f"import os; os.environ[{variable!r}] = 'a'", environment={variable: "b"})
+
+
+ENVIRONMENT = [
+    _env("os.environ[...]", "import os\n" + F + "    return os.environ['MODE']\n"),
+    _env("os.environ.get", "import os\n" + F + "    return os.environ.get('MODE')\n"),
+    _env("os.getenv", "import os\n" + F + "    return os.getenv('MODE')\n"),
+    _env("from os import environ", "from os import environ\n" + F + "    return environ['MODE']\n"),
+    _env("from os import getenv as g", "from os import getenv as g\n" + F + "    return g('MODE', 'x')\n"),
+    _env("'X' in os.environ", "import os\n" + F + "    return 'MODE' in os.environ and os.environ['MODE']\n"),
+    _env("import os in the body", F + "    import os\n    return os.environ['MODE']\n"),
+    _env("from os import in the body", F + "    from os import getenv\n    return getenv('MODE')\n"),
+    _env("in a helper", "import os\ndef h():\n    return os.environ['MODE']\n" + F + "    return h()\n"),
+    _env("in a method", "import os\nclass C:\n    def h(self):\n        return os.environ['MODE']\n" + F + "    return C().h()\n"),
+    _env("name in a constant", "import os\nNAME = 'MODE'\n" + F + "    return os.environ[NAME]\n"),
+    _env("name by parameter", "import os\ndef h(name):\n    return os.environ[name]\n" + F + "    return h('MODE')\n"),
+    _env("computed name", "import os\n" + F + "    return os.environ['MO' + 'de'.upper() if x else '']\n"),
+    _env("environ in a variable", "import os\n" + F + "    e = os.environ\n    return e['MODE']\n"),
+    _env("a copy of the environment", "import os\n" + F + "    return dict(os.environ)['MODE']\n"),
+    _env("expandvars", "import os\n" + F + "    return os.path.expandvars('$MODE')\n"),
+    _env("expanduser", "import os\n" + F + "    return os.path.expanduser('~')\n", "HOME"),
+    _env("Path.home", "import pathlib\n" + F + "    return str(pathlib.Path.home())\n", "HOME"),
+]  # fmt: skip
+
+_LIBRARY = "import lib\n" + F + "    return lib.VERSION\n"
+LIBRARIES = [
+    Case("library upgraded", {**_m(_LIBRARY), "site-packages/lib.py": "VERSION = 1\n", "site-packages/lib-1.0.dist-info/METADATA": "Name: lib\nVersion: 1.0\n"}, {"site-packages/lib.py": "VERSION = 2\n", "site-packages/lib-1.0.dist-info/METADATA": "Name: lib\nVersion: 2.0\n"}, site=True),
+    Case("library of another name upgraded", {**_m(_LIBRARY), "site-packages/lib.py": "VERSION = 1\n", "site-packages/other-1.0.dist-info/METADATA": "Name: other\nVersion: 1.0\n", "site-packages/other-1.0.dist-info/RECORD": "lib.py,,\n"}, {"site-packages/lib.py": "VERSION = 2\n", "site-packages/other-1.0.dist-info/METADATA": "Name: other\nVersion: 2.0\n"}, site=True),
+    Case("library without a distribution", {**_m(_LIBRARY), "site-packages/lib.py": "VERSION = 1\n"}, {"site-packages/lib.py": "VERSION = 2\n"}, site=True),
+    Case("library imported in the body", {**_m(F + "    import lib\n    return lib.VERSION\n"), "site-packages/lib.py": "VERSION = 1\n"}, {"site-packages/lib.py": "VERSION = 2\n"}, site=True),
+]  # fmt: skip
+
+_BODY = (
+    "import os\n\nK = {1, 'a', (2, 3)}\n\ndef h(x):\n    return x in {'p', 'q', 'r'}, sorted(map(str, K))\n\n"
+    + F
+    + "    return h(x)\n"
+)
+
+
+def _keeps(name: str, old: str, new: str, body: str = _BODY, **others: str) -> Case:
+    return _edit(name, body, old, new, **others)
+
+
+HARMLESS = [
+    _keeps("comment", "import os\n", "import os  # the operating system\n"),
+    _keeps("docstring of a helper", "def h(x):\n", "def h(x):\n    '''Help.'''\n"),
+    _keeps("own docstring", "def f(x):\n", "def f(x):\n    '''Do.'''\n"),
+    _keeps("blank lines and position", "\n\nK", "\n\n\n\n\n\ndef unrelated():\n    return 1\n\nK"),
+    _keeps("formatting", "return h(x)\n", "return h(\n        x,\n    )\n"),
+    _keeps("formatting of branches", "if x: return 1\n    for i in range(3):\n        try:\n            pass\n        except ValueError: continue\n    return 2", "if x:\n        return 1\n    for i in range(3):\n        try: pass\n        except ValueError:\n            continue\n    return (\n        2\n    )", F + "    if x: return 1\n    for i in range(3):\n        try:\n            pass\n        except ValueError: continue\n    return 2\n"),
+    _keeps("unrelated function", "import os\n", "import os\ndef other(x):\n    return x\n"),
+    _keeps("unrelated constant of a used module", "L = 1", "L = 2", "import n\n" + F + "    return n.K\n", n="K = 1\nL = 1\n"),
+    _keeps("docstring of a class", "    K = 1", "    '''It is.'''\n    K = 1", "class C:\n    K = 1\n" + F + "    return C.K\n"),
+    _keeps("order of definitions", "def g():\n    return 1\ndef h():\n    return 2\n", "def h():\n    return 2\ndef g():\n    return 1\n", "def g():\n    return 1\ndef h():\n    return 2\n" + F + "    return g() + h()\n"),
+    _keeps("annotation of a local", "y = x", "y: int = x", F + "    y = x\n    return y\n"),
+    Case("nothing", _m(_BODY)),
+    Case("unrelated environment variable", _m("import os\n" + F + "    return os.environ.get('MODE')\n"), environment={"OTHER": "b"}),
+    Case("calls that are counted", _m("CALLS = []\nN = 0\nSEEN = {'n': 0}\n" + F + "    global N\n    CALLS.append(x)\n    N += 1\n    SEEN['n'] += 1\n    return x\n"), then="m.CALLS.append(1); m.N = 7; m.SEEN['n'] = 3"),
+    Case("another file changed", {**_m(_READ), **_DATA}, then="open('other.txt', 'w').write('x')"),
+    Case("a log that is written", _m(F + "    with open('log', 'a') as log:\n        log.write('called')\n    return x\n")),
+    Case("a log by argument", _m("@function_cache\ndef f(log):\n    with open(log, 'a') as file:\n        file.write('called')\n    return 1\n"), call="m.f('log.txt')"),
+    Case("a temporary file", _m("import tempfile\n" + F + "    with tempfile.NamedTemporaryFile('w+') as file:\n        file.write('a')\n        file.seek(0)\n        return open(file.name).read() + file.read()\n")),
+    Case("a temporary folder", _m("import tempfile, os\n" + F + "    with tempfile.TemporaryDirectory() as d:\n        open(d + '/a', 'w').write('1')\n        return [open(d + '/' + n).read() for n in os.listdir(d)]\n")),
+    Case("a logger and a lock", _m("import logging, threading\nlog = logging.getLogger(__name__)\nlock = threading.Lock()\n" + F + "    with lock:\n        log.info('x')\n        return x\n")),
+    Case("a library in the body", _m(F + "    import json, csv, decimal\n    return json.dumps(x)\n")),
+    Case("another working directory", {**_m("import pathlib\nP = pathlib.Path(__file__).parent / 'data.txt'\n" + F + "    return P.read_text()\n"), **_DATA}, then="import os; os.chdir('/')"),
+    Case("a method", _m("class C:\n    def __init__(self, k):\n        self.k = k\n    @function_cache\n    def f(self, x):\n        return x + self.k\n"), call="m.C(1).f(2)"),
+    Case("a set argument", _m(F + "    return len(x)\n"), call="m.f({'a', 'b', 'c', ('d', 'e')})"),
+    Case("a library's own configuration", {**_m("import lib\n" + F + "    return lib.h()\n"), "site-packages/lib.py": "import os\ndef h():\n    with open(os.path.join(os.path.dirname(__file__), 'lib.cfg')) as f:\n        f.read()\n    return 1\n", "site-packages/lib.cfg": "1", "site-packages/lib-1.dist-info/METADATA": "Name: lib\nVersion: 1\n"}, {"site-packages/lib.cfg": "2"}, site=True),
+]  # fmt: skip

@@ -1,0 +1,133 @@
+"""The other commands, and what holds for all of them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from cli.main import main
+from tests.cli.conftest import Run
+
+
+def commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], click.Command]]:
+    found: list[tuple[tuple[str, ...], click.Command]] = []
+    for name, command in group.commands.items():
+        found.append(((*path, name), command))
+        if isinstance(command, click.Group):
+            found += commands(command, (*path, name))
+    return found
+
+
+ALL = commands(main)
+
+
+@pytest.mark.parametrize("path", [path for path, _ in ALL], ids=" ".join)
+def test_every_command_and_option_has_help(path: tuple[str, ...]) -> None:
+    command = dict(ALL)[path]
+    assert command.get_short_help_str()
+    for option in command.params:
+        if isinstance(option, click.Option):
+            assert option.help, f"{' '.join(path)} {option.name}"
+
+
+@pytest.mark.parametrize("path", [path for path, _ in ALL], ids=" ".join)
+def test_every_command_is_in_the_readme(path: tuple[str, ...]) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    if path[0] == "cache" and len(path) > 1:
+        assert path[1] in readme
+    else:
+        assert f"sourceswap {' '.join(path)}" in readme
+
+
+def test_help_imports_nothing_heavy() -> None:
+    script = (
+        "import sys\n"
+        "from click.testing import CliRunner\n"
+        "from cli.main import main\n"
+        "for words in (['--help'], ['run', '--help'], ['cache', '--help'], ['--version']):\n"
+        "    assert CliRunner().invoke(main, words).exit_code == 0\n"
+        "heavy = {'pandas', 'numpy', 'pyarrow', 'hamilton', 'boto3', 'botocore', 's3fs', 'fsspec', 'pydantic'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_version_is_the_distributions(sourceswap: Run) -> None:
+    from importlib.metadata import version
+
+    assert sourceswap("--version").stdout.strip() == f"sourceswap, version {version('sourceswap')}"
+
+
+def test_envs_lists_source_and_description(sourceswap: Run) -> None:
+    lines = sourceswap("envs").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["environment", "local", "prod", "staging"]
+    assert "the production bucket" in lines[2]
+
+
+def test_envs_shows_an_environment_that_cannot_be_resolved(sourceswap: Run, project: Path) -> None:
+    (project / "configs/qa.yaml").write_text("data_source: prod\ninputs: {path: '${NO_SUCH_VARIABLE}'}\n")
+    assert "NO_SUCH_VARIABLE" in sourceswap("envs").stdout
+
+
+def test_config_show_tells_where_each_value_comes_from(sourceswap: Run) -> None:
+    shown = [line.split() for line in sourceswap("config", "show", "--env", "prod").stdout.splitlines()]
+    assert ["data_source", "prod", "configs/prod.yaml:3"] in shown
+    assert ["modules", "examples.marketing_spend.features", "configs/base.yaml:2"] in shown
+    location = ["inputs.marketing_spend_data_path", "s3://acme-marketing/marketing_spend.parquet"]
+    assert [*location, "configs/prod.yaml:5"] in shown
+
+
+def test_config_show_marks_what_was_overridden(sourceswap: Run) -> None:
+    shown = sourceswap("config", "show", "-e", "local", "--params", "marketing_spend_data_path=x.csv").stdout
+    assert "x.csv" in shown
+    assert "--params" in shown
+
+
+def test_config_show_hides_secrets(sourceswap: Run, project: Path) -> None:
+    (project / "configs/qa.yaml").write_text(
+        "data_source: prod\ninputs:\n  api_token: hush-hush\n  url: https://me:hush-hush@host/x?sig=hush-hush\n"
+    )
+    shown = sourceswap("config", "show", "-e", "qa")
+    assert shown.returncode == 0
+    assert "hush-hush" not in shown.stdout
+    assert "https://***@host/x?***" in shown.stdout
+
+
+def test_ls_lists_datasets_with_key_and_location(sourceswap: Run) -> None:
+    header, line = sourceswap("ls", "--env", "prod").stdout.splitlines()
+    assert header.split() == ["dataset", "columns", "key", "location", "description"]
+    assert line.split()[:4] == ["marketing_spend", "3", "week", "s3://acme-marketing/marketing_spend.parquet"]
+
+
+def test_show_prints_contract_and_first_rows(sourceswap: Run) -> None:
+    shown = sourceswap("show", "marketing_spend", "--env", "local", "--rows", "2").stdout
+    assert "Marketing spend and signups; one row per week." in shown
+    assert "date32[day]" in shown
+    assert "104 rows; the first 2" in shown
+    assert "778.04" in shown
+    assert "957.04" not in shown
+
+
+def test_cache_commands_list_and_clear_what_runs_have_stored(sourceswap: Run) -> None:
+    sourceswap("run", "--env", "local")
+    assert "loaders.local.marketing_spend" in sourceswap("cache", "ls").stdout
+    cleared = sourceswap("cache", "clear", "--funcs", "marketing_spend")
+    assert cleared.returncode == 0, cleared.stderr
+    assert "loaders.local.marketing_spend" not in sourceswap("cache", "ls").stdout
+    assert "miss" in sourceswap("run", "--env", "local").stderr
+
+
+def test_imported_packages_are_this_distributions() -> None:
+    import caching
+    import cli
+    import loaders
+
+    root = Path(__file__).parents[2]
+    places = {Path(module.__file__ or "").parents[1] for module in (caching, cli, loaders)}
+    assert len(places) == 1
+    assert places == {root} or "site-packages" in str(places.pop())

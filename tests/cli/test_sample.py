@@ -1,0 +1,122 @@
+"""`sourceswap sample`: a small part of one environment's data where another expects it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from loaders import DatasetContract
+from loaders.sampling import sample_frames
+from loaders.writing import encode_table
+from tests.cli.conftest import COMMAND, Run
+
+SAMPLE = Path("examples/marketing_spend/marketing_spend.csv")
+
+
+@pytest.fixture
+def other(project: Path) -> Path:
+    """An environment that reads a file of its own, which does not exist yet."""
+    (project / "configs/small.yaml").write_text(
+        "extends: base\ndata_source: local\ninputs:\n  marketing_spend_data_path: small/spend.csv\n"
+    )
+    return project / "small/spend.csv"
+
+
+def test_sample_is_written_where_the_other_environment_reads_it(sourceswap: Run, other: Path) -> None:
+    result = sourceswap("sample", "--env", "local", "--to", "small", "--rows", "10")
+    assert result.returncode == 0, result.stderr
+    assert "10 of 104 rows" in result.stderr
+    shown = sourceswap("run", "--env", "small", "-s", "spend", "-s", "signups")
+    assert shown.returncode == 0, shown.stderr
+    assert "10 rows" in shown.stderr
+
+
+def test_sample_of_production_comes_from_its_bucket(sourceswap: Run, other: Path) -> None:
+    words = [str(COMMAND), "sample", "--env", "prod", "--to", "small", "--rows", "5", "--method", "random"]
+    result = sourceswap("sandbox", "--", *words)
+    assert result.returncode == 0, result.stderr
+    assert len(other.read_text().splitlines()) == 6
+
+
+def test_existing_file_is_kept_without_force(sourceswap: Run, project: Path) -> None:
+    before = (project / SAMPLE).read_text()
+    result = sourceswap("sample", "--env", "local", "--to", "local", "--rows", "10")
+    assert result.returncode == 2
+    assert "--force replaces it" in result.stderr
+    assert (project / SAMPLE).read_text() == before
+    assert sourceswap("sample", "--env", "local", "--to", "local", "--rows", "10", "--force").returncode == 0
+    assert (project / SAMPLE).read_text().splitlines()[1:] == before.splitlines()[1:11]
+
+
+def test_environment_without_local_files_is_refused(sourceswap: Run) -> None:
+    result = sourceswap("sample", "--env", "local", "--to", "prod")
+    assert result.returncode == 2
+    assert "reads none of the datasets from a local file" in result.stderr
+
+
+ORDERS = DatasetContract(
+    "orders",
+    pa.schema([("order", pa.int64()), ("customer", pa.string())]),
+    references={"customer": "customers.name"},
+)
+CUSTOMERS = DatasetContract("customers", pa.schema([("name", pa.string()), ("city", pa.string())]), key="name")
+CONTRACTS = {"customers": CUSTOMERS, "orders": ORDERS}
+FRAMES = {
+    "customers": pd.DataFrame({"name": [f"c{n}" for n in range(100)], "city": "x"}),
+    "orders": pd.DataFrame({"order": range(1000), "customer": [f"c{99 - n % 7}" for n in range(1000)]}),
+}
+
+
+def test_sample_by_key_keeps_exactly_what_the_chosen_rows_refer_to() -> None:
+    sampled = sample_frames(FRAMES, CONTRACTS, 3, "key")
+    assert list(sampled["orders"]["order"]) == [0, 1, 2]
+    assert list(sampled["customers"]["name"]) == ["c97", "c98", "c99"]
+
+
+def test_random_sample_is_repeated_by_its_seed_and_keeps_the_order() -> None:
+    one = sample_frames(FRAMES, CONTRACTS, 50, "random", seed=1)["orders"]["order"]
+    assert one.equals(sample_frames(FRAMES, CONTRACTS, 50, "random", seed=1)["orders"]["order"])
+    assert not one.equals(sample_frames(FRAMES, CONTRACTS, 50, "random", seed=2)["orders"]["order"])
+    assert one.is_monotonic_increasing
+    assert len(one) == 50
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.csv.gz", "x.parquet", "x.feather", "x.jsonl", "x.tsv"])
+def test_written_file_reads_back_as_the_same_frame(name: str, tmp_path: Path) -> None:
+    from loaders import read_table
+
+    contract = DatasetContract(
+        "things",
+        pa.schema(
+            [
+                pa.field("id", pa.int64(), nullable=False),
+                ("text", pa.string()),
+                ("amount", pa.decimal128(10, 2)),
+                ("at", pa.timestamp("us", tz="UTC")),
+                ("day", pa.date32()),
+                ("ratio", pa.float64()),
+                ("flag", pa.bool_()),
+            ]
+        ),
+        key="id",
+        prefix="things_",
+    )
+    table = pa.table(
+        {
+            "things_id": pa.array([1, 2, 2**62]),
+            "things_text": pa.array(['a "quoted", text\nwith lines', "", None]),
+            "things_amount": pa.array(["1.50", None, "-3.25"]).cast(pa.decimal128(10, 2)),
+            "things_at": pa.array([0, 1, None], pa.timestamp("us", tz="UTC")),
+            "things_day": pa.array([0, None, 20000], pa.date32()),
+            "things_ratio": pa.array([0.1, None, 1e300]),
+            "things_flag": pa.array([True, False, None]),
+        }
+    )
+    from loaders.conform import conform
+
+    frame = conform(table, contract, location="here")
+    (tmp_path / name).write_bytes(encode_table(frame, contract, name))
+    pd.testing.assert_frame_equal(read_table(tmp_path / name, contract), frame)

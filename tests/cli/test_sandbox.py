@@ -1,0 +1,103 @@
+"""`sourceswap sandbox`: the production path for real, on this machine, with nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import COMMAND, Run
+
+
+@pytest.mark.parametrize("env", ["staging", "prod"])
+def test_command_runs_against_the_sample_data_in_the_environments_bucket(sourceswap: Run, env: str) -> None:
+    local = sourceswap("run", "--env", "local")
+    result = sourceswap("sandbox", "--", str(COMMAND), "run", "--env", env)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == local.stdout
+    assert f"source {env} (loaders.{env})" in result.stderr
+    assert "104 rows" in result.stderr
+
+
+def test_exit_code_is_the_commands(sourceswap: Run) -> None:
+    assert sourceswap("sandbox", "--", sys.executable, "-c", "raise SystemExit(7)").returncode == 7
+
+
+def test_command_that_does_not_exist_is_a_usage_error(sourceswap: Run) -> None:
+    result = sourceswap("sandbox", "--", "no-such-command-here")
+    assert result.returncode == 2
+    assert "no-such-command-here" in result.stderr
+
+
+def test_storage_of_the_environment_gives_way_to_the_sandbox(sourceswap: Run, project: Path) -> None:
+    with (project / "configs/prod.yaml").open("a") as file:
+        file.write("storage:\n  endpoint_url: https://s3.example.com\n  profile: production\n")
+    result = sourceswap("sandbox", "--", str(COMMAND), "run", "--env", "prod", AWS_PROFILE="production")
+    assert result.returncode == 0, result.stderr
+
+
+def test_an_endpoint_elsewhere_is_refused(sourceswap: Run) -> None:
+    result = sourceswap("run", "--env", "prod", SOURCESWAP_SANDBOX="https://s3.example.com")
+    assert result.returncode == 2
+    assert "is not on this machine" in result.stderr
+
+
+def test_without_a_command_it_stays_up_until_ctrl_c_and_leaves_nothing(project: Path, tmp_path: Path) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    environment = {**os.environ, "SOURCESWAP_CACHE_DIR": str(tmp_path / "cache"), "TMPDIR": str(temporary)}
+    process = subprocess.Popen(
+        [str(COMMAND), "sandbox"],
+        cwd=project,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    exported = {}
+    for line in process.stdout:
+        if line.startswith("export "):
+            name, _, value = line.removeprefix("export ").strip().partition("=")
+            exported[name] = value.strip("'")
+        if "SOURCESWAP_SANDBOX" in exported:
+            break
+    result = subprocess.run(
+        [str(COMMAND), "run", "--env", "prod"],
+        cwd=project,
+        env={**environment, **exported},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "ended" in errors
+    assert list(temporary.iterdir()) == []
+
+
+def test_terminated_sandbox_leaves_nothing(project: Path, tmp_path: Path) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    environment = {**os.environ, "SOURCESWAP_CACHE_DIR": str(tmp_path / "cache"), "TMPDIR": str(temporary)}
+    process = subprocess.Popen(
+        [str(COMMAND), "sandbox"],
+        cwd=project,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.terminate()
+    process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert list(temporary.iterdir()) == []
