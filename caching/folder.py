@@ -83,7 +83,7 @@ class NewFile:
             try:
                 fd = os.open(self._folder, os.O_TMPFILE | os.O_RDWR | _OPEN_FLAGS, 0o600)
             except OSError as error:
-                if error.errno not in _NO_TMPFILE or not os.path.isdir(self._folder):  # noqa: PTH112 - the hot path
+                if error.errno not in _NO_TMPFILE or not os.path.isdir(self._folder):
                     raise
             else:
                 _claim(fd)
@@ -113,7 +113,7 @@ class NewFile:
             if sys.platform == "win32":
                 os.close(self.fd)
                 self.fd = -1
-            os.replace(self._name, path)  # noqa: PTH105 - the hot path
+            os.replace(self._name, path)
             self._name = None
 
     def _link(self, path: str) -> None:
@@ -127,7 +127,7 @@ class NewFile:
     def __exit__(self, *_: object) -> None:
         if self._name is not None:
             with contextlib.suppress(OSError):
-                os.unlink(self._name)  # noqa: PTH108 - the hot path
+                os.unlink(self._name)
         if self.fd >= 0:
             os.close(self.fd)
 
@@ -175,7 +175,7 @@ def sweep(path: str) -> bool:
         if sys.platform == "win32":
             os.close(fd)
             fd = -1
-        os.unlink(path)  # noqa: PTH108 - the hot path
+        os.unlink(path)
     except OSError:
         return False
     finally:
@@ -187,7 +187,7 @@ def sweep(path: str) -> bool:
 def remove(path: str) -> bool:
     """Remove a file; whether it was there. One that is mapped stays readable for those who mapped it."""
     try:
-        os.unlink(path)  # noqa: PTH108 - the hot path
+        os.unlink(path)
     except OSError:
         return False
     return True

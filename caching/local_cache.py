@@ -170,10 +170,10 @@ class LocalCache:
         self, path: str, namespace: str, key: str, form: str, parts: list[Any], record: Mapping[str, object]
     ) -> int:
         """Write a file and publish it; by how much the cache has grown."""
-        with NewFile(os.path.dirname(path)) as new:  # noqa: PTH120 - the hot path
+        with NewFile(os.path.dirname(path)) as new:
             size = write_entry(new.fd, namespace, key, created_at=time.time(), record=record, form=form, parts=parts)
             with contextlib.suppress(OSError):
-                size -= os.stat(path).st_size  # noqa: PTH116 - the hot path
+                size -= os.stat(path).st_size
             new.publish(path)
         return size
 
@@ -412,7 +412,7 @@ class LocalCache:
 
 def _absolute(path: str | os.PathLike[str]) -> str:
     # Not Path.resolve, which would look at the disk.
-    return os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111
+    return os.path.abspath(os.path.expanduser(path))
 
 
 def _reason(error: Exception) -> str:
