@@ -152,6 +152,7 @@ class CachedFunction:
         self.revalidate_seconds = revalidate_seconds
         self.depends_on = _askers(depends_on, function)
         self.keys = FunctionKey(function, self.depends_on)
+        self.wrapper: Any = None
         self._warned: set[str] = set()
 
     # The way of a call.
@@ -251,13 +252,17 @@ class CachedFunction:
         if entry is None:
             call.reason = call.reason or "no entry"
             return None
-        call.reason = self._stale(entry)
+        record = entry.record
+        try:
+            call.reason = self._stale(entry)
+            sources = [Source.from_json(data) for data in record["sources"]]
+            checked_at = float(record["checked_at"])
+        except (KeyError, TypeError, ValueError, AttributeError):
+            call.reason = "the entry's record is nonsense"
         if call.reason:
             return None
-        record = entry.record
-        sources = [Source.from_json(data) for data in record["sources"]]
         now = time.time()
-        fresh = self.revalidate_seconds is not None and 0 <= now - record["checked_at"] < self.revalidate_seconds
+        fresh = self.revalidate_seconds is not None and 0 <= now - checked_at < self.revalidate_seconds
         for source in sources:
             call.reason = stale_reason(source, ask_remote=not fresh)
             if call.reason:
@@ -269,7 +274,7 @@ class CachedFunction:
         expiry = self._expiry(entry)
         if expiry is not None and not entry.created_at - 1 <= time.time() < expiry:
             return f"expired {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(expiry))}"
-        return "" if "sources" in entry.record else "the entry has no record of its sources"
+        return ""
 
     def _expiry(self, entry: Entry) -> float | None:
         limits = [entry.record.get("expires_at")]
@@ -463,5 +468,6 @@ def _decorate(function: Any, *, options: dict[str, Any]) -> Any:
     def lookup(*args: Any, **kwargs: Any) -> Lookup:
         return cached.lookup(args, kwargs)
 
+    cached.wrapper = wrapper
     vars(wrapper).update(__cached_function__=cached, lookup=lookup)
     return wrapper

@@ -16,7 +16,7 @@ from typing import Any
 
 from caching.code import Fingerprint, UnkeyableError, fingerprint, label_of
 from caching.errors import CachingException
-from caching.objects import ObjectEncoder
+from caching.objects import ObjectEncoder, cached_function
 from caching.values import UnhashableError, digest, frame, type_name
 
 _NO_DEFAULT = object()
@@ -65,7 +65,7 @@ class ArgumentEncoder(ObjectEncoder):
         """A function or class given as an argument: its fingerprint."""
         if isinstance(value, types.FunctionType):
             # A cached function is the function itself.
-            cached = vars(value).get("__cached_function__")
+            cached = cached_function(value)
             value = cached.function if cached is not None else value
         if isinstance(value, type) and value.__module__ == "builtins":
             return frame(b"C", value.__qualname__.encode())
@@ -258,7 +258,7 @@ def get_key(
     >>> get_key(spend, (1,)) == get_key(spend, (), {"scale": 1, "week": 1})
     True
     """
-    cached = getattr(fn, "__cached_function__", None)
+    cached = cached_function(fn)
     keys = cached.keys if cached is not None else FunctionKey(plain_function(fn))
     try:
         call = keys.of(args, kwargs or {})

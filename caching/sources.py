@@ -224,9 +224,9 @@ def stale_reason(source: Source, *, ask_remote: bool = True) -> str:
         now = observe(source.location, source.kind, source.without)
     except Exception as error:  # noqa: BLE001 - not told is not the same
         return f"{source.location} cannot be asked for its version: {error}"
-    if now.kind == source.kind and now.version == source.version:
-        if not source.content or (now.content or _content(source.location)) == source.content:
-            return ""
+    same = now.kind == source.kind and now.version == source.version
+    if same and (not source.content or (now.content or _content(source.location)) == source.content):
+        return ""
     if now.kind == "absent":
         return f"{source.location} is gone"
     if source.kind == "absent":

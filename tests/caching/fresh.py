@@ -62,15 +62,16 @@ class FreshProcesses:
         )  # fmt: skip
 
     def run(
-        self, project: Path, call: str, *, before: str = "", mode: str = "on", environment: dict[str, str] | None = None,
-        site: bool = False,
+        self, project: Path, call: str, *, before: str = "", mode: str = "on",
+        environment: dict[str, str] | None = None, site: bool = False,
     ) -> dict[str, Any]:  # fmt: skip
         path = [str(project), *([str(project / "site-packages")] if site else [])]
         step = {
             "folder": str(project), "path": path, "cache": str(project.parent / "cache"), "call": call, "mode": mode,
             "before": f"import m\n{before}", "environment": environment or {},
         }  # fmt: skip
-        assert self._server.stdin and self._server.stdout
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
         self._server.stdin.write(json.dumps(step) + "\n")
         self._server.stdin.flush()
         answer: dict[str, Any] = json.loads(self._server.stdout.readline())

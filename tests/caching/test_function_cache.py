@@ -197,7 +197,9 @@ def test_an_argument_without_content_is_named(cacher: LocalCache) -> None:
             get_key(loader, ([{"a": value}],))
 
 
-@pytest.mark.parametrize("annotation", [Iterator[int], "Iterator[int]", TextIO, threading.Thread, Iterator[int] | None])
+@pytest.mark.parametrize(
+    "annotation", [Iterator[int], "Iterator[int]", TextIO, threading.Thread, Iterator[int] | None]
+)
 def test_a_parameter_annotated_as_something_without_content_is_refused_at_once(annotation: object) -> None:
     def loader(handle: Any) -> int:
         return 1

@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
+import os
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -36,7 +38,7 @@ ORDERS = DatasetContract(
 FORMATS = ("csv", "csv.gz", "jsonl", "parquet", "feather")
 # Patience for tests: what takes minutes with the defaults takes a second or two.
 IMPATIENT = StorageSettings(
-    connect_timeout_seconds=1, stall_timeout_seconds=0.4, deadline_seconds=4, attempts=3, minimum_rate_bytes=64 << 10
+    connect_timeout_seconds=1, stall_timeout_seconds=0.3, deadline_seconds=4, attempts=3, minimum_rate_bytes=64 << 10
 )
 
 
@@ -51,7 +53,7 @@ def orders(rows: int = 3000, *, seed: int = 1) -> pa.Table:
         "amount": [None if i % 7 == 0 else f"{i * seed % 9973}.{i % 100:02}" for i in range(rows)],
         "weight": [None if i % 5 == 0 else i * 0.1 / seed for i in range(rows)],
         "items": [None if i % 4 == 0 else i % 97 for i in range(rows)],
-        "note": [None if i % 6 == 0 else f"näch{i * seed}, \"sö\"\nweiter" for i in range(rows)],
+        "note": [None if i % 6 == 0 else f'näch{i * seed}, "sö"\nweiter' for i in range(rows)],
     }
     amounts = pa.array(columns.pop("amount"), pa.string()).cast(pa.decimal128(12, 2))
     table = pa.table({name: pa.array(values, ORDERS.schema.field(name).type) for name, values in columns.items()})
@@ -77,12 +79,27 @@ def encoded(table: pa.Table, format_name: str) -> bytes:
     return sink.getvalue()
 
 
-@pytest.fixture
-def proxy(s3_server: S3Server, s3_bucket: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultProxy]:
+@pytest.fixture(scope="module")
+def shared_proxy(s3_server: S3Server) -> Iterator[FaultProxy]:
     with FaultProxy(s3_server) as proxy:
-        for name, value in proxy.environment().items():
-            monkeypatch.setenv(name, value)
         yield proxy
+
+
+@pytest.fixture(scope="module")
+def bucket(s3_server: S3Server) -> str:
+    """A bucket for all tests of a module, whose keys tell them apart: making one takes longer than most of them."""
+    name = f"reading-{os.urandom(6).hex()}"
+    s3_server.client().create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture
+def proxy(shared_proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> FaultProxy:
+    """The proxy, without faults, as the S3 of this test's environment."""
+    shared_proxy.clear()
+    for name, value in shared_proxy.environment().items():
+        monkeypatch.setenv(name, value)
+    return shared_proxy
 
 
 @pytest.fixture
@@ -94,14 +111,18 @@ def impatient() -> Iterator[None]:
 Put = Callable[..., str]
 
 
-@pytest.fixture
-def put(s3_server: S3Server, s3_bucket: str) -> Put:
-    """Put bytes under a key, not through the proxy; gives the location."""
-    client = s3_server.client()
+@pytest.fixture(scope="module")
+def s3_client(s3_server: S3Server) -> Any:
+    return s3_server.client()
 
-    def put(key: str, data: bytes, *, checksum: str | None = None) -> str:
-        extra = {} if checksum is None else {"ChecksumAlgorithm": checksum}
-        client.put_object(Bucket=s3_bucket, Key=key, Body=data, **extra)
-        return f"s3://{s3_bucket}/{key}"
+
+@pytest.fixture
+def put(s3_client: Any, bucket: str) -> Put:
+    """Put bytes under a key of this test's own, not through the proxy; gives the location."""
+    folder = os.urandom(4).hex()
+
+    def put(key: str, data: bytes, **extra: Any) -> str:
+        s3_client.put_object(Bucket=bucket, Key=f"{folder}/{key}", Body=data, **extra)
+        return f"s3://{bucket}/{folder}/{key}"
 
     return put
