@@ -15,7 +15,7 @@ _SERVER = r"""
 import json, os, sys, traceback
 sys.path.insert(0, {root!r})
 import asyncio, warnings
-import caching.cache, caching.local_cache, caching.reads, caching.explain, platformdirs
+import caching.cache, caching.context, caching.local_cache, caching.reads, caching.explain, platformdirs
 sys.path.remove({root!r})
 for line in sys.stdin:
     step = json.loads(line)
@@ -30,7 +30,7 @@ for line in sys.stdin:
             space = {{"__name__": "driver", "events": events}}
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
-                with caching.cache.activate(
+                with caching.context.activate(
                     caching.local_cache.LocalCache(step["cache"]), mode=step["mode"], observer=events.append
                 ):
                     exec(step["before"], space)
