@@ -3,8 +3,9 @@
     python benchmarks/cache.py            all frames, a few minutes, 4 GB of disk
     python benchmarks/cache.py --quick    small frames and few rounds: does it run at all?
 
-Every hit happens in a fresh process that has imported what it needs; contenders take turns, so that a slow minute of
-the machine hits all of them. Medians are compared. `floor` maps the same file, builds the same frame and checks nothing.
+Every hit happens in a fresh process that has imported what it needs; contenders take turns, so that a slow
+minute of the machine hits all of them. Medians are compared. `floor` maps the same file, builds the same
+frame and checks nothing.
 """
 
 from __future__ import annotations
@@ -39,9 +40,7 @@ def make_frame(kind: str, rows: int) -> pd.DataFrame:
         return pd.DataFrame(random.random((8, rows)).T, columns=list("abcdefgh"), copy=False)
     if kind == "texts":
         words = np.array([f"{number:08d} " * 12 for number in random.integers(0, 10**8, 1000)])
-        return pd.DataFrame(
-            {name: pd.Series(words[random.integers(0, 1000, rows)], dtype="str") for name in "abcd"}
-        )
+        return pd.DataFrame({name: pd.Series(words[random.integers(0, 1000, rows)], dtype="str") for name in "abcd"})
     return pd.DataFrame(
         {
             "id": np.arange(rows),
@@ -62,9 +61,7 @@ def touch(frame: pd.DataFrame) -> float:
         if column.dtype == "str":
             for chunk in column.array.__arrow_array__().chunks:  # type: ignore[attr-defined]
                 for buffer in chunk.buffers():
-                    total += (
-                        0 if buffer is None else int(np.frombuffer(buffer, np.uint8).sum(dtype=np.uint64))
-                    )
+                    total += 0 if buffer is None else int(np.frombuffer(buffer, np.uint8).sum(dtype=np.uint64))
         else:
             total += column.max().timestamp() if column.dtype.kind == "M" else float(column.sum())
     return total
@@ -76,7 +73,8 @@ def _frame_of(path: str) -> pd.DataFrame:
         return pickle.load(file)  # type: ignore[no-any-return]
 
 
-# Contenders: each gives a way to store a frame and one to get it back, and does its imports before the clock runs.
+# Contenders: each gives a way to store a frame and one to get it back, and does its imports before the clock
+# runs.
 
 
 def sourceswap(folder: Path) -> tuple[Callable[[pd.DataFrame], Any], Callable[[], Any]]:
@@ -137,9 +135,7 @@ def hamilton_cache(folder: Path) -> tuple[Callable[[pd.DataFrame], Any], Callabl
 
     module = ad_hoc_utils.create_temporary_module(frame, module_name="benchmarked")
     built = driver.Builder().with_modules(module).with_cache(path=str(folder)).build()
-    return lambda value: (held.append(value), built.execute(["frame"])), lambda: built.execute(["frame"])[
-        "frame"
-    ]
+    return lambda value: (held.append(value), built.execute(["frame"])), lambda: built.execute(["frame"])["frame"]
 
 
 MAKERS = {
@@ -278,9 +274,7 @@ def report(results: dict[str, dict[str, dict[str, float]]], goals: dict[str, flo
         print(f"  {'':12}{'load':>10}{'touched':>10}{'store':>10}{'peak':>8}")
         for contender, row in figures.items():
             store = f"{row['store']:10.3f}" if "store" in row else " " * 10
-            print(
-                f"  {contender:12}{row['load'] * 1e3:10.2f}{row['touched'] * 1e3:10.2f}{store}{row['peak']:8.2f}"
-            )
+            print(f"  {contender:12}{row['load'] * 1e3:10.2f}{row['touched'] * 1e3:10.2f}{store}{row['peak']:8.2f}")
         ours = figures["sourceswap"]
         if "pickle" in figures:
             _judge(
@@ -297,20 +291,14 @@ def report(results: dict[str, dict[str, dict[str, float]]], goals: dict[str, flo
 
 def _judge(what: str, measured: float, goal: float, *, at_least: bool = False) -> None:
     met = measured >= goal if at_least else measured <= goal
-    print(
-        f"  {what:28} {measured:6.2f}   goal {'>=' if at_least else '<='} {goal:<5} {'met' if met else 'MISSED'}"
-    )
+    print(f"  {what:28} {measured:6.2f}   goal {'>=' if at_least else '<='} {goal:<5} " + ("met" if met else "MISSED"))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a hundredth of the rows, two rounds")
     parser.add_argument("--rounds", type=int, help="hits of each contender (default 9)")
-    parser.add_argument(
-        "--frames", default="10k,1m,10m,texts", help="some of 10k,1m,10m,texts (default: all)"
-    )
+    parser.add_argument("--frames", default="10k,1m,10m,texts", help="some of 10k,1m,10m,texts (default: all)")
     parser.add_argument("--contenders", default=",".join(CONTENDERS))
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -35,8 +35,11 @@ from caching.sources import (
     Source,
     UnversionedError,
     current_recorder,
+    hide,
     locations_among,
     recording,
+    reveal,
+    shown,
     stale_reason,
 )
 from caching.values import UnhashableError, digest, type_name
@@ -172,7 +175,7 @@ class CachedFunction:
             return _MISS
         if outer is not None:
             outer.absorb(sources, "", call.expires_at)
-        self._tell(call.key.key, "hit", call.started, "", tuple(source.location for source in sources), value)
+        self._tell(call.key.key, "hit", call.started, "", _locations(sources), value)
         return value
 
     def _cached_columns(self, call: _Call, columns: tuple[str, ...]) -> tuple[dict[str, Any], list[Source]]:
@@ -268,7 +271,7 @@ class CachedFunction:
         if outer is not None:
             outer.absorb(sources, "", self._expiry(entry))
         if active_context().observer is not None:
-            self._tell(call.key.key, "hit", call.started, "", tuple(source.location for source in sources), value)
+            self._tell(call.key.key, "hit", call.started, "", _locations(sources), value)
         return value
 
     def _find(self, call: _Call, looked_at: dict[Source, str] | None = None) -> tuple[Entry, list[Source]] | None:
@@ -280,7 +283,7 @@ class CachedFunction:
         record = entry.record
         try:
             call.reason = self._stale(entry)
-            sources = [Source.from_json(data) for data in record["sources"]]
+            sources = reveal([Source.from_json(data) for data in record["sources"]], call.key.values)
             checked_at = float(record["checked_at"])
         except (KeyError, TypeError, ValueError, AttributeError):
             call.reason = "the entry's record is nonsense"
@@ -318,7 +321,8 @@ class CachedFunction:
             return
         aged = [source.aged() for source in sources]
         if remote or aged != sources:
-            record = {**entry.record, "sources": [source.as_json() for source in aged]}
+            given = {location for location, _ in locations_among(call.key.values)}
+            record = {**entry.record, "sources": [hide(source, given).as_json() for source in aged]}
             if remote:
                 record["checked_at"] = now
             call.cache.update_record(call.key.namespace, call.key.key, record)
@@ -331,6 +335,7 @@ class CachedFunction:
             trusts_unversioned=self.ttl_seconds is not None,
         )
         given = list(locations_among(call.key.values))
+        recorder.given = frozenset(location for location, _ in given)
         for location, kind in given:
             recorder.expect(location, kind)
         for location in call.key.code.paths.candidates(location for location, kind in given if kind == "tree"):
@@ -351,7 +356,7 @@ class CachedFunction:
                 self._warn(f"A result of {call.key.namespace}() is not cached, because {error}.")
             else:
                 record = {
-                    "sources": [source.as_json() for source in sources],
+                    "sources": [hide(source, recorder.given).as_json() for source in sources],
                     "checked_at": checked_at,
                     "expires_at": expires_at,
                     "seconds": round(time.perf_counter() - call.started, 6),
@@ -365,7 +370,7 @@ class CachedFunction:
             if self.ttl_seconds is not None:
                 expires_at = min(checked_at + self.ttl_seconds, expires_at or float("inf"))
             outer.absorb(sources, trouble, expires_at)
-        locations = tuple(source.location for source in sources)
+        locations = _locations(sources)
         outcome: Outcome = "refresh" if refresh else "miss"
         self._tell(call.key.key, outcome, call.started, trouble or call.reason, locations, value)
 
@@ -392,6 +397,10 @@ class CachedFunction:
         if text not in self._warned:
             self._warned.add(text)
             warnings.warn(text, CachingWarning, stacklevel=4)
+
+
+def _locations(sources: list[Source]) -> tuple[str, ...]:
+    return tuple(shown(source.location) for source in sources if source.kind != "absent")
 
 
 def _column_key(call: _Call, column: str) -> str:
