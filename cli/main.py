@@ -9,6 +9,7 @@ from __future__ import annotations
 import click
 from caching.commands import cache
 
+from cli.check import check
 from cli.datasets import ls, show
 from cli.environments import config, envs
 from cli.run import run
@@ -27,5 +28,5 @@ def main() -> None:
     """
 
 
-for command in (run, envs, config, ls, show, cache, sandbox, sample):
+for command in (run, envs, config, ls, show, check, cache, sandbox, sample):
     main.add_command(command)
