@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from caching import LocalCache
 from loaders.checking.bodies import allowed_protocols, calls
 from loaders.checking.consensus import dissents
 from loaders.checking.findings import Finding, shown_path
@@ -300,6 +301,13 @@ def _sections(environment: Environment) -> Iterator[Finding]:
             fix = f"Correct the name.{did_you_mean(dataset, offered)}"
             found = f"'{dataset}', which source '{environment.source.name}' does not offer"
             yield Finding(rule="config", expected="formats of datasets", found=found, fix=fix, **here)
+    try:
+        LocalCache(settings.cache.directory, max_size=settings.cache.max_size, ttl_seconds=settings.cache.ttl_seconds)
+    except Exception as error:  # noqa: BLE001 — whatever the cache refuses is said by its own error
+        key = "max_size" if settings.cache.max_size is not None else "ttl_seconds"
+        found = str(error).splitlines()[0]
+        here = environment.at("cache", key)
+        yield Finding(rule="config", expected="a cache that can be made", found=found, fix="Correct it.", **here)
     endpoint = settings.storage.endpoint_url
     if endpoint is not None and not re.match(r"https?://[^/]", endpoint):
         here = environment.at("storage", "endpoint_url")

@@ -119,7 +119,10 @@ def _nested(source: SourceModule, dataset: str) -> Hidden | None:
         for node in ast.walk(nodes[-1]):
             if isinstance(node, FunctionNode) and node.name == dataset and node is not nodes[-1]:
                 return Hidden(
-                    f"a function inside of {name}()", f"Move {dataset}() to the module's top level.", name, node.lineno
+                    f"a function inside of {name}()",
+                    f"Move {dataset}() to the module's top level.",
+                    f"{name}.{dataset}",
+                    node.lineno,
                 )
     return None
 

@@ -23,6 +23,7 @@ from loaders.config import Config, environments
 from loaders.errors import ConfigError
 from loaders.names import did_you_mean, quoted
 from loaders.sources import SOURCES, make_importable, pick_source
+from loaders.yaml_file import read_yaml
 
 Subject = ModuleType | str | os.PathLike[str] | Config
 
@@ -88,6 +89,10 @@ def check_project(
 ) -> Report:
     """Return how the sources and environments of a project differ."""
     folder = Path(directory)
+    unreadable = _unreadable(folder)
+    if unreadable:
+        # One file that cannot be read keeps every environment from being loaded.
+        return _finished(unreadable, [], [], secret_findings(folder.glob("*.y*ml"))[1])
     known = environments(folder)
     for env in chosen or ():
         if env not in known:
@@ -99,6 +104,16 @@ def check_project(
     configs = [config for config, _ in resolved.values() if config is not None]
     problems = [problem for _, found in resolved.values() for problem in found]
     return _check(_Project(folder.resolve().parent, folder, configs, problems), live=live, all_parts=all_parts)
+
+
+def _unreadable(folder: Path) -> list[Finding]:
+    found = []
+    for path in sorted(folder.glob("*.y*ml")):
+        try:
+            read_yaml(path)
+        except ConfigError as error:
+            found.append(config_problem(str(error), path.stem, shown_path(path)))
+    return found
 
 
 class _Project:
@@ -197,6 +212,12 @@ def _looked_at(project: _Project) -> tuple[list[SourceModule], list[Environment]
             for module in dict.fromkeys(config.settings.modules)
         ]
         checked.append(environment)
+        if environment.source is not None:
+            # A module that does not exist has no file of its own: the configuration that names it is at fault.
+            name = environment.source.name
+            here = {key: value for key, value in environment.at("sources", name).items() if key != "environment"}
+            problems = environment.source.problems
+            problems[:] = [problem if problem.file else replace(problem, **here) for problem in problems]
     return sources, checked
 
 
@@ -205,9 +226,9 @@ def _flow_problems(checked: Iterable[Environment]) -> Iterator[Finding]:
         for module in environment.flow:
             _ = module.offers
             for problem in module.problems:
-                where = environment.at("modules") if not problem.file else {}
+                where = environment.at("modules") if not problem.file else {"environment": environment.name}
                 expected = problem.expected.replace(f"source '{module.name}'", "the dataflow")
-                yield replace(problem, expected=expected, environment=environment.name, **where)
+                yield replace(problem, expected=expected, **where)
 
 
 def _switched(source: SourceModule) -> list[SourceModule]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
+
+_DEFINITION = re.compile(r"(?:async\s+def|def|class)\s+(\w+)")
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -60,7 +63,16 @@ class SourceText:
                 first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
                 if first <= line <= (node.end_lineno or line):
                     return node.name
-        return ""
+        return self._definition_above(line) if self.path and not self.tree.body else ""
+
+    def _definition_above(self, line: int) -> str:
+        """Return the definition that stands last before a line, of a text that is no Python."""
+        try:
+            lines = self.path.read_text(errors="replace").splitlines()[:line] if self.path else []
+        except OSError:
+            return ""
+        found = [match[1] for text in lines if (match := _DEFINITION.match(text))]
+        return found[-1] if found else ""
 
 
 def decorator_names(node: FunctionNode) -> set[str]:
