@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import click
 
-from caching.commands import cache
+for command in (init, run, envs, config, ls, show, check, sample, sandbox, cache):
 from cli.datasets import ls, show
 from cli.environments import config, envs
 from cli.init import init
@@ -28,5 +28,5 @@ def main() -> None:
     """
 
 
-for command in (init, run, envs, config, ls, show, cache, sandbox, sample):
+for command in (init, run, envs, config, ls, show, check, sample, sandbox, cache):
     main.add_command(command)
