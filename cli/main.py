@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import click
 
-for command in (init, run, envs, config, ls, show, check, sample, sandbox, cache):
+from caching.commands import cache
+from cli.check import check
 from cli.datasets import ls, show
 from cli.environments import config, envs
 from cli.init import init
