@@ -231,8 +231,8 @@ class CachedFunction:
                 parts, _ = self._cached_columns(call, columns)
                 missing = [column for column in columns if column not in parts]
                 valid = not missing
-                if parts and missing:
-                    call.reason = f"columns that are not cached: {', '.join(missing)}"
+                if parts:
+                    call.reason = f"columns that are not cached: {', '.join(missing)}" if missing else ""
         return Lookup("hit" if valid else "miss", call.reason, call.key.namespace, call.key.key)
 
     # Its steps.

@@ -12,7 +12,7 @@ from cli.project import environment_command
 from cli.table import echo_table
 
 if TYPE_CHECKING:
-    from caching.cache import Mode
+    from caching.context import Mode
     from loaders.config import Config
     from loaders.plan import Plan
 
@@ -94,9 +94,12 @@ def _echo_plan(planned: Plan, outputs: list[str], mode: Mode) -> None:
     click.echo(f"dataflow: {', '.join(module.__name__ for module in planned.modules) or '(none)'}")
     click.echo(f"outputs: {', '.join(outputs)}")
     rows = []
+    environment = planned.call_environment(outputs)
     for dataset, needed in planned.needed(outputs):
         if needed:
-            rows.append((dataset.name, planned.location(dataset), *planned.lookup(dataset, mode)))
+            columns = environment.columns(dataset.definition.namespace) or dataset.columns
+            share = f"{len(columns)} of {len(dataset.columns)}"
+            rows.append((dataset.name, planned.location(dataset), share, *planned.lookup(dataset, outputs, mode)))
         else:
-            rows.append((dataset.name, planned.location(dataset), "not needed", ""))
-    echo_table(("dataset", "location", "cache", "because"), rows)
+            rows.append((dataset.name, planned.location(dataset), "none", "not needed", ""))
+    echo_table(("dataset", "location", "columns", "cache", "because"), rows)
