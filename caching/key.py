@@ -163,6 +163,7 @@ class FunctionKey:
     depends_on: tuple[Callable[[], bytes], ...] = ()
     parameters: Parameters = field(init=False)
     namespace: str = field(init=False)
+    _code: Fingerprint | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.parameters = Parameters.of(self.function)
@@ -189,7 +190,9 @@ class FunctionKey:
                 if value is not default:
                     raise CachingException(self._unhashable(name, value, error)) from None
                 arguments.append((name, b"default"))
-        code = fingerprint(function)
+        code = self._code
+        if code is None or not code.watch.holds():
+            code = self._code = fingerprint(function)
         surroundings = code.surroundings()
         for name, value in (settings or {}).items():
             surroundings[f"setting {name}"] = encoder.encode(value)
