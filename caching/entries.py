@@ -161,14 +161,14 @@ def _unchanged(path: str, recent: _Recent) -> os.stat_result | None:
     return status if same and not os.access(path.removesuffix(".entry") + RECORD, os.F_OK) else None
 
 
-def open_entry(path: str, *, recently_read: bool = False) -> Entry | None:
-    """The entry of that file, its header checked; None when there is no file, Damaged when it is not an entry.
+def open_entry(path: str, *, recent: bool = False) -> Entry | None:
+    """The entry of that file, its header checked; None without a file, Damaged when it is no entry.
 
-    With `recently_read`, bytes that this process has read and checked do, as long as the file looks the same.
+    With `recent`, a small one that was loaded a moment ago comes from memory while its file is untouched.
     """
-    recent = _recent.get(path) if recently_read else None
-    if recent is not None and (status := _unchanged(path, recent)):
-        return Entry(path, recent.head, recent.head.record, status, recent.first, -1)
+    known = _recent.get(path) if recent else None
+    if known is not None and (status := _unchanged(path, known)):
+        return Entry(path, known.head, known.head.record, status, known.first, -1)
     try:
         fd = os.open(path, _OPEN_FLAGS)
     except (FileNotFoundError, NotADirectoryError):

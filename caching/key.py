@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from caching.code import Fingerprint, UnkeyableError, fingerprint, label_of
+from caching.context import active_context
 from caching.errors import CachingException
 from caching.objects import ObjectEncoder, cached_function
 from caching.values import UnhashableError, digest, frame, type_name
@@ -167,8 +168,10 @@ class FunctionKey:
         self.parameters = Parameters.of(self.function)
         self.namespace = label_of(self.function)
 
-    def of(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> CallKey:
-        """The key of a call.
+    def of(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any], settings: Mapping[str, object] | None = None
+    ) -> CallKey:
+        """The key of a call; `settings` are what else its result depends on.
 
         Raises Unbound where the arguments do not fit, CachingException for one that cannot be hashed,
         UnkeyableError where the code does not tell what it reaches.
@@ -188,6 +191,8 @@ class FunctionKey:
                 arguments.append((name, b"default"))
         code = fingerprint(function)
         surroundings = code.surroundings()
+        for name, value in (settings or {}).items():
+            surroundings[f"setting {name}"] = encoder.encode(value)
         if encoder.surroundings:
             surroundings.update(encoder.surroundings)
         for number, ask in enumerate(self.depends_on):
@@ -261,7 +266,8 @@ def get_key(
     cached = cached_function(fn)
     keys = cached.keys if cached is not None else FunctionKey(plain_function(fn))
     try:
-        call = keys.of(args, kwargs or {})
+        environment = active_context().environment
+        call = keys.of(args, kwargs or {}, environment.settings(keys.namespace) if environment else None)
     except UnkeyableError as error:
         raise CachingException(f"{keys.namespace}() cannot be keyed: {error}.") from error
     except Unbound:

@@ -189,7 +189,7 @@ class LocalCache:
         """The entry, its header checked and its value unread; None when absent, expired or not this one."""
         path = self._entry_path(namespace, key)
         try:
-            entry = open_entry(path, recently_read=True)
+            entry = open_entry(path, recent=True)
             if entry is None:
                 return None
             if entry.namespace != namespace or entry.key != key:

@@ -48,7 +48,7 @@ def conform(
     names = match_columns(found, contract, wanted, origin)
     column_of = (lambda position: data.iloc[:, position]) if isinstance(data, pd.DataFrame) else data.column
     taken = {name: column_of(found.index(source_name)) for name, source_name in names.items()}
-    return frame_of(typed_table(taken, contract, origin), contract, origin)
+    return frame_of(typed_table(taken, contract, origin), contract, origin, len(data))
 
 
 def typed_table(
@@ -68,13 +68,15 @@ def typed_table(
     return pa.table(typed)
 
 
-def frame_of(table: pa.Table, contract: DatasetContract, origin: Origin) -> pd.DataFrame:
-    """Return the frame of a typed table, after all rules about its columns were found to hold."""
+def frame_of(table: pa.Table, contract: DatasetContract, origin: Origin, rows: int) -> pd.DataFrame:
+    """Return the frame of a typed table, after all rules about its columns were found to hold.
+
+    A table of no columns knows no `rows`, so they are given.
+    """
     columns = dict(zip(table.column_names, table.columns, strict=True))
     violations = list(broken_rules(columns, contract))
     if violations:
         raise contract_error(contract.name, violations, origin)
-    rows = table.num_rows
     del table
     dtypes = contract.dtypes
     # Each column leaves the table as its copy appears, so that the frame never stands in memory twice.

@@ -26,11 +26,7 @@ class _Pin:
 
     etag: str
     size_bytes: int
-    version_id: str
     checksum: Expected | None
-
-    def __str__(self) -> str:
-        return f"{self.etag} {self.size_bytes} {self.version_id}".strip()
 
 
 class S3Object:
@@ -44,7 +40,7 @@ class S3Object:
         self._patience = Patience(client.settings, location.shown)
         self._pin = self._patience.insist("HEAD", self._head)
         self.size_bytes = self._patience.size_bytes = self._pin.size_bytes
-        self.version = f"{client.endpoint} {self._pin}"
+        self.version = client.version(self._pin.etag, self._pin.size_bytes)
         self.prefers_whole = client.reads_whole
 
     def read(self) -> pa.Buffer:
@@ -75,7 +71,7 @@ class S3Object:
                 if answer.length is None or not found.get("etag"):
                     raise TryAgainError(_stranger(found, "HEAD came back without length and ETag"))
                 checksum = expected(found, etag_is_md5=self._client.settings.etag_is_md5)
-                return _Pin(found["etag"], answer.length, found.get("x-amz-version-id", ""), checksum)
+                return _Pin(found["etag"], answer.length, checksum)
         except StoreRefusedError as error:
             self._refuse(error)
 

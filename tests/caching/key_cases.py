@@ -28,9 +28,7 @@ class Case:
 def _m(body: str, **others: str) -> dict[str, str]:
     return {
         "m.py": HEAD + body,
-        **{
-            f"{name.replace('__', '/').replace('INIT', '__init__')}.py": text for name, text in others.items()
-        },
+        **{f"{name.replace('__', '/').replace('INIT', '__init__')}.py": text for name, text in others.items()},
     }
 
 
@@ -219,9 +217,7 @@ SOURCES = [
 
 
 def _env(name: str, body: str, variable: str = "MODE") -> Case:
-    return Case(
-        name, _m(body), first=f"import os; os.environ[{variable!r}] = 'a'", environment={variable: "b"}
-    )
+    return Case(name, _m(body), first=f"import os; os.environ[{variable!r}] = 'a'", environment={variable: "b"})
 
 
 ENVIRONMENT = [

@@ -70,9 +70,11 @@ def test_dry_run_shows_the_plan_and_loads_nothing(sourceswap: Run) -> None:
     assert "environment local, source local (loaders.local)" in result.stdout
     assert "dataflow: examples.marketing_spend.features" in result.stdout
     assert "spend_per_signup" in result.stdout
-    assert f"marketing_spend  {SAMPLE}  miss" in result.stdout
+    assert f"marketing_spend  {SAMPLE}  3 of 3   miss" in result.stdout
     sourceswap("run", "--env", "local")
-    assert f"marketing_spend  {SAMPLE}  hit" in sourceswap("run", "--env", "local", "--dry-run").stdout
+    assert f"marketing_spend  {SAMPLE}  3 of 3   hit" in sourceswap("run", "--env", "local", "--dry-run").stdout
+    one = sourceswap("run", "--env", "local", "-s", "spend_mean", "--dry-run")
+    assert f"marketing_spend  {SAMPLE}  1 of 3   hit" in one.stdout
 
 
 def test_environment_variable_chooses_the_environment(sourceswap: Run) -> None:
