@@ -157,7 +157,9 @@ def read_head(first: bytes, file_size: int, fd: int) -> Head:
         raise Damaged(f"it has {file_size} bytes instead of {size}")
     packed = first[_PREFIX.size : data_start]
     if len(packed) < length:
-        packed += os.pread(fd, length - len(packed), len(first))
+        rest = bytearray(length - len(packed))
+        _read_at(fd, memoryview(rest), len(first))
+        packed += rest
     if xxh3_128_digest(_PREFIX.pack(magic, length, size, bytes(16)) + packed) != digest or any(first[40:64]):
         raise Damaged("its header does not match its checksum")
     fields, _ = _parse(packed.decode("ascii"))
@@ -230,10 +232,20 @@ def _check_some(data: memoryview, digests: list[str], numbers: Iterator[int], fa
 
 def _read_all(fd: int, size: int) -> bytearray:
     content = bytearray(size)
-    view, done = memoryview(content), 0
-    while done < size:
-        count = os.preadv(fd, [view[done:]], done)
+    _read_at(fd, memoryview(content), 0)
+    return content
+
+
+def _read_at(fd: int, target: memoryview, offset: int) -> None:
+    """Fill the target from there on; Damaged when the file ends before that."""
+    while target:
+        if hasattr(os, "preadv"):
+            count = os.preadv(fd, [target], offset)
+        else:
+            os.lseek(fd, offset, os.SEEK_SET)
+            piece = os.read(fd, len(target))
+            count = len(piece)
+            target[:count] = piece
         if not count:
             raise Damaged("it ends too early")
-        done += count
-    return content
+        target, offset = target[count:], offset + count

@@ -245,8 +245,7 @@ class _Wait:
     def _must_give_up(self) -> bool:
         """Whether this wait closes a circle of waiters and is the one chosen to break it."""
         with contextlib.suppress(OSError):
-            if not self._token:
-                self._announce()
+            self._announce()
             waits = self._read_waits()
             holder_of = {name: token for token, (holds, _) in waits.items() for name in holds}
             circle = [self._token]
@@ -259,9 +258,13 @@ class _Wait:
         return False
 
     def _announce(self) -> None:
-        self._folder.mkdir(mode=0o700, exist_ok=True)
-        self._token = secrets.token_hex(8)
+        """Say what is held and wanted, and that this wait is still alive."""
+        self._token = self._token or secrets.token_hex(8)
         path = self._folder / self._token
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(path)
+            return
+        self._folder.mkdir(mode=0o700, exist_ok=True)
         path.touch(0o600)
         path.write_text(json.dumps([self._digests(self._holds), self._digests([self._wants])[0]]))
 
@@ -273,7 +276,9 @@ class _Wait:
         waits = {self._token: (self._digests(self._holds), self._digests([self._wants])[0])}
         for entry in os.scandir(self._folder):
             with contextlib.suppress(OSError, ValueError, TypeError):
-                if entry.name != self._token:
+                if time.time() - entry.stat().st_mtime > _STALE_WAIT_SECONDS:
+                    os.unlink(entry.path)  # left by a waiter that was killed
+                elif entry.name != self._token:
                     holds, wants = json.loads(Path(entry.path).read_text())
                     waits[entry.name] = (list(holds), str(wants))
         return waits

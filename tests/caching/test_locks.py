@@ -170,6 +170,33 @@ def test_who_waits_for_a_long_holder_is_not_mistaken_for_a_circle(locks: LockFil
     assert outcomes == [True]
 
 
+def test_what_a_killed_waiter_announced_misleads_nobody_and_is_swept(locks: LockFile, tmp_path: Path) -> None:
+    body = """
+    with locks.hold("a"), locks.hold("b"):
+        pass
+    """
+    with locks.hold("b"):
+        process = _process(tmp_path, body)
+        while not list((tmp_path / "waits").glob("*")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
+        (left,) = (tmp_path / "waits").iterdir()
+        # The dead waiter held a; nobody does now, so that there is no circle.
+        with locks.hold("a", 5) as held:
+            assert held
+        os.utime(left, (0, 0))
+        with locks.hold("c"):
+            assert _in_thread(lambda: _nested(locks, "d", "c")) == [False]
+        assert not left.exists()
+
+
+def _nested(locks: LockFile, first: str, second: str) -> bool:
+    with locks.hold(first):
+        return _try(locks, second, 0.4)
+
+
 def test_a_forked_child_neither_keeps_nor_releases_its_parents_lock(locks: LockFile, tmp_path: Path) -> None:
     body = """
     with locks.hold("a"):
