@@ -103,7 +103,9 @@ def _date(texts: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
 
 
 def _time(texts: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    return texts.cast(pa.time64("ns")).cast(target)
+    # Arrow reads no time of day from text, but one on a day.
+    on_a_day = pc.binary_join_element_wise(pa.scalar("1970-01-01T", texts.type), texts, pa.scalar("", texts.type))
+    return on_a_day.cast(pa.timestamp("ns")).cast(pa.time64("ns")).cast(target)
 
 
 def _timestamp(texts: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
@@ -112,7 +114,21 @@ def _timestamp(texts: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     except pa.ArrowInvalid:
         # More digits than the unit has, which may all be zeros: nanoseconds hold them, where the year lets them.
         digits = pc.replace_substring_regex(texts, r"(\.[0-9]*?)0+(Z|[+-]|$)", r"\1\2")
-        return pc.replace_substring_regex(digits, r"\.(Z|[+-]|$)", r"\1").cast(target)
+        shorter = pc.replace_substring_regex(digits, r"\.(Z|[+-]|$)", r"\1")
+        return shorter.cast(target) if target.unit != "ns" else _nanosecond_timestamp(texts).cast(target)
+
+
+def _nanosecond_timestamp(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Read timestamps up to both ends of the range, where Arrow's own parser refuses the last second."""
+    seconds = pc.replace_substring_regex(texts, r"\.[0-9]+", "")
+    zone = pc.any(pc.match_substring_regex(texts, _ZONE + "$"), min_count=0).as_py()
+    seconds = seconds.cast(pa.timestamp("s", "UTC" if zone else None)).cast(pa.int64())
+    fraction = pc.struct_field(pc.extract_regex(texts, r"\.(?P<digits>[0-9]+)"), "digits")
+    fraction = pc.utf8_rpad(pc.coalesce(fraction, pa.scalar("0", texts.type)), 9, "0").cast(pa.int64())
+    # In 64 bits the whole seconds alone may overflow, before the fraction brings them back into range.
+    product = pc.multiply(seconds.cast(pa.decimal128(19, 0)), pa.scalar(10**9, pa.decimal128(10, 0)))
+    total = pc.add(product, fraction.cast(pa.decimal128(19, 0))).cast(pa.int64())
+    return pc.if_else(pc.is_null(texts), None, total).cast(pa.timestamp("ns", "UTC" if zone else None))
 
 
 _NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
