@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loaders.exact_cast import InexactError, exact_cast, failing_rows, kind
+from loaders.exact_cast import InexactError, exact_cast, failing_rows, kind, type_name
 from loaders.violation import MAX_EXAMPLES, Violation
 
 _INTEGER = r"^[+-]?[0-9]+(\.0*)?$"
@@ -48,7 +48,7 @@ def typed_text(column: str, texts: pa.ChunkedArray, target: pa.DataType) -> pa.C
         return exact_cast(texts.cast(value_type), target)
     syntax = _SYNTAX.get(meaning)
     if syntax is None:
-        return Violation(column, f"text cannot hold {target}; use Parquet or Feather")
+        return Violation(column, f"text cannot hold {type_name(target)}; use Parquet or Feather")
     trimmed = pc.utf8_trim_whitespace(texts)
     right = pc.fill_null(pc.match_substring_regex(trimmed, syntax), True)
     good = trimmed if pc.all(right, min_count=0).as_py() else pc.if_else(right, trimmed, None)
@@ -59,12 +59,10 @@ def typed_text(column: str, texts: pa.ChunkedArray, target: pa.DataType) -> pa.C
             return exact_cast(values, target)
         counted_all = True
     except (InexactError, pa.ArrowInvalid):
-        budget = [4000]
-        unfit = list(failing_rows(good, lambda part: _parse(part, value_type, meaning), budget))
+        unfit, counted_all = failing_rows(len(good), lambda start, end: _parse(good[start:end], value_type, meaning))
         wrong = np.union1d(wrong, np.array(unfit, dtype=np.int64))
-        counted_all = budget[0] > 0
     examples = tuple((int(row), texts[int(row)].as_py()) for row in wrong[:MAX_EXAMPLES])
-    return Violation(column, f"text that is no {target}", len(wrong), examples, counted_all)
+    return Violation(column, f"text that is no {type_name(target)}", len(wrong), examples, counted_all)
 
 
 def _parse(texts: pa.ChunkedArray, target: pa.DataType, meaning: str) -> pa.ChunkedArray:
