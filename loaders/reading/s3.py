@@ -28,6 +28,7 @@ class _Pin:
     size_bytes: int
     version_id: str
     checksum: Expected | None
+    modified: str = ""
 
     def __str__(self) -> str:
         return f"{self.etag} {self.size_bytes} {self.version_id}".strip()
@@ -45,6 +46,7 @@ class S3Object:
         self._pin = self._patience.insist("HEAD", self._head)
         self.size_bytes = self._patience.size_bytes = self._pin.size_bytes
         self.version = f"{client.endpoint} {self._pin}"
+        self.modified = self._pin.modified
         self.prefers_whole = client.reads_whole
 
     def read(self) -> pa.Buffer:
@@ -75,7 +77,8 @@ class S3Object:
                 if answer.length is None or not found.get("etag"):
                     raise TryAgainError(_stranger(found, "HEAD came back without length and ETag"))
                 checksum = expected(found, etag_is_md5=self._client.settings.etag_is_md5)
-                return _Pin(found["etag"], answer.length, found.get("x-amz-version-id", ""), checksum)
+                modified = found.get("last-modified", "")
+                return _Pin(found["etag"], answer.length, found.get("x-amz-version-id", ""), checksum, modified)
         except StoreRefusedError as error:
             self._refuse(error)
 
