@@ -213,7 +213,7 @@ BROKEN_OBJECTS = {
     ),
     "wrong type": (
         as_parquet(pd.DataFrame({"week": WEEKS, "spend": ["1", "many"], "signups": [1, 2]})),
-        ["spend", "double"],
+        ["spend: expected float64, found text"],
     ),
     "null in a key": (
         as_parquet(pd.DataFrame({"week": [WEEKS[0], None], "spend": [1.0, 2.0], "signups": [1, 2]})),
@@ -247,7 +247,8 @@ def test_broken_object_exits_1_in_a_few_lines_and_writes_nothing(
 def test_wrong_credentials_exit_1_and_show_no_secret(sourceswap: Run, buckets: str) -> None:
     wrong = {"AWS_SECRET_ACCESS_KEY": "not-the-secret-at-all"}
     message = error_lines(sourceswap("run", "--env", "prod", **point_at(buckets), **wrong), 1)
-    assert "credentials" in message
+    assert "the secret key" in message
+    assert "AWS_SECRET_ACCESS_KEY" in message
     assert "not-the-secret-at-all" not in message
 
 
