@@ -23,9 +23,7 @@ _LOCAL = frozenset(dis.haslocal)
 _FREE = frozenset(dis.hasfree)
 _JUMP = frozenset(dis.hasjrel)
 _BACKWARD = frozenset(op for op in _JUMP if "BACKWARD" in opcode.opname[op])
-_NOTHING = frozenset(
-    opcode.opmap[name] for name in ("CACHE", "NOP", "RESUME", "EXTENDED_ARG") if name in opcode.opmap
-)
+_NOTHING = frozenset(opcode.opmap[name] for name in ("CACHE", "NOP", "RESUME", "EXTENDED_ARG") if name in opcode.opmap)
 _CACHE = opcode.opmap["CACHE"]
 _EXTENDED = opcode.opmap["EXTENDED_ARG"]
 # Python 3.12 began to pack a flag into the argument of LOAD_ATTR.
@@ -130,9 +128,7 @@ def _read(code: CodeType, inherited: dict[str, list[Import]]) -> CodeFacts:
     texts = {text for i in instructions if i.name.endswith("_CONST") for text in _texts(i.argument)}
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            nested = _read(
-                constant, {name: aliases[name] for name in constant.co_freevars if name in aliases}
-            )
+            nested = _read(constant, {name: aliases[name] for name in constant.co_freevars if name in aliases})
             free = set(code.co_freevars)
             # A nested function's free variable is a local here, unless it is free here too.
             uses += [use for use in nested.uses if use.scope != "free" or use.name in free]
@@ -158,9 +154,7 @@ def _digest(code: CodeType) -> str:
     positions = {instruction.offset: index for index, instruction in enumerate(instructions)}
     flags = code.co_flags & ~0x4000000  # 3.13: has a docstring
     parts = [
-        encoder.encode(
-            (code.co_name, code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, flags)
-        ),
+        encoder.encode((code.co_name, code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, flags)),
         encoder.encode((code.co_varnames, code.co_cellvars, code.co_freevars)),
     ]
     skip = False
@@ -173,14 +167,10 @@ def _digest(code: CodeType) -> str:
             skip = following.argument in _CLASS_NOISE
             if skip:
                 continue
-        argument = (
-            instruction.argument if instruction.jump is None else _position(positions, instruction.jump)
-        )
+        argument = instruction.argument if instruction.jump is None else _position(positions, instruction.jump)
         parts.append(frame(b"", instruction.name.encode()) + encoder.encode(argument))
     for start, end, target, depth in _exception_table(code):
-        parts.append(
-            encoder.encode((*(_position(positions, offset) for offset in (start, end, target)), depth))
-        )
+        parts.append(encoder.encode((*(_position(positions, offset) for offset in (start, end, target)), depth)))
     return digest(b"".join(parts))
 
 
@@ -215,11 +205,7 @@ def _decode(code: CodeType) -> list[_Instruction]:
         elif op in _CONST:
             value = code.co_consts[argument]
         elif op in _LOCAL or op in _FREE:
-            value = (
-                local_names[argument]
-                if argument < len(local_names) and "_FAST_" not in name[5:]
-                else argument
-            )
+            value = local_names[argument] if argument < len(local_names) and "_FAST_" not in name[5:] else argument
         elif op in _JUMP:
             after = offset + 2
             while after < len(raw) and raw[after] == _CACHE:
@@ -284,15 +270,11 @@ def _import_aliases(instructions: list[_Instruction]) -> dict[str, list[Import]]
         if position < len(instructions) and instructions[position].name in _STORE:
             # `import a.b` binds a; `import a.b as c` takes b from it.
             top = item.module.partition(".")[0] if item.level == 0 else item.module
-            aliases.setdefault(instructions[position].argument, []).append(
-                Import(top, item.level, tuple(chain))
-            )
+            aliases.setdefault(instructions[position].argument, []).append(Import(top, item.level, tuple(chain)))
     return aliases
 
 
-def _uses(
-    code: CodeType, instructions: list[_Instruction], aliases: dict[str, list[Import]]
-) -> Iterator[Use]:
+def _uses(code: CodeType, instructions: list[_Instruction], aliases: dict[str, list[Import]]) -> Iterator[Use]:
     free = set(code.co_freevars)
     for index, instruction in enumerate(instructions):
         name = instruction.argument

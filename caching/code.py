@@ -25,6 +25,7 @@ from caching.libraries import PROJECT, STANDARD, library_of_module, version_of_l
 from caching.objects import (
     ObjectEncoder,
     attributes_of,
+    cached_function,
     library_of_class,
     library_of_function,
     project_functions,
@@ -121,9 +122,7 @@ class Fingerprint:
             kept = sorted(item for item in os.environ.items() if item[0] not in _BOOKKEEPING)
             found["the environment"] = repr(kept).encode("utf-8", "surrogatepass")
         for name in self.environment:
-            found[f"environment variable {name}"] = repr(os.environ.get(name)).encode(
-                "utf-8", "surrogatepass"
-            )
+            found[f"environment variable {name}"] = repr(os.environ.get(name)).encode("utf-8", "surrogatepass")
         if self.working_directory:
             found["the working directory"] = os.fsencode(os.getcwd())
         for number, ask in enumerate(self.depends_on):
@@ -196,7 +195,6 @@ class Walk(ObjectEncoder):
         self._taken: set[str] = set()
         self._kept: list[Any] = []
         self._waiting: deque[Any] = deque()
-        self._lenient = False
 
     def run(self, root: Any, *, as_value: bool) -> Fingerprint:
         """The fingerprint of what is reached from here."""
@@ -242,10 +240,10 @@ class Walk(ObjectEncoder):
     def code(self, value: Any) -> bytes:
         """A function, class or module: its label; what it does is a part of its own."""
         if isinstance(value, FunctionType):
-            cached = vars(value).get("__cached_function__")
+            cached = cached_function(value)
             if cached is not None:
-                self._cached_function(cached)
-                return b"%b" % self.code(cached.function)
+                self.depends_on += [ask for ask in cached.depends_on if ask not in self.depends_on]
+                return self.code(cached.function)
             top = library_of_function(value)
             if top != PROJECT and "__wrapped__" not in vars(value) and not value.__closure__:
                 self.library(top)
@@ -297,9 +295,7 @@ class Walk(ObjectEncoder):
         known = self._labels.get(id(value))
         if known is not None:
             return known
-        label = self._label(
-            value, f"module {value.__name__}" if isinstance(value, ModuleType) else label_of(value)
-        )
+        label = self._label(value, f"module {value.__name__}" if isinstance(value, ModuleType) else label_of(value))
         self._waiting.append(value)
         return label
 
@@ -324,7 +320,7 @@ class Walk(ObjectEncoder):
         self.asks_for_files |= not facts.attributes.isdisjoint(FILE_QUESTIONS)
         defaults = b""
         if not is_root:  # a root's defaults are bound with its arguments
-            with self._blame(f"a default of {label}()"):
+            with _Blame(f"a default of {label}()"):
                 defaults = self.encode((function.__defaults__, function.__kwdefaults__))
         self._add("function", label, frame(b"", facts.digest.encode()) + defaults)
         self.working_directory |= not facts.attributes.isdisjoint(_FOLDER_METHODS)
@@ -360,7 +356,7 @@ class Walk(ObjectEncoder):
             self._value(_in_module(namespace, use.name), value, use.attributes, use, namespace, label)
             return
         self.watch.absence(namespace, use.name)
-        value = function.__builtins__.get(use.name, _ABSENT)
+        value = _builtins_of(function).get(use.name, _ABSENT)
         if value is globals:
             self._whole_namespace(namespace)
         elif value is not _ABSENT:
@@ -378,13 +374,13 @@ class Walk(ObjectEncoder):
         if isinstance(value, ModuleType):
             self._follow(value, attributes, use, namespace, label)
         elif not self._special(value, attributes, use, namespace, label):
-            with self._blame(part):
+            with _Blame(part):
                 encoded = self.encode(value)
             if encoded != frame(b"@", part.encode()):
                 self._add("value", part, encoded)
             if attributes and isinstance(value, FunctionType) and attributes[0] in vars(value):
                 self.watch.name(vars(value), attributes[0])
-                with self._blame(f"{part}.{attributes[0]}"):
+                with _Blame(f"{part}.{attributes[0]}"):
                     self._add("value", f"{part}.{attributes[0]}", self.encode(vars(value)[attributes[0]]))
 
     def _follow(
@@ -454,9 +450,7 @@ class Walk(ObjectEncoder):
         if item.level:
             package = namespace.get("__package__") or str(namespace.get("__name__", "")).rpartition(".")[0]
             parents = package.split(".")
-            name = ".".join(
-                [*parents[: len(parents) - item.level + 1], *([item.module] if item.module else [])]
-            )
+            name = ".".join([*parents[: len(parents) - item.level + 1], *([item.module] if item.module else [])])
         if name not in sys.modules and library_of_module(name) != PROJECT:
             self.library(library_of_module(name))
             # Its functions are not looked into; but what gives access to the environment must be seen.
@@ -481,7 +475,7 @@ class Walk(ObjectEncoder):
             if name.startswith("__") and name.endswith("__"):
                 continue
             part = _in_module(held, name)
-            with self._blame(part):
+            with _Blame(part):
                 self._add("value", part, self.encode(held[name]))
 
     def _class(self, cls: type, label: str) -> None:
@@ -497,7 +491,7 @@ class Walk(ObjectEncoder):
             if name == "__annotations__":
                 shape.append(self._annotations(value))
                 continue
-            with self._blame(f"{label}.{name}"):
+            with _Blame(f"{label}.{name}"):
                 encoded = self.encode(value)
             shape.append(frame(b"", name.encode()))
             if encoded != frame(b"@", f"{label}.{name}".encode()):
@@ -529,12 +523,6 @@ class Walk(ObjectEncoder):
         self._add("function", label, b"".join(parts))
         return frame(b"V", label.encode()) + b"".join(parts)
 
-    def _cached_function(self, cached: Any) -> None:
-        self.depends_on += [ask for ask in cached.depends_on if ask not in self.depends_on]
-
-    def _blame(self, part: str) -> _Blame:
-        return _Blame(part)
-
 
 class _Blame:
     """Turns a value that cannot be encoded into a function that cannot be keyed, saying where the value lies."""
@@ -547,6 +535,10 @@ class _Blame:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, UnhashableError):
             raise UnkeyableError(f"{self.part} holds a {error}") from error
+
+
+def _builtins_of(function: Any) -> Any:
+    return function.__builtins__  # not in typeshed
 
 
 def _name_of(value: Any) -> str:
@@ -598,6 +590,4 @@ _MUTABLE: dict[type, Callable[[Watch, Any], None]] = {
     MappingProxyType: Watch.mapping,
     SimpleNamespace: lambda watch, value: watch.mapping(vars(value)),
 }
-_UNCHANGING = frozenset(
-    {type(None), bool, int, float, complex, str, bytes, tuple, frozenset, range, slice, CodeType}
-)
+_UNCHANGING = frozenset({type(None), bool, int, float, complex, str, bytes, tuple, frozenset, range, slice, CodeType})

@@ -31,9 +31,7 @@ def cache(context: click.Context, cache_dir: Path | None) -> None:
 
 @cache.command()
 @click.option("--all", "everything", is_flag=True, help="Clear every function.")
-@click.option(
-    "--funcs", metavar="NAME…", multiple=True, help="A function in every module, or module.function."
-)
+@click.option("--funcs", metavar="NAME…", multiple=True, help="A function in every module, or module.function.")
 @click.argument("more", nargs=-1, metavar="")
 @click.pass_obj
 def clear(store: LocalCache, everything: bool, funcs: Sequence[str], more: Sequence[str]) -> None:
@@ -77,9 +75,7 @@ def stats(store: LocalCache) -> None:
 
 
 @cache.command()
-@click.option(
-    "--max-size", metavar="SIZE", help="Remove the least recently used until the rest fits: 500MB, 10GB."
-)
+@click.option("--max-size", metavar="SIZE", help="Remove the least recently used until the rest fits: 500MB, 10GB.")
 @click.option("--ttl-seconds", type=click.FloatRange(min=0), help="Remove what is older.")
 @click.pass_obj
 def prune(store: LocalCache, max_size: str | None, ttl_seconds: float | None) -> None:
@@ -100,7 +96,7 @@ def verify(context: click.Context) -> None:
         click.echo(f"{path}: {reason}")
     click.echo(f"Checked {_entries(found.entries)}, {_size(found.size_bytes)}: {len(found.damaged)} damaged.")
     if found.damaged:
-        click.echo("`prune` removes what is damaged; a call computes it anew in any case.", err=True)
+        click.echo("What is damaged is never served: the next call computes it anew.", err=True)
         context.exit(1)
 
 
@@ -121,9 +117,7 @@ def _matching(store: LocalCache, names: Iterable[str]) -> list[str]:
     known = store.get_namespaces()
     found: list[str] = []
     for name in names:
-        matching = [
-            space for space in known if space == name or ("." not in name and space.endswith(f".{name}"))
-        ]
+        matching = [space for space in known if space == name or ("." not in name and space.endswith(f".{name}"))]
         if not matching:
             bare = {space.rpartition(".")[2] for space in known}
             close = difflib.get_close_matches(name, [*known, *sorted(bare)], n=1)

@@ -81,7 +81,7 @@ class Entry:
         """The value, every byte of it checked; MISSING, with a warning, when it is damaged."""
         try:
             document, *buffers = self._parts()
-            if self.is_pickle:
+            if self.is_pickle:  # noqa: SIM108 - the reason for the exception deserves a line
                 value = pickle.loads(document, buffers=buffers)  # noqa: S301 - `find` let it pass: allow_pickle
             else:
                 value = decode(document, buffers)
@@ -144,8 +144,8 @@ _RECENT_BYTES, _RECENT_COUNT = 8 << 10, 256
 def _remember(path: str, head: Head, first: bytes, inode: int, now: int) -> None:
     if head.size_bytes > _RECENT_BYTES:
         return
-    if path not in _recent and len(_recent) >= _RECENT_COUNT:
-        _recent.pop(next(iter(_recent)), None)
+    if len(_recent) >= _RECENT_COUNT:
+        _recent.clear()  # nothing finer, which would need a lock against other threads
     status = os.stat(path)
     # Only the file that these bytes are from, and that still carries the time we gave it.
     if (status.st_size, status.st_mtime_ns, status.st_ino) == (head.size_bytes, now, inode):
@@ -161,14 +161,17 @@ def _unchanged(path: str, recent: _Recent) -> os.stat_result | None:
     return status if same and not os.access(path.removesuffix(".entry") + RECORD, os.F_OK) else None
 
 
-def open_entry(path: str) -> Entry | None:
-    """The entry of that file, its header checked; None when there is no file, Damaged when it is not an entry."""
-    recent = _recent.get(path)
-    if recent is not None and (status := _unchanged(path, recent)):
-        return Entry(path, recent.head, recent.head.record, status, recent.first, -1)
+def open_entry(path: str, *, recent: bool = False) -> Entry | None:
+    """The entry of that file, its header checked; None without a file, Damaged when it is no entry.
+
+    With `recent`, a small one that was loaded a moment ago comes from memory while its file is untouched.
+    """
+    known = _recent.get(path) if recent else None
+    if known is not None and (status := _unchanged(path, known)):
+        return Entry(path, known.head, known.head.record, status, known.first, -1)
     try:
         fd = os.open(path, _OPEN_FLAGS)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     try:
         status = os.fstat(fd)
@@ -198,7 +201,7 @@ def read_record(path: str) -> Head | None:
     """The header of a file that is nothing but a header; None when there is no file."""
     try:
         fd = os.open(path, _OPEN_FLAGS)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     try:
         return read_head(os.read(fd, FIRST_READ_BYTES), os.fstat(fd).st_size, fd)

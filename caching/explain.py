@@ -24,7 +24,7 @@ def unpack_parts(text: str) -> dict[str, str]:
     >>> unpack_parts(pack_parts({"value m.K": "1f", "argument a": "2e"}))
     {'value m.K': '1f', 'argument a': '2e'}
     """
-    return dict(line.rsplit("\t", 1) for line in text.split("\n") if "\t" in line)  # type: ignore[misc]  # two each
+    return dict(line.rsplit("\t", 1) for line in text.split("\n") if "\t" in line)
 
 
 def explain_miss(cache: LocalCache, namespace: str) -> list[str]:

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from caching.code import Fingerprint, UnkeyableError, fingerprint, label_of
+from caching.context import active_context
 from caching.errors import CachingException
-from caching.objects import ObjectEncoder
+from caching.objects import ObjectEncoder, cached_function
 from caching.values import UnhashableError, digest, frame, type_name
 
 _NO_DEFAULT = object()
@@ -65,7 +66,7 @@ class ArgumentEncoder(ObjectEncoder):
         """A function or class given as an argument: its fingerprint."""
         if isinstance(value, types.FunctionType):
             # A cached function is the function itself.
-            cached = vars(value).get("__cached_function__")
+            cached = cached_function(value)
             value = cached.function if cached is not None else value
         if isinstance(value, type) and value.__module__ == "builtins":
             return frame(b"C", value.__qualname__.encode())
@@ -95,9 +96,7 @@ class Parameters:
         more = iter(names[count + only :])
         rest = next(more) if code.co_flags & _CO_VARARGS else None
         rest_by_name = next(more) if code.co_flags & _CO_VARKEYWORDS else None
-        return cls(
-            code, names[:count], code.co_posonlyargcount, names[count : count + only], rest, rest_by_name
-        )
+        return cls(code, names[:count], code.co_posonlyargcount, names[count : count + only], rest, rest_by_name)
 
     def bind(
         self, function: types.FunctionType, args: Sequence[Any], kwargs: Mapping[str, Any]
@@ -164,13 +163,16 @@ class FunctionKey:
     depends_on: tuple[Callable[[], bytes], ...] = ()
     parameters: Parameters = field(init=False)
     namespace: str = field(init=False)
+    _code: Fingerprint | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.parameters = Parameters.of(self.function)
         self.namespace = label_of(self.function)
 
-    def of(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> CallKey:
-        """The key of a call.
+    def of(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any], settings: Mapping[str, object] | None = None
+    ) -> CallKey:
+        """The key of a call; `settings` are what else its result depends on.
 
         Raises Unbound where the arguments do not fit, CachingException for one that cannot be hashed,
         UnkeyableError where the code does not tell what it reaches.
@@ -188,17 +190,19 @@ class FunctionKey:
                 if value is not default:
                     raise CachingException(self._unhashable(name, value, error)) from None
                 arguments.append((name, b"default"))
-        code = fingerprint(function)
+        code = self._code
+        if code is None or not code.watch.holds():
+            code = self._code = fingerprint(function)
         surroundings = code.surroundings()
+        for name, value in (settings or {}).items():
+            surroundings[f"setting {name}"] = encoder.encode(value)
         if encoder.surroundings:
             surroundings.update(encoder.surroundings)
         for number, ask in enumerate(self.depends_on):
             surroundings[f"depends_on of its own {number + 1}"] = ask()
         material = [f"{self.namespace}\0{code.digest}".encode()]
         material += [b"%b\0%d:%b" % (name.encode(), len(encoded), encoded) for name, encoded in arguments]
-        material += [
-            b"%b\0%d:%b" % (name.encode(), len(asked), asked) for name, asked in surroundings.items()
-        ]
+        material += [b"%b\0%d:%b" % (name.encode(), len(asked), asked) for name, asked in surroundings.items()]
         return CallKey(self.namespace, digest(b"\0".join(material)), values, code, arguments, surroundings)
 
     def _unhashable(self, name: str, value: object, error: UnhashableError) -> str:
@@ -239,9 +243,7 @@ class FunctionKey:
 def _unhashable_type(annotation: Any) -> str | None:
     origin = typing.get_origin(annotation)
     if origin is typing.Union or origin is types.UnionType:
-        names = [
-            _unhashable_type(option) for option in typing.get_args(annotation) if option is not type(None)
-        ]
+        names = [_unhashable_type(option) for option in typing.get_args(annotation) if option is not type(None)]
         return " | ".join(name for name in names if name) if names and all(names) else None
     kind = origin or annotation
     if isinstance(kind, types.BuiltinFunctionType) and kind.__name__ == "allocate_lock":
@@ -264,10 +266,11 @@ def get_key(
     >>> get_key(spend, (1,)) == get_key(spend, (), {"scale": 1, "week": 1})
     True
     """
-    cached = getattr(fn, "__cached_function__", None)
+    cached = cached_function(fn)
     keys = cached.keys if cached is not None else FunctionKey(plain_function(fn))
     try:
-        call = keys.of(args, kwargs or {})
+        environment = active_context().environment
+        call = keys.of(args, kwargs or {}, environment.settings(keys.namespace) if environment else None)
     except UnkeyableError as error:
         raise CachingException(f"{keys.namespace}() cannot be keyed: {error}.") from error
     except Unbound:

@@ -77,9 +77,7 @@ def site_folders() -> tuple[str, ...]:
 def _site_folders(path: tuple[str, ...]) -> tuple[str, ...]:
     # By sys.path, not by a folder's name anywhere above: a project may well lie under a folder of that name.
     return tuple(
-        entry.rstrip(os.sep) + os.sep
-        for entry in path
-        if os.path.basename(entry.rstrip(os.sep)) in _SITE_NAMES
+        entry.rstrip(os.sep) + os.sep for entry in path if os.path.basename(entry.rstrip(os.sep)) in _SITE_NAMES
     )
 
 
@@ -120,9 +118,7 @@ def version_of_library(top: str) -> str:
             if owners:
                 return ", ".join(owners)
             return _loaded_version(top) or "files " + _digest_of_files(place, place + ".py")
-    owners = [
-        owner for folder in site_folders() for owner in _owners(folder, top)
-    ]  # compiled: _x.cpython-311.so
+    owners = [owner for folder in site_folders() for owner in _owners(folder, top)]  # compiled: _x.cpython-311.so
     return ", ".join(owners) or _loaded_version(top) or "absent"
 
 
@@ -140,11 +136,7 @@ def _owners(folder: str, top: str) -> list[str]:
     owners = []
     for place in distributions.values():
         record = _read(os.path.join(place, "RECORD")) or _read(os.path.join(place, "top_level.txt"))
-        if (
-            record.startswith(line)
-            or any(b"\n" + start in record for start in line)
-            or record.strip() == top.encode()
-        ):
+        if record.startswith(line) or any(b"\n" + start in record for start in line) or record.strip() == top.encode():
             owners.append(_name_and_version(place))
     return sorted(owners) or ([_name_and_version(direct)] if direct is not None else [])
 

@@ -22,7 +22,7 @@ def map_privately(fd: int, size: int) -> memoryview:
 
 
 def _map_with_libc(fd: int, size: int) -> memoryview:
-    """The same for Python before 3.13, whose mmap objects keep a descriptor each: a thousand frames are too many."""
+    """The same before Python 3.13, whose mmap objects keep a descriptor each: a thousand are too many."""
     import ctypes
     import weakref
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import (
     BuiltinFunctionType,
     FunctionType,
@@ -55,9 +55,7 @@ def is_service(value: object) -> bool:
         # Streams to write to; one to read from has a position that nobody can hash.
         return "r" not in str(getattr(value, "mode", "r")) and "+" not in str(getattr(value, "mode", "+"))
     return any(
-        base.__module__.partition(".")[0] in _SERVICES
-        for base in cls.__mro__
-        if isinstance(base.__module__, str)
+        base.__module__.partition(".")[0] in _SERVICES for base in cls.__mro__ if isinstance(base.__module__, str)
     )
 
 
@@ -187,4 +185,10 @@ def library_of_function(function: FunctionType) -> str:
     return library_of_globals(function.__globals__)
 
 
-Check = Callable[[], bool]
+def cached_function(wrapper: Any) -> Any:
+    """What `function_cache` keeps with its wrapper; None for anything else.
+
+    A decorator above it copies the wrapper's attributes (`functools.wraps`), but is not it.
+    """
+    found = getattr(wrapper, "__dict__", {}).get("__cached_function__")
+    return found if found is not None and found.wrapper is wrapper else None

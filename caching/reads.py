@@ -131,9 +131,7 @@ def _unpickled(recorder: Recorder, arguments: tuple[Any, ...]) -> None:
     module, name = arguments
     loaded = sys.modules.get(str(module))
     if loaded is not None and library_of_globals(vars(loaded)) == PROJECT:
-        recorder.trouble = (
-            recorder.trouble or f"it unpickles {module}.{name}, whose code its own does not name"
-        )
+        recorder.trouble = recorder.trouble or f"it unpickles {module}.{name}, whose code its own does not name"
 
 
 _HANDLERS: dict[str, Callable[[Recorder, tuple[Any, ...]], None]] = {
@@ -160,11 +158,7 @@ def _path(value: Any) -> str | None:
 def _counts(location: str) -> bool:
     """Whether a file is the function's own business, not a library's or the interpreter's."""
     place = os.path.abspath(location)
-    if (
-        place.startswith(_NEVER)
-        or "__pycache__" in place
-        or place.startswith((STANDARD_FOLDER, *site_folders()))
-    ):
+    if place.startswith(_NEVER) or "__pycache__" in place or place.startswith((STANDARD_FOLDER, *site_folders())):
         return False
     opener = _opener()
     if opener is None:

@@ -100,12 +100,7 @@ class Encoder:
         """A value whose exact type is not among the plain ones."""
         cls = type(value)
         if isinstance(value, enum.Enum):
-            return (
-                b"E"
-                + self.reference(cls)
-                + frame(b"", str(value._name_).encode())
-                + self.encode(value._value_)
-            )
+            return b"E" + self.reference(cls) + frame(b"", str(value._name_).encode()) + self.encode(value._value_)
         package = cls.__module__.partition(".")[0] if isinstance(cls.__module__, str) else ""
         if package in ("numpy", "pandas", "pyarrow", "polars"):
             from caching import tables
@@ -120,9 +115,7 @@ class Encoder:
         if cls.__module__ == "re" and cls.__name__ == "Pattern":
             return b"R" + self.encode((value.pattern, value.flags))
         if isinstance(value, PurePath):
-            return frame(b"P", cls.__name__.encode()) + frame(
-                b"", str(value).encode("utf-8", "surrogatepass")
-            )
+            return frame(b"P", cls.__name__.encode()) + frame(b"", str(value).encode("utf-8", "surrogatepass"))
         return self.encode_object(value)
 
     def encode_object(self, value: Any) -> bytes:

@@ -87,9 +87,7 @@ class Watch:
         return all(encode(value) == encoded for value, encode, encoded in self._contents.values())
 
 
-def _getter(
-    namespace: Any, names: dict[str, Any]
-) -> tuple[Any, Callable[[Any], tuple[Any, ...]], tuple[Any, ...]]:
+def _getter(namespace: Any, names: dict[str, Any]) -> tuple[Any, Callable[[Any], tuple[Any, ...]], tuple[Any, ...]]:
     keys = [*names, next(iter(names))]  # at least two: itemgetter of one gives no tuple
     return namespace, itemgetter(*keys), tuple(names[key] for key in keys)
 

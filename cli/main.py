@@ -9,6 +9,7 @@ from __future__ import annotations
 import click
 
 from caching.commands import cache
+from cli.check import check
 from cli.datasets import ls, show
 from cli.environments import config, envs
 from cli.init import init
@@ -28,5 +29,5 @@ def main() -> None:
     """
 
 
-for command in (init, run, envs, config, ls, show, cache, sandbox, sample):
+for command in (init, run, envs, config, ls, show, check, sample, sandbox, cache):
     main.add_command(command)

@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from loaders.checking import assert_interchangeable, check_interchangeable
     from loaders.config import Config, load_config
     from loaders.contract import Check, DatasetContract
     from loaders.driver import build_driver
@@ -27,7 +28,9 @@ __all__ = [
     "FormatOptions",
     "LoaderError",
     "ReadError",
+    "assert_interchangeable",
     "build_driver",
+    "check_interchangeable",
     "load_config",
     "read_table",
     "take_frame",
@@ -42,7 +45,9 @@ _HOMES = {
     "FormatOptions": "loaders.format_options",
     "LoaderError": "loaders.errors",
     "ReadError": "loaders.errors",
+    "assert_interchangeable": "loaders.checking",
     "build_driver": "loaders.driver",
+    "check_interchangeable": "loaders.checking",
     "load_config": "loaders.config",
     "read_table": "loaders.reading",
     "take_frame": "loaders.frames",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
@@ -58,6 +58,7 @@ class Settings(BaseModel):
     sources: dict[str, Any] = {}
     inputs: dict[str, Any] = {}
     outputs: tuple[str, ...] = ()
+    only_needed_columns: bool = True
     storage: StorageSettings = StorageSettings()
     cache: CacheSettings = CacheSettings()
     formats: dict[str, FormatOverride] = {}
@@ -142,6 +143,28 @@ def load_config(
     settings = parse_settings(expanded, origins, str(folder / env))
     # A path to the configuration may itself go through a link; the project is where the folder really lies.
     return Config(env, folder.resolve().parent, settings, origins)
+
+
+def unset_variables(env: str, directory: str | os.PathLike[str] = "configs") -> list[tuple[str, KeyPath, Origin]]:
+    """Return each `${VAR}` of an environment's files that is not set and has no default: name, key and place."""
+    data, origins = _chain(env, Path(directory), ())
+    return [
+        (match["name"], key, origins.get(key, Origin(env)))
+        for key, text in _texts(data, ())
+        for match in _VARIABLE.finditer(text)
+        if match["name"] and match["default"] is None and match["name"] not in os.environ
+    ]
+
+
+def _texts(value: Any, key: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _texts(item, (*key, str(name)))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item, key)
+    elif isinstance(value, str):
+        yield key, value
 
 
 def parse_settings(data: Mapping[str, Any], origins: Mapping[KeyPath, Origin], where: str) -> Settings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from loaders.names import quoted
 if TYPE_CHECKING:
     import pandas as pd
     from hypothesis.strategies import SearchStrategy
+
+    from loaders.contract_diff import ContractChange
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,9 +153,49 @@ class DatasetContract:
 
         It shrinks to few rows of plain values. `frames` are those that its columns refer to, as for `example`.
         """
-        from loaders.strategies import frame_of
-
+        try:
+            from loaders.strategies import frame_of
+        except ModuleNotFoundError as error:
+            if error.name != "hypothesis":
+                raise
+            raise ConfigError("A contract's strategy() needs hypothesis. Run: pip install hypothesis") from None
         return frame_of(self, min_rows=min_rows, max_rows=max_rows, frames=frames)
+
+    def diff(self, other: DatasetContract) -> list[ContractChange]:
+        """Return what `other`, the newer contract, says otherwise, and which of it breaks readers."""
+        from loaders.contract_diff import contract_changes
+
+        return list(contract_changes(self, other))
+
+    def to_yaml(self) -> str:
+        """Return the contract as YAML that `from_yaml` reads back as an equal contract."""
+        from loaders.contract_yaml import to_yaml
+
+        return to_yaml(self)
+
+    @classmethod
+    def from_yaml(cls, text: str) -> DatasetContract:
+        """Return the contract that YAML text describes; raises ConfigError for what is none, naming the key."""
+        from loaders.contract_yaml import from_yaml
+
+        return from_yaml(text)
+
+    def to_odcs(self) -> str:
+        """Return the contract as YAML of the Open Data Contract Standard, version 3.1.0."""
+        from loaders.contract_odcs import to_odcs
+
+        return to_odcs(self)
+
+    @classmethod
+    def infer(cls, location: str | os.PathLike[str], name: str | None = None) -> DatasetContract:
+        """Return a draft from a real file: names, types and nullability; exact for Parquet and Arrow.
+
+        Only a footer or a head is read. What a CSV or JSON file says of types is a guess, and the description of the
+        draft says so. `name` is the dataset's; it is made from the file's where it is left out.
+        """
+        from loaders.contract_infer import infer
+
+        return infer(location, name)
 
     def _node_name(self, name: str) -> str:
         return name if name in self.schema.names else self.prefix + name

@@ -73,7 +73,7 @@ class Dataset:
 
 def definitions(module: ModuleType, config: Mapping[str, Any]) -> list[Definition]:
     """Return the functions of a module with the nodes that each makes under a configuration."""
-    return [_define(module, name, function, dict(config)) for name, function in graph_utils.find_functions(module)]
+    return [define(module, name, function, dict(config)) for name, function in graph_utils.find_functions(module)]
 
 
 def datasets(module: ModuleType, defined: Iterable[Definition]) -> list[Dataset]:
@@ -102,7 +102,8 @@ def contracts_of(module: ModuleType) -> dict[str, DatasetContract]:
     return found
 
 
-def _define(module: ModuleType, name: str, function: Callable[..., Any], config: dict[str, Any]) -> Definition:
+def define(module: ModuleType, name: str, function: Callable[..., Any], config: dict[str, Any]) -> Definition:
+    """Return one function with its nodes; raises ConfigError for what Hamilton cannot make nodes of."""
     try:
         nodes = decorators.resolve_nodes(function, config)
         applied = decorators.get_node_decorators(function, config)

@@ -16,8 +16,8 @@ Node: TypeAlias = Any
 Buffer: TypeAlias = Any
 """Anything contiguous that `memoryview` takes."""
 
-# The families of types that need a library. Values choose their family by the top package of their class, documents
-# by the prefix of a tag; neither can name a module that is not in this table.
+# The families of types that need a library. Values choose their family by the top package of their class,
+# documents by the prefix of a tag; neither can name a module that is not in this table.
 _FAMILIES = {
     "np": ("numpy", "caching.codec.arrays"),
     "pa": ("pyarrow", "caching.codec.arrow"),
@@ -27,7 +27,7 @@ _FAMILIES = {
     "pytz": ("pytz", "caching.codec.timezones"),
     "dateutil": ("dateutil", "caching.codec.timezones"),
 }
-_FAMILY_OF_PACKAGE = {package: module for package, module in _FAMILIES.values()}
+_FAMILY_OF_PACKAGE = dict(_FAMILIES.values())
 _parse = json.JSONDecoder().raw_decode
 _JSON_SCALARS = (str, int, float, bool, type(None))
 
@@ -35,11 +35,11 @@ _JSON_SCALARS = (str, int, float, bool, type(None))
 _MAX_DEPTH = 100
 
 
-class NotExact(CachingException):  # noqa: N818 - says what is wrong with the value
+class NotExact(CachingException):
     """The value could not come back exactly as it is."""
 
 
-class Damaged(CachingException):  # noqa: N818 - says what is wrong with the entry
+class Damaged(CachingException):
     """The bytes are not what their writer wrote."""
 
 
@@ -51,7 +51,7 @@ class Encoded(NamedTuple):
 
 
 def encode(value: object) -> Encoded:
-    """The value as document and buffers; the buffers are views of the value's own memory where that is possible.
+    """The value as document and buffers, which are views of the value's own memory where that is possible.
 
     Raises NotExact when any part of the value could not come back exactly.
     """
@@ -64,13 +64,14 @@ def encode(value: object) -> Encoded:
 def decode(document: bytes | memoryview, buffers: Sequence[memoryview]) -> object:
     """The value that `encode` was given, on top of the buffers' memory.
 
-    Raises Damaged, or whatever a constructor makes of nonsense, when the document is not one that `encode` wrote.
+    Raises Damaged, or whatever a constructor makes of nonsense, when the document is not one that `encode`
+    wrote.
     """
     return Decoder(buffers).decode(_parse(str(document, "ascii"))[0])
 
 
 def prepare() -> None:
-    """Import what the libraries that are loaded already will need, so that it is not the first hit that waits for it."""
+    """Import what belongs to the libraries that are loaded already: the first hit shall not wait for it."""
     for package, module in _FAMILIES.values():
         if package in sys.modules:
             import_module(module)
@@ -125,7 +126,7 @@ class Encoder:
         return len(self.buffers) - 1
 
     def check_shared_memory(self) -> None:
-        """Refuse arrays of one value that are views of the same memory: the copies would no longer be connected."""
+        """Refuse arrays that are views of the same memory: their copies would no longer be connected."""
         if len(self.arrays) > 1:
             import_module("caching.codec.arrays").refuse_shared_memory(self.arrays)
 

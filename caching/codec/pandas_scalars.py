@@ -43,7 +43,7 @@ def _write_timestamp(encoder: Encoder, value: pd.Timestamp) -> Node:
     return node
 
 
-def _make_timestamp(count: int, unit: str, zone: Any, fold: int) -> pd.Timestamp:
+def _make_timestamp(count: int, unit: str, zone: Any, fold: Any) -> pd.Timestamp:
     stamp = pd.Timestamp(np.datetime64(count, unit))  # type: ignore[call-overload]
     if zone is not None:
         stamp = stamp.tz_localize("UTC").tz_convert(zone)
@@ -62,7 +62,7 @@ def _write_timedelta(encoder: Encoder, value: pd.Timedelta) -> Node:
 
 @reads("pd.timedelta")
 def _read_timedelta(decoder: Decoder, count: int, unit: str) -> pd.Timedelta:
-    return pd.Timedelta(np.timedelta64(count, unit))  # type: ignore[call-overload, no-any-return]
+    return pd.Timedelta(np.timedelta64(count, unit))  # type: ignore[call-overload]
 
 
 @writes(pd.Period, immutable=True)

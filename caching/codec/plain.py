@@ -11,7 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 from pathlib import PosixPath, PurePosixPath, PureWindowsPath, WindowsPath
 from typing import Any
-from uuid import SafeUUID, UUID
+from uuid import UUID, SafeUUID
 
 from caching.codec.coder import Damaged, Decoder, Encoder, Node, NotExact, reads, writes
 
@@ -120,7 +120,7 @@ def write_items(encoder: Encoder, items: list[Any]) -> Node:
 
 
 def _pack(encoder: Encoder, items: list[Any]) -> int | None:
-    """The number of a buffer that holds the items as JSON, or None where that would not be exact or not worth it."""
+    """The number of a buffer with the items as JSON; None where that is not exact or not worth it."""
     if len(items) < 16:
         return None
     kinds = set(map(type, items))

@@ -15,8 +15,8 @@ from caching.codec.coder import Damaged, Decoder, Encoder, Node, NotExact, reads
 _SIMPLE = {
     kind.__name__: kind
     for kind in (
-        pl.Boolean, pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64, pl.Float32,
-        pl.Float64, pl.String, pl.Binary, pl.Date, pl.Time, pl.Null,
+        pl.Boolean, pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64,
+        pl.Float32, pl.Float64, pl.String, pl.Binary, pl.Date, pl.Time, pl.Null,
     )
 }  # fmt: skip
 

@@ -27,6 +27,7 @@ class _Pin:
     etag: str
     size_bytes: int
     checksum: Expected | None
+    modified: str = ""
 
 
 class S3Object:
@@ -41,6 +42,7 @@ class S3Object:
         self._pin = self._patience.insist("HEAD", self._head)
         self.size_bytes = self._patience.size_bytes = self._pin.size_bytes
         self.version = client.version(self._pin.etag, self._pin.size_bytes)
+        self.modified = self._pin.modified
         self.prefers_whole = client.reads_whole
 
     def read(self) -> pa.Buffer:
@@ -71,7 +73,7 @@ class S3Object:
                 if answer.length is None or not found.get("etag"):
                     raise TryAgainError(_stranger(found, "HEAD came back without length and ETag"))
                 checksum = expected(found, etag_is_md5=self._client.settings.etag_is_md5)
-                return _Pin(found["etag"], answer.length, checksum)
+                return _Pin(found["etag"], answer.length, checksum, found.get("last-modified", ""))
         except StoreRefusedError as error:
             self._refuse(error)
 

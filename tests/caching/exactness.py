@@ -177,4 +177,3 @@ def _assert_same_frame(left: Any, right: Any, path: str) -> None:
 def _assert_same_extras(left: Any, right: Any, path: str) -> None:
     assert_same(left.attrs, right.attrs, f"{path}.attrs")
     assert left.flags.allows_duplicate_labels == right.flags.allows_duplicate_labels, path
-

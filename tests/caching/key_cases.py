@@ -4,6 +4,7 @@ A case is a few files, a call, and a change between two calls in processes of th
 returns, so a hit would be wrong; `harmless` does not, so a miss would be a waste.
 """
 
+# ruff: noqa: E501 - a project a line
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -27,9 +28,7 @@ class Case:
 def _m(body: str, **others: str) -> dict[str, str]:
     return {
         "m.py": HEAD + body,
-        **{
-            f"{name.replace('__', '/').replace('INIT', '__init__')}.py": text for name, text in others.items()
-        },
+        **{f"{name.replace('__', '/').replace('INIT', '__init__')}.py": text for name, text in others.items()},
     }
 
 
@@ -143,6 +142,8 @@ CHANGES = [
     _edit("context manager helper", "import contextlib\n@contextlib.contextmanager\ndef h(x):\n    yield x + 1\n" + F + "    with h(x) as y:\n        return y", "+ 1", "+ 2"),
     _edit("attribute of a function", "def h(x):\n    return x\nh.k = 1\n" + F + "    return x + h.k", "h.k = 1", "h.k = 2"),
     _edit("cached helper", "@function_cache\ndef h(x):\n    return x + 1\n" + F + "    return h(x)", "+ 1", "+ 2"),
+    _edit("decorator above a cached helper", "import functools\ndef deco(g):\n    @functools.wraps(g)\n    def w(*a):\n        return g(*a) + 1\n    return w\n@deco\n@function_cache\ndef h(x):\n    return x\n" + F + "    return h(x)", "+ 1", "+ 2"),
+    _edit("decorator between two caches", "import functools\ndef deco(g):\n    @functools.wraps(g)\n    def w(*a):\n        return g(*a) + 1\n    return w\n@function_cache\n@deco\n@function_cache\ndef f(x):\n    return x", "+ 1", "+ 2"),
     _edit("library function in a variable", "import math\nh = math.floor\n" + F + "    return h(x + 0.5)", "floor", "ceil"),
     _edit("method of a library object", "import string\nh = string.Template('a $x')\n" + F + "    return h.substitute(x=x)", "'a $x'", "'b $x'"),
     _edit("shadowed built-in", "def len(x):\n    return 1\n" + F + "    return len('ab')", "def len", "def lem"),
@@ -216,9 +217,7 @@ SOURCES = [
 
 
 def _env(name: str, body: str, variable: str = "MODE") -> Case:
-    return Case(
-        name, _m(body), first=f"import os; os.environ[{variable!r}] = 'a'", environment={variable: "b"}
-    )
+    return Case(name, _m(body), first=f"import os; os.environ[{variable!r}] = 'a'", environment={variable: "b"})
 
 
 ENVIRONMENT = [

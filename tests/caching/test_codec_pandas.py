@@ -17,8 +17,14 @@ from tests.caching.exactness import assert_same
 from tests.caching.round_trip import round_trip
 
 MISSING_VALUES = [None, np.nan, pd.NA, pd.NaT, float("nan"), Decimal("NaN"), np.datetime64("NaT", "ns")]
-ZONES = ["UTC", "Europe/Berlin", "+05:30", datetime.timezone.utc, datetime.timezone(datetime.timedelta(hours=2), "two"),
-         "dateutil/Asia/Tokyo"]  # fmt: skip
+ZONES = [
+    "UTC",
+    "Europe/Berlin",
+    "+05:30",
+    datetime.UTC,
+    datetime.timezone(datetime.timedelta(hours=2), "two"),
+    "dateutil/Asia/Tokyo",
+]
 
 
 def _legacy_objects() -> dict[str, object]:
@@ -48,11 +54,49 @@ def test_indexes_of_pandas_own_tests_come_back_exactly(name: str) -> None:
 
 
 DTYPES = [
-    *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64"),
-    *("complex64", "complex128", "bool", "longdouble", ">i4", ">f8", "datetime64[s]", "datetime64[ms]", "datetime64[us]"),
+    *(
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+        "float16",
+        "float32",
+        "float64",
+    ),
+    *(
+        "complex64",
+        "complex128",
+        "bool",
+        "longdouble",
+        ">i4",
+        ">f8",
+        "datetime64[s]",
+        "datetime64[ms]",
+        "datetime64[us]",
+    ),
     *("datetime64[ns]", "timedelta64[s]", "timedelta64[ms]", "timedelta64[us]", "timedelta64[ns]", "object"),
-    *("Int8", "Int64", "UInt16", "Float32", "Float64", "boolean", "category", "Sparse[int64]", "Sparse[float64, nan]"),
-    *("int64[pyarrow]", "double[pyarrow]", "bool[pyarrow]", "timestamp[us, UTC][pyarrow]", "duration[ms][pyarrow]"),
+    *(
+        "Int8",
+        "Int64",
+        "UInt16",
+        "Float32",
+        "Float64",
+        "boolean",
+        "category",
+        "Sparse[int64]",
+        "Sparse[float64, nan]",
+    ),
+    *(
+        "int64[pyarrow]",
+        "double[pyarrow]",
+        "bool[pyarrow]",
+        "timestamp[us, UTC][pyarrow]",
+        "duration[ms][pyarrow]",
+    ),
 ]
 
 
@@ -74,7 +118,14 @@ def test_every_dtype_comes_back_exactly(dtype: str) -> None:
 def test_strings_keep_storage_and_missing_value(storage: str, missing: object) -> None:
     dtype = pd.StringDtype(storage, na_value=missing)
     series = pd.Series(["a", "", None, "żółw", "\U0001f422" * 50, None], dtype=dtype)
-    for value in (series, series[2:4], series[:0], series[5:], series[1:].reset_index(drop=True), pd.Index(series)):
+    for value in (
+        series,
+        series[2:4],
+        series[:0],
+        series[5:],
+        series[1:].reset_index(drop=True),
+        pd.Index(series),
+    ):
         assert_same(value, round_trip(value))
     assert_same(pd.concat([series, series]), round_trip(pd.concat([series, series])))
 
@@ -83,7 +134,14 @@ def test_strings_keep_storage_and_missing_value(storage: str, missing: object) -
 @pytest.mark.parametrize("zone", ZONES, ids=str)
 def test_times_keep_unit_and_zone(unit: str, zone: object) -> None:
     times = pd.date_range("2021-10-30", periods=40, freq="h", tz=zone, unit=unit)
-    for value in (times, times.to_series(), pd.DataFrame({"a": times, "b": times}), times[3], list(times), times[::-1]):
+    for value in (
+        times,
+        times.to_series(),
+        pd.DataFrame({"a": times, "b": times}),
+        times[3],
+        list(times),
+        times[::-1],
+    ):
         assert_same(value, round_trip(value))
     assert_same(times.to_series().astype(object), round_trip(times.to_series().astype(object)))
 
@@ -98,7 +156,22 @@ def test_pytz_zones_come_back_as_they_are() -> None:
         assert_same(moment, round_trip(moment))
 
 
-FREQUENCIES = ["D", "2h", "ME", "MS", "QE-MAR", "YE-JUN", "W-WED", "B", "WOM-2TUE", "min", "7s", "BME", "SME", "bh"]
+FREQUENCIES = [
+    "D",
+    "2h",
+    "ME",
+    "MS",
+    "QE-MAR",
+    "YE-JUN",
+    "W-WED",
+    "B",
+    "WOM-2TUE",
+    "min",
+    "7s",
+    "BME",
+    "SME",
+    "bh",
+]
 
 
 @pytest.mark.parametrize("freq", FREQUENCIES)
@@ -110,11 +183,16 @@ def test_an_index_keeps_its_freq(freq: str) -> None:
 
 
 OFFSETS = [
-    pd.DateOffset(months=2, day=3), pd.DateOffset(weekday=2), pd.offsets.CustomBusinessDay(holidays=["2020-01-02"]),
-    pd.offsets.CustomBusinessDay(weekmask="Sun Mon Tue"), pd.offsets.BusinessHour(start="07:00", end="15:00"),
-    pd.offsets.FY5253Quarter(weekday=3, startingMonth=12, variation="last"), pd.offsets.Easter(2),
-    pd.offsets.MonthEnd(3, normalize=True), pd.offsets.BusinessDay(offset=datetime.timedelta(hours=1)),
-]  # fmt: skip
+    pd.DateOffset(months=2, day=3),
+    pd.DateOffset(weekday=2),
+    pd.offsets.CustomBusinessDay(holidays=["2020-01-02"]),
+    pd.offsets.CustomBusinessDay(weekmask="Sun Mon Tue"),
+    pd.offsets.BusinessHour(start="07:00", end="15:00"),
+    pd.offsets.FY5253Quarter(weekday=3, startingMonth=12, variation="last"),
+    pd.offsets.Easter(2),
+    pd.offsets.MonthEnd(3, normalize=True),
+    pd.offsets.BusinessDay(offset=datetime.timedelta(hours=1)),
+]
 
 
 @pytest.mark.parametrize("offset", OFFSETS, ids=str)
@@ -128,9 +206,30 @@ def test_offsets_come_back_exactly(offset: pd.DateOffset) -> None:
 
 
 def test_object_columns_keep_the_type_of_each_item() -> None:
-    items = [*MISSING_VALUES, 1, True, 1.0, "1", b"1", np.int64(1), np.float32(1), Decimal("1.0"), (1,), [1, [2]],
-             {"a": {1}}, datetime.date(2020, 1, 1), datetime.datetime(2020, 1, 1), pd.Timestamp("2020", tz="UTC"),
-             pd.Timedelta(1), pd.Period("2020", "M"), pd.Interval(0, 1), np.array([1, 2]), 10**30, -0.0, 1j]  # fmt: skip
+    items = [
+        *MISSING_VALUES,
+        1,
+        True,
+        1.0,
+        "1",
+        b"1",
+        np.int64(1),
+        np.float32(1),
+        Decimal("1.0"),
+        (1,),
+        [1, [2]],
+        {"a": {1}},
+        datetime.date(2020, 1, 1),
+        datetime.datetime(2020, 1, 1),
+        pd.Timestamp("2020", tz="UTC"),
+        pd.Timedelta(1),
+        pd.Period("2020", "M"),
+        pd.Interval(0, 1),
+        np.array([1, 2]),
+        10**30,
+        -0.0,
+        1j,
+    ]
     series = pd.Series(items, dtype=object)
     assert_same(series, round_trip(series))
     frame = pd.DataFrame({"a": series, "b": list(reversed(items)), "c": 1})
@@ -153,8 +252,11 @@ def test_columns_may_repeat_and_have_levels_and_names() -> None:
         pd.DataFrame([[1, 2]], columns=pd.CategoricalIndex(["x", "y"], categories=["y", "x"], ordered=True)),
         pd.DataFrame([[1, 2]], columns=pd.date_range("2020", periods=2, freq="D")),
         pd.DataFrame([[1, 2]], columns=pd.RangeIndex(5, 1, -2)),
-        pd.DataFrame(), pd.DataFrame(index=[1, 2]), pd.DataFrame(columns=["a"]), pd.DataFrame({"a": []}),
-    ]  # fmt: skip
+        pd.DataFrame(),
+        pd.DataFrame(index=[1, 2]),
+        pd.DataFrame(columns=["a"]),
+        pd.DataFrame({"a": []}),
+    ]
     for frame in frames:
         assert_same(frame, round_trip(frame))
 
@@ -162,8 +264,10 @@ def test_columns_may_repeat_and_have_levels_and_names() -> None:
 def test_multi_indexes_keep_unused_levels_missing_codes_and_sortorder() -> None:
     index = pd.MultiIndex(
         levels=[pd.date_range("2020", periods=3, freq="D"), pd.Index(["a", "b"], dtype="category")],
-        codes=[[0, 2, -1], [1, 1, 0]], names=["when", "what"], sortorder=None,
-    )  # fmt: skip
+        codes=[[0, 2, -1], [1, 1, 0]],
+        names=["when", "what"],
+        sortorder=None,
+    )
     assert_same(index, round_trip(index))
     assert_same(index[:1], round_trip(index[:1]))
     ordered = pd.MultiIndex.from_product([[1, 2], ["a", "b"]])
@@ -180,10 +284,19 @@ def test_attrs_and_flags_come_back() -> None:
 
 @pytest.mark.parametrize("ordered", [True, False])
 @pytest.mark.parametrize(
-    "categories", [["b", "a", "unused"], [3, 1], [1.5, 2], pd.date_range("2020", periods=3, tz="UTC"), [(1, 2), "x"],
-                   pd.interval_range(0, 2), pd.Index(["b", "a"], dtype=object), pd.array([1, 2], dtype="Int64")],
+    "categories",
+    [
+        ["b", "a", "unused"],
+        [3, 1],
+        [1.5, 2],
+        pd.date_range("2020", periods=3, tz="UTC"),
+        [(1, 2), "x"],
+        pd.interval_range(0, 2),
+        pd.Index(["b", "a"], dtype=object),
+        pd.array([1, 2], dtype="Int64"),
+    ],
     ids=lambda value: str(type(value).__name__),
-)  # fmt: skip
+)
 def test_categories_keep_order_and_dtype(categories: object, ordered: bool) -> None:
     dtype = pd.CategoricalDtype(pd.Index(categories), ordered=ordered)  # type: ignore[arg-type]
     values = pd.Categorical.from_codes([0, 1, -1, 0], dtype=dtype)
@@ -209,22 +322,49 @@ def test_sparse_arrays_keep_kind_and_fill_value() -> None:
 
 
 ARROW_TYPES = [
-    pa.list_(pa.int64()), pa.struct([("a", pa.int8()), ("b", pa.string())]), pa.map_(pa.string(), pa.int64()),
-    pa.dictionary(pa.int8(), pa.string()), pa.decimal128(10, 2), pa.date32(), pa.time64("us"), pa.binary(),
-    pa.string_view(), pa.large_list(pa.string()), pa.timestamp("ns", "Asia/Tokyo"), pa.null(), pa.string(),
-    pa.month_day_nano_interval(), pa.binary(3), pa.bool_(), pa.decimal256(50, 3), pa.large_string(), pa.float16(),
-]  # fmt: skip
+    pa.list_(pa.int64()),
+    pa.struct([("a", pa.int8()), ("b", pa.string())]),
+    pa.map_(pa.string(), pa.int64()),
+    pa.dictionary(pa.int8(), pa.string()),
+    pa.decimal128(10, 2),
+    pa.date32(),
+    pa.time64("us"),
+    pa.binary(),
+    pa.string_view(),
+    pa.large_list(pa.string()),
+    pa.timestamp("ns", "Asia/Tokyo"),
+    pa.null(),
+    pa.string(),
+    pa.month_day_nano_interval(),
+    pa.binary(3),
+    pa.bool_(),
+    pa.decimal256(50, 3),
+    pa.large_string(),
+    pa.float16(),
+]
 SAMPLES = {
-    "list": [[1], None, []], "large_list": [["x"], None, []], "struct": [{"a": 1, "b": "x"}, None, {"a": None, "b": None}],
-    "map": [[("a", 1)], None, []], "decimal": [Decimal("1.50"), None], "date": [datetime.date(2020, 1, 1), None],
-    "time64": [datetime.time(1), None], "timestamp": [1, None], "null": [None, None], "month": [None, None],
-    "fixed": [b"abc", None], "bool": [True, None, False, True, True, False, None, False, True], "half": [np.float16(1), None],
-}  # fmt: skip
+    "list": [[1], None, []],
+    "large_list": [["x"], None, []],
+    "struct": [{"a": 1, "b": "x"}, None, {"a": None, "b": None}],
+    "map": [[("a", 1)], None, []],
+    "decimal": [Decimal("1.50"), None],
+    "date": [datetime.date(2020, 1, 1), None],
+    "time64": [datetime.time(1), None],
+    "timestamp": [1, None],
+    "null": [None, None],
+    "month": [None, None],
+    "fixed": [b"abc", None],
+    "bool": [True, None, False, True, True, False, None, False, True],
+    "half": [np.float16(1), None],
+}
 
 
 @pytest.mark.parametrize("kind", ARROW_TYPES, ids=str)
 def test_arrow_backed_columns_come_back_exactly(kind: pa.DataType) -> None:
-    items = next((v for name, v in SAMPLES.items() if str(kind).startswith(name)), ["abc", None, "", "longer than twelve"])
+    items = next(
+        (v for name, v in SAMPLES.items() if str(kind).startswith(name)),
+        ["abc", None, "", "longer than twelve"],
+    )
     items = [item.encode() if isinstance(item, str) and "binary" in str(kind) else item for item in items]
     array = pa.array(items * 5, kind)
     for part in (array, array[1:], array[3:7], array[:0], array[9:]):

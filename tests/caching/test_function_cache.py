@@ -189,7 +189,8 @@ def test_an_argument_without_content_is_named(cacher: LocalCache) -> None:
         return 1
 
     for value, kind in [
-        (iter([]), "list_iterator"), ((x for x in ""), "generator"), (threading.Lock(), "_thread.lock"), (object(), "object"),
+        (iter([]), "list_iterator"), ((x for x in ""), "generator"), (threading.Lock(), "_thread.lock"),
+        (object(), "object"),
     ]:  # fmt: skip
         with pytest.raises(CachingException, match=rf"loader\(\).*'handle' is a {kind}"):
             loader(value)
@@ -197,9 +198,7 @@ def test_an_argument_without_content_is_named(cacher: LocalCache) -> None:
             get_key(loader, ([{"a": value}],))
 
 
-@pytest.mark.parametrize(
-    "annotation", [Iterator[int], "Iterator[int]", TextIO, threading.Thread, Iterator[int] | None]
-)
+@pytest.mark.parametrize("annotation", [Iterator[int], "Iterator[int]", TextIO, threading.Thread, Iterator[int] | None])
 def test_a_parameter_annotated_as_something_without_content_is_refused_at_once(annotation: object) -> None:
     def loader(handle: Any) -> int:
         return 1

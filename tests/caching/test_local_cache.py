@@ -1,4 +1,4 @@
-"""The store: what is saved comes back, is bounded, private and relocatable, and never gets in the caller's way."""
+"""The store: what is saved comes back; it is bounded, private, relocatable and never in the way."""
 
 from __future__ import annotations
 
@@ -30,7 +30,13 @@ def cache(tmp_path: Path) -> LocalCache:
 
 def _frame(rows: int = 50_000) -> pd.DataFrame:
     random = np.random.default_rng(1)
-    return pd.DataFrame({"a": random.random(rows), "b": np.arange(rows), "s": pd.Series(["x", "yy"] * (rows // 2), dtype="str")})
+    return pd.DataFrame(
+        {
+            "a": random.random(rows),
+            "b": np.arange(rows),
+            "s": pd.Series(["x", "yy"] * (rows // 2), dtype="str"),
+        }
+    )
 
 
 def _entry_files(cache: LocalCache) -> list[Path]:
@@ -48,7 +54,9 @@ def test_nothing_touches_the_disk_before_the_first_save(tmp_path: Path) -> None:
     assert not (tmp_path / "cache").exists()
 
 
-@pytest.mark.parametrize("value", [None, 0, "", [1, {"a": (2.5, None)}], _frame(10), _frame()], ids=lambda v: type(v).__name__)
+@pytest.mark.parametrize(
+    "value", [None, 0, "", [1, {"a": (2.5, None)}], _frame(10), _frame()], ids=lambda v: type(v).__name__
+)
 def test_a_saved_value_is_loaded_and_none_is_a_value(cache: LocalCache, value: object) -> None:
     assert cache.save("module.function", KEY, value)
     assert cache.has("module.function", KEY)
@@ -128,7 +136,24 @@ def test_notes_are_kept_beside_entries(cache: LocalCache) -> None:
     assert cache.read_note("n", "latest miss") is None
 
 
-NAMESPACES = ["a.b", "../x", "/etc", "..", ".", "", "a/b", "A.b", "a.B", "con", "x" * 500, "żółw", "a\0b", "<lambda>", "\ud800", "~"]
+NAMESPACES = [
+    "a.b",
+    "../x",
+    "/etc",
+    "..",
+    ".",
+    "",
+    "a/b",
+    "A.b",
+    "a.B",
+    "con",
+    "x" * 500,
+    "żółw",
+    "a\0b",
+    "<lambda>",
+    "\ud800",
+    "~",
+]
 
 
 def test_namespaces_stay_apart_inside_the_folder_and_keep_their_names(cache: LocalCache) -> None:
@@ -312,7 +337,7 @@ def test_threads_save_load_and_clear_at_once(cache: LocalCache) -> None:
                 if turn % 10 == number:
                     cache.clear("n")
                     cache.prune()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - told by the main thread
             errors.append(error)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]

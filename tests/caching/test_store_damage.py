@@ -28,7 +28,9 @@ def _values() -> dict[str, Any]:
     return {
         "plain": {"a": [1, 2.5, None], "b": "text" * 50},
         "small frame": pd.DataFrame({"a": [1, 2], "s": ["x", None], "c": pd.Categorical(["u", "v"])}),
-        "large frame": pd.DataFrame({"a": random_numbers.random(60_000), "s": pd.Series(["long text"] * 60_000, dtype="str")}),
+        "large frame": pd.DataFrame(
+            {"a": random_numbers.random(60_000), "s": pd.Series(["long text"] * 60_000, dtype="str")}
+        ),
     }
 
 
@@ -77,7 +79,14 @@ def test_a_flipped_bit_is_noticed_wherever_it_is(cache: LocalCache, name: str) -
     cache.save("n", KEY, value, record={"a": "b"})
     size = _entry_file(cache).stat().st_size * 8
     dice = random.Random(name)
-    places = sorted({*range(0, 512, 7), *dice.sample(range(min(size, 20_000)), 80), *dice.sample(range(size), 60), size - 1})
+    places = sorted(
+        {
+            *range(0, 512, 7),
+            *dice.sample(range(min(size, 20_000)), 80),
+            *dice.sample(range(size), 60),
+            size - 1,
+        }
+    )
     _assert_flips_are_noticed(cache, places)
     assert_same(value, cache.load("n", KEY))
 
@@ -98,8 +107,17 @@ def test_truncation_zeroed_pages_and_additions_are_noticed(cache: LocalCache, na
     path = _entry_file(cache)
     content = path.read_bytes()
     cuts = [content[:size] for size in (0, 1, 39, 64, len(content) // 2, len(content) - 64, len(content) - 1)]
-    zeroed = [content[:start] + bytes(64) + content[start + 64 :] for start in range(0, len(content) - 64, max(64, len(content) // 20))]
-    for damaged in [*cuts, *(z for z in zeroed if z != content), content + b"\0", content + content, bytes(len(content))]:
+    zeroed = [
+        content[:start] + bytes(64) + content[start + 64 :]
+        for start in range(0, len(content) - 64, max(64, len(content) // 20))
+    ]
+    for damaged in [
+        *cuts,
+        *(z for z in zeroed if z != content),
+        content + b"\0",
+        content + content,
+        bytes(len(content)),
+    ]:
         _replace(path, damaged)
         value, warned = _load_quietly(cache)
         assert value is MISSING
@@ -185,16 +203,29 @@ DATA_DIGEST = b'"digests":["' + xxh3_128_digest(bytes(64)).hex().encode() + b'"]
 @pytest.mark.parametrize(
     "header",
     [
-        b"", b"[]", b"null", b"{}", b"\xff", b"[" * 5000, NAMED + b'"places":[],"digests":[]}', NAMED + b'"places":[],' + DATA_DIGEST,
-        NAMED + b'"places":[[0,65]],' + DATA_DIGEST, NAMED + b'"places":[[-64,64]],' + DATA_DIGEST,
-        NAMED + b'"places":[[0,-1]],' + DATA_DIGEST, NAMED + b'"places":[[1,2]],' + DATA_DIGEST,
-        NAMED + b'"places":[[0,1e300]],' + DATA_DIGEST, NAMED + b'"places":[["0",2]],' + DATA_DIGEST,
-        NAMED + b'"places":5,' + DATA_DIGEST, NAMED + b'"places":[[0,2]],"digests":5}', NAMED + b'"places":[[0,2]],"digests":["x"]}',
-        NAMED + b'"places":[[0,64]],' + DATA_DIGEST, NAMED.replace(b'"exact"', b"[]") + b'"places":[[0,64]],' + DATA_DIGEST,
+        b"",
+        b"[]",
+        b"null",
+        b"{}",
+        b"\xff",
+        b"[" * 5000,
+        NAMED + b'"places":[],"digests":[]}',
+        NAMED + b'"places":[],' + DATA_DIGEST,
+        NAMED + b'"places":[[0,65]],' + DATA_DIGEST,
+        NAMED + b'"places":[[-64,64]],' + DATA_DIGEST,
+        NAMED + b'"places":[[0,-1]],' + DATA_DIGEST,
+        NAMED + b'"places":[[1,2]],' + DATA_DIGEST,
+        NAMED + b'"places":[[0,1e300]],' + DATA_DIGEST,
+        NAMED + b'"places":[["0",2]],' + DATA_DIGEST,
+        NAMED + b'"places":5,' + DATA_DIGEST,
+        NAMED + b'"places":[[0,2]],"digests":5}',
+        NAMED + b'"places":[[0,2]],"digests":["x"]}',
+        NAMED + b'"places":[[0,64]],' + DATA_DIGEST,
+        NAMED.replace(b'"exact"', b"[]") + b'"places":[[0,64]],' + DATA_DIGEST,
         NAMED.replace(b":0,", b':"now",') + b'"places":[[0,64]],' + DATA_DIGEST,
     ],
     ids=lambda header: str(header[-60:]),
-)  # fmt: skip
+)
 def test_a_forged_entry_with_right_checksums_does_no_harm(cache: LocalCache, header: bytes) -> None:
     cache.save("n", KEY, 1)
     _forge(cache, header)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
 
 CONTRACTS = """
     import pyarrow as pa
@@ -320,6 +322,13 @@ def test_a_bucket_is_filled_from_frames_and_files(passes: Check, monkeypatch: py
         """,
         passed=6,
     )
+
+
+def test_the_tests_that_the_readme_shows_pass(project: pytest.Pytester) -> None:
+    (shown,) = [block for block in re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL) if "def test_" in block]
+    (project.path / "configs" / "dev.yaml").unlink()  # the README's tests are about the toolkit's own dataset
+    project.makepyfile(f"import pandas as pd\nfrom examples.marketing_spend import features\n\n{shown}")
+    project.runpytest_subprocess("-p", "loaders.testing").assert_outcomes(passed=shown.count("def test_"))
 
 
 WITHOUT_SERVER = """

@@ -1,0 +1,42 @@
+"""What most say, and who says otherwise: who is at fault when nothing else tells."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+V = TypeVar("V", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class Dissent(Generic[V]):
+    """Somebody's value, and the one that it is held against, with those who have it."""
+
+    name: str
+    value: V
+    expected: V
+    others: tuple[str, ...]
+
+
+def dissents(values: Mapping[str, V]) -> Iterator[Dissent[V]]:
+    """Yield those whose value is not the one that most have; where two values are as frequent, each of both sides.
+
+    >>> [dissent.name for dissent in dissents({"local": 1, "staging": 1, "prod": 2})]
+    ['prod']
+    >>> [dissent.name for dissent in dissents({"local": 1, "prod": 2})]
+    ['local', 'prod']
+    """
+    groups: dict[V, list[str]] = {}
+    for name, value in values.items():
+        groups.setdefault(value, []).append(name)
+    if len(groups) < 2:
+        return
+    ranked = sorted(groups.items(), key=lambda group: -len(group[1]))
+    (first, firsts), (second, seconds) = ranked[0], ranked[1]
+    tied = len(firsts) == len(seconds)
+    for name, value in values.items():
+        if value != first:
+            yield Dissent(name, value, first, tuple(firsts))
+        elif tied:
+            yield Dissent(name, value, second, tuple(seconds))

@@ -1,0 +1,393 @@
+"""Environments held against the sources that they name, the dataflow that they run, and each other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from caching import LocalCache
+from loaders.checking.bodies import allowed_protocols, calls
+from loaders.checking.consensus import dissents
+from loaders.checking.findings import Finding, shown_path
+from loaders.checking.offers import Offer, SourceModule
+from loaders.config import Config, load_config, unset_variables
+from loaders.dataflow import Definition
+from loaders.errors import ConfigError, LoaderError
+from loaders.inputs import typed_input
+from loaders.names import did_you_mean, quoted
+from loaders.plan import Plan
+from loaders.project_root import use_project_root
+from loaders.reading.location import parse_location
+from loaders.redaction import redact
+from loaders.storage import in_sandbox
+
+_PLACE = re.compile(r"^(?P<file>[^\s:][^:\n]*\.ya?ml)(?::(?P<line>\d+))?: (?P<text>.*)", re.DOTALL)
+
+
+@dataclass
+class Environment:
+    """An environment that resolves, the loader module that serves it, and its dataflow."""
+
+    config: Config
+    file: str
+    source: SourceModule | None = None
+    flow: list[SourceModule] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The environment's name."""
+        return self.config.env
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """What `@config.when` sees."""
+        return {"data_source": self.config.data_source, **self.config.inputs}
+
+    @cached_property
+    def loading(self) -> dict[str, tuple[Definition, Any]]:
+        """The nodes of the loader module."""
+        return self.source.nodes if self.source else {}
+
+    @cached_property
+    def computed(self) -> dict[str, tuple[Definition, Any]]:
+        """The nodes of the dataflow."""
+        return {node: made for module in self.flow for node, made in module.nodes.items()}
+
+    def at(self, *key: str) -> dict[str, Any]:
+        """Return where a value was written, as a finding says it."""
+        origin = self.config.origin(*key)
+        if origin.line is None:
+            return {"file": self.file, "line": None, "environment": self.name}
+        return {"file": shown_path(origin.source), "line": origin.line, "environment": self.name}
+
+    def locations(self) -> Iterator[tuple[str, Offer, str]]:
+        """Yield input, dataset and value of each input that a dataset is read from."""
+        for offer in (self.source.offers if self.source else {}).values():
+            read = {getattr(call.location, "id", None) for call in calls(self.source, offer)} if self.source else set()
+            for name in offer.inputs:
+                value = self.config.inputs.get(name)
+                if isinstance(value, str) and (name in read or "/" in value):
+                    yield name, offer, value
+
+
+def resolve(env: str, directory: Path) -> tuple[Config | None, list[Finding]]:
+    """Return an environment's configuration; where it does not resolve, why."""
+    file = next((shown_path(found) for found in sorted(directory.glob(f"{env}.y*ml"))), str(directory))
+    try:
+        unset = unset_variables(env, directory)
+    except ConfigError:
+        unset = []
+    problems = [
+        Finding(
+            rule="variable-unset",
+            expected=f"a value for {name}, which '{'.'.join(key)}' needs",
+            found="no such environment variable",
+            fix=f"Set it, or give a default: ${{{name}:-value}}.",
+            file=shown_path(origin.source) if origin.line else file,
+            line=origin.line,
+            environment=env,
+        )
+        for name, key, origin in unset
+    ]
+    if problems:
+        return None, problems
+    try:
+        return load_config(env, directory), []
+    except LoaderError as error:
+        return None, [config_problem(line, env, file) for line in str(error).splitlines()]
+
+
+def config_problem(text: str, env: str, file: str, rule: str = "config") -> Finding:
+    """Return the finding of an error about a configuration, at the file and line that it names."""
+    found = _PLACE.match(text)
+    where = {"file": shown_path(found["file"]), "line": int(found["line"]) if found["line"] else None} if found else {}
+    said, _, fix = (found["text"] if found else text).partition(". ")
+    return Finding(
+        rule=rule,
+        expected=f"an environment '{env}' that resolves",
+        found=said.rstrip("."),
+        fix=fix or "Correct the file.",
+        environment=env,
+        **({"file": file, "line": None} | where),  # type: ignore[arg-type]
+    )
+
+
+def check_environment(environment: Environment, elsewhere: Iterable[str]) -> Iterator[Finding]:
+    """Yield what does not fit together in one environment.
+
+    `elsewhere` are the nodes that some other source offers: that this one lacks them is said of its module.
+    """
+    found = [
+        *_inputs(environment),
+        *_wanted(environment, set(elsewhere)),
+        *_twice(environment),
+        *_outputs(environment),
+        *_locations(environment),
+        *_sections(environment),
+    ]
+    yield from found
+    if not any(finding.severity == "error" for finding in found):
+        yield from _plan(environment)
+
+
+def _inputs(environment: Environment) -> Iterator[Finding]:
+    """Yield inputs that are given and not taken, are no value of their type, or would replace a node."""
+    taken: dict[str, list[Definition]] = {}
+    modules = [*([environment.source] if environment.source else []), *environment.flow]
+    definitions = [definition for module in modules for definition in module.definitions]
+    for definition in definitions:
+        for name in (*definition.inputs, *definition.config_keys):
+            taken.setdefault(name, []).append(definition)
+    if environment.source is None or any(module.problems or module.module is None for module in modules):
+        # What cannot be looked at may take anything.
+        return
+    for name, value in environment.config.inputs.items():
+        here = environment.at("inputs", name)
+        nodes = {**environment.loading, **environment.computed}
+        if name in nodes:
+            fix = "Rename or remove the input: it would silently replace the function."
+            found = f"'{name}', which {nodes[name][0]} computes"
+            yield Finding(rule="input-shadows-node", expected="inputs that are no nodes", found=found, fix=fix, **here)
+        elif name not in taken:
+            where = ", ".join(dict.fromkeys(module.path for module in modules))
+            yield Finding(
+                rule="input-unused",
+                expected="inputs that a function takes",
+                found=f"'{name}', which no function of {where} takes",
+                fix=f"Remove it, or name the function's parameter so.{did_you_mean(name, taken)}",
+                **here,
+            )
+        for definition in taken.get(name, []):
+            if name in definition.inputs:
+                yield from _typed(environment, name, value, definition)
+
+
+def _typed(environment: Environment, name: str, value: Any, definition: Definition) -> Iterator[Finding]:
+    try:
+        typed_input(name, value, definition.inputs[name][0], environment.name)
+    except LoaderError as error:
+        said = str(error).partition(": ")[2] or str(error)
+        fix = f"{definition} declares it; correct the value or the declaration."
+        here = environment.at("inputs", name)
+        yield Finding(rule="input-value", expected="a value of the declared type", found=said, fix=fix, **here)
+
+
+def _wanted(environment: Environment, elsewhere: set[str]) -> Iterator[Finding]:
+    """Yield inputs that are not given, columns that nobody provides, and nodes that are wanted as another type."""
+    source = environment.source
+    nodes = {**environment.loading, **environment.computed}
+    inputs = environment.config.inputs
+    if source is not None:
+        for definition in source.definitions:
+            for name, (_, required) in definition.inputs.items():
+                if required and name not in nodes and name not in inputs and name != "data_source":
+                    place = source.at(definition.name)
+                    yield Finding(
+                        rule="input-missing",
+                        expected=f"input '{name}', which {definition.node_name} of source '{source.name}' reads "
+                        f"({place['file']}:{place['line']})",
+                        found=f"inputs {quoted(inputs) or 'none'}",
+                        fix=f"Give it under 'inputs'.{did_you_mean(name, inputs)}",
+                        module=source.path,
+                        function=definition.name,
+                        dataset=definition.node_name,
+                        **environment.at("inputs"),
+                    )
+    incomplete = source is None or source.module is None or source.problems
+    for module in environment.flow:
+        for definition in module.definitions:
+            here = module.at(definition.name) | {"environment": environment.name}
+            for name, (kind, required) in definition.inputs.items():
+                if name in nodes:
+                    yield from _flow_type(name, kind, nodes[name], here)
+                elif required and name not in inputs and name != "data_source":
+                    if not incomplete and name not in elsewhere:
+                        yield _unprovided(name, nodes, inputs, here)
+
+
+def _unprovided(name: str, nodes: Mapping[str, Any], inputs: Mapping[str, Any], here: dict[str, Any]) -> Finding:
+    return Finding(
+        rule="column-unknown",
+        expected=f"a dataset, a function or an input that gives '{name}'",
+        found="none",
+        fix=f"Correct the parameter's name, or provide it.{did_you_mean(name, [*nodes, *inputs])}",
+        **here,
+    )
+
+
+def _flow_type(name: str, wanted: Any, made: tuple[Definition, Any], here: dict[str, Any]) -> Iterator[Finding]:
+    from hamilton.htypes import types_match
+
+    from loaders.checking.modules import type_name
+
+    definition, kind = made
+    if not types_match(wanted, kind):
+        yield Finding(
+            rule="type",
+            expected=f"{name}: {type_name(kind)}, as {definition} makes it",
+            found=f"{name}: {type_name(wanted)}",
+            fix="Declare the parameter so.",
+            **here,
+        )
+
+
+def _twice(environment: Environment) -> Iterator[Finding]:
+    """Yield nodes that the loader module and the dataflow, or two modules of it, both make."""
+    made: dict[str, Definition] = {name: definition for name, (definition, _) in environment.loading.items()}
+    for module in environment.flow:
+        for node, (definition, _) in module.nodes.items():
+            other = made.setdefault(node, definition)
+            if other is not definition:
+                here = module.at(definition.name) | {"environment": environment.name}
+                yield Finding(
+                    rule="node-twice",
+                    expected=f"one function that makes '{node}'",
+                    found=f"this and {other}",
+                    fix="Rename one, or give a contract a prefix.",
+                    **here,
+                )
+
+
+def _outputs(environment: Environment) -> Iterator[Finding]:
+    nodes = {**environment.loading, **environment.computed, **environment.config.inputs}
+    modules = [*([environment.source] if environment.source else []), *environment.flow]
+    if any(module.problems or module.module is None for module in modules):
+        return
+    for output in environment.config.settings.outputs:
+        if output not in nodes:
+            here = environment.at("outputs")
+            fix = f"Correct it, or define a function of this name.{did_you_mean(output, nodes)}"
+            found = f"'{output}', which is none"
+            yield Finding(rule="output-unknown", expected="outputs that are nodes", found=found, fix=fix, **here)
+
+
+def _locations(environment: Environment) -> Iterator[Finding]:
+    """Yield locations of a kind that the source does not read."""
+    if environment.source is None:
+        return
+    for offer in environment.source.offers.values():
+        for name, protocols in allowed_protocols(environment.source, offer).items():
+            value = environment.config.inputs.get(name)
+            if not isinstance(value, str):
+                continue
+            try:
+                found = parse_location(value).protocol
+            except LoaderError:
+                found = "no location"
+            if found not in protocols:
+                yield Finding(
+                    rule="location-kind",
+                    expected=f"a location of {quoted(protocols)}, which alone {environment.source.place(offer)} reads",
+                    found=f"'{redact(value)}' ({found})",
+                    fix="Correct the location, or choose the data source that reads it.",
+                    module=environment.source.path,
+                    function=offer.definition.name,
+                    dataset=offer.name,
+                    **environment.at("inputs", name),
+                )
+
+
+def _sections(environment: Environment) -> Iterator[Finding]:
+    """Yield what the sections beside the inputs say that cannot hold."""
+    settings = environment.config.settings
+    offered = environment.source.offers if environment.source else {}
+    for dataset in settings.formats:
+        if environment.source and environment.source.module and dataset not in offered:
+            here = environment.at("formats", dataset)
+            fix = f"Correct the name.{did_you_mean(dataset, offered)}"
+            found = f"'{dataset}', which source '{environment.source.name}' does not offer"
+            yield Finding(rule="config", expected="formats of datasets", found=found, fix=fix, **here)
+    try:
+        LocalCache(settings.cache.directory, max_size=settings.cache.max_size, ttl_seconds=settings.cache.ttl_seconds)
+    except Exception as error:  # noqa: BLE001 — whatever the cache refuses is said by its own error
+        key = "max_size" if settings.cache.max_size is not None else "ttl_seconds"
+        found = str(error).splitlines()[0]
+        here = environment.at("cache", key)
+        yield Finding(rule="config", expected="a cache that can be made", found=found, fix="Correct it.", **here)
+    endpoint = settings.storage.endpoint_url
+    if endpoint is not None and not re.match(r"https?://[^/]", endpoint):
+        here = environment.at("storage", "endpoint_url")
+        fix = "Write the whole URL."
+        yield Finding(
+            rule="config", expected="an endpoint that begins with http:// or https://", found=f"'{redact(endpoint)}'",
+            fix=fix, **here,
+        )  # fmt: skip
+
+
+def _plan(environment: Environment) -> Iterator[Finding]:
+    """Yield whatever else the driver factory and Hamilton refuse."""
+    source = environment.source
+    modules = [module.module for module in environment.flow if module.module is not None]
+    if source is None or source.module is None or len(modules) < len(environment.flow) or source.problems:
+        return
+    try:
+        planned = Plan(environment.config, source.name, source.module, modules)
+        with planned.active("off"):
+            planned.build()
+    except LoaderError as error:
+        yield config_problem(str(error).replace("\n", " "), environment.name, environment.file)
+    except Exception as error:  # noqa: BLE001 — Hamilton raises plain ValueErrors, whose text says why
+        text = " ".join(str(error).split())[:400]
+        fix = "Correct what the message names."
+        here = environment.at("modules")
+        yield Finding(rule="build", expected="a dataflow that Hamilton can build", found=text, fix=fix, **here)
+
+
+def compare_environments(environments: Sequence[Environment]) -> Iterator[Finding]:
+    """Yield where environments run different dataflows, and where they read the same data."""
+    runs = {environment.name: environment for environment in environments}
+    flows = {name: tuple(sorted(env.config.settings.modules)) for name, env in runs.items()}
+    for dissent in dissents(flows):
+        yield _differs("dataflow", "modules", runs[dissent.name], dissent.expected, dissent.value, dissent.others)
+    outputs = {name: tuple(sorted(env.config.settings.outputs)) for name, env in runs.items()}
+    for dissent in dissents(outputs):
+        if flows[dissent.name] == flows[dissent.others[0]]:
+            yield _differs("outputs", "outputs", runs[dissent.name], dissent.expected, dissent.value, dissent.others)
+    yield from _shared_locations(environments)
+
+
+def _differs(
+    rule: str, key: str, environment: Environment, expected: Sequence[str], found: Sequence[str], others: Sequence[str]
+) -> Finding:
+    return Finding(
+        rule=f"{rule}-differs",
+        severity="error" if rule == "dataflow" else "warning",
+        expected=f"{key} {quoted(expected) or 'none'}, as in {', '.join(others)}",
+        found=quoted(found) or "none",
+        fix="Say it once in the file that all environments extend.",
+        **environment.at(key),
+    )
+
+
+def _shared_locations(environments: Sequence[Environment]) -> Iterator[Finding]:
+    first: dict[tuple[Any, ...], tuple[Environment, str, str]] = {}
+    for environment in environments:
+        storage = in_sandbox(environment.config.settings.storage)
+        for name, offer, value in environment.locations():
+            with use_project_root(environment.config.root):
+                try:
+                    location = parse_location(value)
+                except LoaderError:
+                    continue
+            if location.protocol == "file":
+                key: tuple[Any, ...] = ("file", str(Path(location.path).resolve()))
+            else:
+                key = (location.protocol, location.path, storage.endpoint_url, storage.profile)
+            other, other_name, dataset = first.setdefault(key, (environment, name, offer.name))
+            if other is environment and (other_name == name or dataset == offer.name):
+                continue
+            owner = f"environment {other.name}" if other is not environment else f"input '{other_name}'"
+            origin = other.config.origin("inputs", other_name)
+            yield Finding(
+                rule="location-shared",
+                severity="warning",
+                expected="data of its own in each environment and dataset",
+                found=f"'{location.shown}', as {owner} has it ({shown_path(origin.source)}:{origin.line})",
+                fix="Correct one of them, unless they share the data on purpose.",
+                dataset=offer.name,
+                **environment.at("inputs", name),
+            )

@@ -1,0 +1,285 @@
+"""Loader modules held against each other and against the contracts: the same from outside, or a finding."""
+
+from __future__ import annotations
+
+import difflib
+import typing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from loaders.checking.bodies import body_findings
+from loaders.checking.consensus import dissents
+from loaders.checking.findings import Finding
+from loaders.checking.hidden import hidden_loader, stray_loaders
+from loaders.checking.inputs import input_findings
+from loaders.checking.offers import Offer, SourceModule
+from loaders.contract import DatasetContract
+from loaders.names import did_you_mean, quoted
+
+_SOME = 12
+
+
+def compare_modules(sources: Sequence[SourceModule]) -> Iterator[Finding]:
+    """Yield every difference between the modules, and what is wrong with each by itself."""
+    seen: set[int] = set()
+    for source in sources:
+        offers = source.offers
+        yield from source.problems
+        if source.module is None or id(source.module) in seen:
+            continue
+        # One module may serve several names; what is said of its text is said once.
+        seen.add(id(source.module))
+        yield from stray_loaders(source)
+        for offer in offers.values():
+            yield from body_findings(source, offer)
+    importable = [source for source in sources if source.module is not None]
+    expected = expected_datasets(importable)
+    for source in importable:
+        yield from _datasets(source, importable, expected)
+    for dataset in expected:
+        offering = {source.name: source for source in importable if dataset in source.offers}
+        yield from _columns(dataset, offering)
+        yield from _contracts(dataset, offering)
+        yield from _kinds(dataset, offering)
+        yield from input_findings(dataset, offering)
+        yield from _documentation(dataset, offering)
+    yield from _ambiguous(importable)
+
+
+def expected_datasets(sources: Iterable[SourceModule]) -> list[str]:
+    """Return the datasets that any module offers or, by name, could not offer."""
+    return sorted({name for source in sources for name in source.datasets})
+
+
+def _datasets(source: SourceModule, sources: Sequence[SourceModule], expected: list[str]) -> Iterator[Finding]:
+    """Yield the datasets that a module lacks, each with what stands in its place, and those that it alone has."""
+    refused = {problem.function for problem in source.problems}
+    offered_by = {name: [other for other in sources if name in other.offers] for name in expected}
+    missing = [name for name in expected if name not in source.offers and name not in refused]
+    extra = [name for name in source.offers if 2 * len(offered_by.get(name, [])) <= len(sources)] if sources[1:] else []
+    renamed: set[str] = set()
+    for dataset in missing:
+        if 2 * len(offered_by[dataset]) < len(sources) and not hidden_loader(source, dataset):
+            continue
+        twin = _twin(source, dataset, offered_by[dataset][0].offers[dataset], [n for n in extra if n not in renamed])
+        renamed |= {twin} if twin else set()
+        yield _missing(source, dataset, offered_by[dataset], twin)
+    for name in extra:
+        if name not in renamed:
+            yield from _extra(source, name, [other.name for other in sources if name not in other.offers])
+
+
+def _missing(source: SourceModule, dataset: str, offering: list[SourceModule], twin: str | None) -> Finding:
+    expected = f"dataset '{dataset}', as {_who(other.name for other in offering)}"
+    if len(offering) == 1:
+        expected += f": {offering[0].place(offering[0].offers[dataset])}"
+    common = {"rule": "dataset-missing", "expected": expected, "dataset": dataset}
+    hidden = hidden_loader(source, dataset)
+    if hidden is not None:
+        place = source.at(hidden.function) | {"line": hidden.line}
+        return Finding(**common, found=hidden.found, fix=hidden.fix, **place)
+    if twin is not None:
+        return Finding(
+            **common,
+            found=f"{source.offers[twin].definition.name}(), which no other source has",
+            fix=f"Rename it to {dataset}, or rename it in every source.",
+            **source.here(source.offers[twin]),
+        )
+    near = did_you_mean(dataset, source.text.functions)
+    place = {"module": source.path, "function": dataset, "file": source.file, "line": 1 if source.file else None}
+    fix = f"Define {dataset}() in it, or remove the dataset from the others.{near}"
+    return Finding(**common, found="no function of this name", fix=fix, **place)
+
+
+def _twin(source: SourceModule, dataset: str, offer: Offer, extra: list[str]) -> str | None:
+    """Return the extra function that is the missing dataset under another name."""
+    alike = [name for name in extra if offer.columns and set(source.offers[name].columns) == set(offer.columns)]
+    near = difflib.get_close_matches(dataset, extra, n=1)
+    return next(iter([*alike, *near]), None)
+
+
+def _extra(source: SourceModule, name: str, lacking: list[str]) -> Iterator[Finding]:
+    if not lacking:
+        return
+    offer = source.offers[name]
+    what = "dataset" if offer.is_dataset else "node"
+    fix = f"Define {name}() in the others too, or remove it."
+    if not offer.is_dataset:
+        fix += " A helper begins with '_'."
+    yield Finding(
+        rule=f"{what}-extra",
+        severity="error" if offer.is_dataset else "warning",
+        expected="the same datasets in every source",
+        found=f"{what} '{name}', which {_who(lacking, 'lack')}",
+        fix=fix,
+        dataset=name if offer.is_dataset else "",
+        **source.here(offer),
+    )
+
+
+def _columns(dataset: str, offering: Mapping[str, SourceModule]) -> Iterator[Finding]:
+    """Yield the modules that extract other columns than the contract has, or where there is none, than most do."""
+    contract = _contract_of(dataset, offering.values())
+    extracted = {name: frozenset(source.offers[dataset].columns) for name, source in offering.items()}
+    wanted = {name: frozenset(contract.columns) for name in offering} if contract else {}
+    if contract is None:
+        wanted = {dissent.name: dissent.expected for dissent in dissents(extracted)}
+    for name, expected in wanted.items():
+        columns = extracted[name]
+        if columns == expected:
+            continue
+        source = offering[name]
+        common = {"dataset": dataset, **source.here(source.offers[dataset])}
+        by = "the columns of its contract" if contract else "the columns that the other sources extract"
+        if not columns:
+            yield Finding(
+                rule="columns",
+                expected=f"{by}: {_some(sorted(expected))}",
+                found="no extracted columns",
+                fix="Decorate it with @extract_columns(*CONTRACT.columns).",
+                **common,
+            )
+            continue
+        missing, extra = sorted(expected - columns), sorted(columns - expected)
+        found = [f"no {_some(missing)}"] if missing else []
+        found += [f"also {_some(extra)}"] if extra else []
+        near = did_you_mean(extra[0], missing) if extra and missing else ""
+        yield Finding(
+            rule="columns",
+            expected=f"{by}: {_some(sorted(expected))}",
+            found=" and ".join(found),
+            fix=f"Extract *CONTRACT.columns.{near}" if contract else f"Extract the same in every source.{near}",
+            **common,
+        )
+
+
+def _contracts(dataset: str, offering: Mapping[str, SourceModule]) -> Iterator[Finding]:
+    """Yield loaders without a contract, and modules whose contract of the dataset is another than the others'."""
+    for source in offering.values():
+        offer = source.offers[dataset]
+        if offer.contract is None:
+            similar = [c.name for c in source.contracts.values() if set(c.columns) == set(offer.columns)]
+            yield Finding(
+                rule="no-contract",
+                expected=f"a DatasetContract named '{dataset}' among the module's globals",
+                found=f"one named '{similar[0]}' with these columns" if similar else "none",
+                fix="Name contract and function alike." if similar else "Declare it, and import it in each source.",
+                dataset=dataset,
+                **source.here(offer),
+            )
+    held = {name: source.offers[dataset].contract for name, source in offering.items()}
+    contracts = {name: _Same(contract) for name, contract in held.items() if contract is not None}
+    for dissent in dissents(contracts):
+        source = offering[dissent.name]
+        changes = dissent.expected.contract.diff(dissent.value.contract)
+        yield Finding(
+            rule="contract-differs",
+            expected=f"the contract of {_who(dissent.others, '')}",
+            found="another: " + "; ".join(str(change) for change in changes[:4]),
+            fix="Import one contract in every source.",
+            dataset=dataset,
+            **source.here(source.offers[dataset]),
+        )
+
+
+class _Same:
+    """A contract as a value that is equal where every rule of it is; contracts themselves hash by name alone."""
+
+    def __init__(self, contract: DatasetContract) -> None:
+        self.contract = contract
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.contract == other.contract
+
+    def __hash__(self) -> int:
+        return hash(self.contract)
+
+
+def _kinds(dataset: str, offering: Mapping[str, SourceModule]) -> Iterator[Finding]:
+    """Yield modules whose nodes have other types, or are coroutines where the others' are not."""
+    frames = {name: type_name(source.offers[dataset].kind) for name, source in offering.items()}
+    for dissent in dissents(frames):
+        yield _other_type(dataset, offering[dissent.name], "result", dissent.expected, dissent.value, dissent.others)
+    columns = {
+        name: frozenset(type_name(kind) for kind in source.offers[dataset].columns.values()) or None
+        for name, source in offering.items()
+    }
+    for dissent in dissents({name: kinds for name, kinds in columns.items() if kinds}):
+        if frames[dissent.name] == frames[dissent.others[0]]:
+            expected, found = (", ".join(sorted(kinds)) for kinds in (dissent.expected or (), dissent.value or ()))
+            yield _other_type(dataset, offering[dissent.name], "columns", expected, found, dissent.others)
+    calls = {name: "async def" if source.offers[dataset].is_async else "def" for name, source in offering.items()}
+    for dissent in dissents(calls):
+        yield _other_type(dataset, offering[dissent.name], "call", dissent.expected, dissent.value, dissent.others)
+
+
+def _other_type(
+    dataset: str, source: SourceModule, what: str, expected: str, found: str, others: Iterable[str]
+) -> Finding:
+    return Finding(
+        rule="type",
+        expected=f"{expected} ({what}), as {_who(others)}",
+        found=found,
+        fix="Give the dataset one type in every source.",
+        dataset=dataset,
+        **source.here(source.offers[dataset]),
+    )
+
+
+def _documentation(dataset: str, offering: Mapping[str, SourceModule]) -> Iterator[Finding]:
+    texts = {name: source.offers[dataset].documentation for name, source in offering.items()}
+    for dissent in list(dissents(texts))[: len(texts) - 1]:
+        source = offering[dissent.name]
+        yield Finding(
+            rule="documentation",
+            severity="warning",
+            expected=f"the docstring of {_who(dissent.others, '')}: {dissent.expected[:120]!r}",
+            found=repr(dissent.value[:120]) if dissent.value else "none",
+            fix="Document the dataset alike in every source.",
+            dataset=dataset,
+            **source.here(source.offers[dataset]),
+        )
+
+
+def _ambiguous(sources: Iterable[SourceModule]) -> Iterator[Finding]:
+    """Yield nodes that two functions of one module make; Hamilton takes them for one or refuses the module."""
+    for source in sources:
+        makers: dict[str, list[str]] = {}
+        for definition in source.definitions:
+            for node in definition.nodes:
+                makers.setdefault(node, []).append(definition.name)
+        for node, functions in makers.items():
+            if len(functions) > 1:
+                yield Finding(
+                    rule="node-twice",
+                    expected=f"one function that makes '{node}'",
+                    found=f"{' and '.join(f'{name}()' for name in functions)}",
+                    fix="All columns share one namespace: give one contract a prefix, or rename one function.",
+                    **source.at(functions[-1]),
+                )
+
+
+def _contract_of(dataset: str, sources: Iterable[SourceModule]) -> DatasetContract | None:
+    """Return the dataset's contract: the one that most modules hold."""
+    held = [source.contracts[dataset] for source in sources if dataset in source.contracts]
+    return max(held, key=held.count) if held else None
+
+
+def type_name(kind: Any) -> str:
+    """Return a type as an annotation shows it, with its package: `pandas.DataFrame`."""
+    if isinstance(kind, type) and not typing.get_args(kind):
+        package = kind.__module__.split(".")[0]
+        return kind.__qualname__ if package == "builtins" else f"{package}.{kind.__qualname__}"
+    return str(kind).replace("typing.", "").replace("collections.abc.", "")
+
+
+def _who(names: Iterable[str], verb: str = "have") -> str:
+    listed = list(names)
+    if verb and len(listed) == 1:
+        verb = {"have": "has", "lack": "lacks"}[verb]
+    return f"{', '.join(listed)} {verb}".strip()
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SOME} more" if len(names) > _SOME else ""
+    return quoted(names[:_SOME]) + more

@@ -1,0 +1,362 @@
+"""`check_interchangeable`: the sources and environments of a project, or loader modules by themselves."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from loaders.checking.environments import Environment, check_environment, compare_environments, config_problem, resolve
+from loaders.checking.findings import Finding, Report, shown_path
+from loaders.checking.modules import compare_modules, expected_datasets
+from loaders.checking.offers import SourceModule, source_module
+from loaders.checking.secrets import is_secret_name, secret_findings
+from loaders.checking.source_text import SourceText
+from loaders.config import Config, environments
+from loaders.errors import ConfigError
+from loaders.names import did_you_mean, quoted
+from loaders.sources import SOURCES, make_importable, pick_source
+from loaders.yaml_file import read_yaml
+
+Subject = ModuleType | str | os.PathLike[str] | Config
+
+_SHORTEST_MASKED = 4
+
+
+def check_interchangeable(
+    *subjects: Subject | Iterable[Subject] | Mapping[str, ModuleType | str],
+    environments: Sequence[str] | None = None,
+    live: bool = False,
+    all_parts: bool = False,
+) -> Report:
+    """Return what keeps data sources from being interchangeable; no data is read unless `live`.
+
+    Args:
+        subjects: loader modules (or their import paths), which are held against each other; or a configuration: the
+            folder of its files, or what `load_config` returned. Without any, the folder `configs`.
+        environments: of the folder, those to look at; all of them if None.
+        live: also probe the files that the environments name, at most 256 KiB of each.
+        all_parts: probe each part of a dataset that lies in many files, not a sample of them.
+
+    Raises ConfigError where the folder or a named environment does not exist; whatever is wrong inside is a finding.
+    """
+    flat = list(_flat(subjects))
+    configs = [subject for subject in flat if isinstance(subject, Config)]
+    folders = [Path(subject) for subject in flat if _is_folder(subject)]
+    modules = [subject for subject in flat if not isinstance(subject, Config) and not _is_folder(subject)]
+    if modules and (configs or folders):
+        raise ConfigError("check_interchangeable takes loader modules, or a configuration; not both at once.")
+    if modules:
+        return check_modules(modules)
+    if len(folders) > 1:
+        raise ConfigError(
+            f"check_interchangeable takes one folder of configurations; found {quoted(map(str, folders))}."
+        )
+    if configs and not folders:
+        return _check(_Project(configs[0].root, None, configs, []), live=live, all_parts=all_parts)
+    return check_project(folders[0] if folders else "configs", environments, live=live, all_parts=all_parts)
+
+
+def assert_interchangeable(*modules: ModuleType | str) -> None:
+    """Raise AssertionError, with every difference, unless the loader modules are the same from outside."""
+    report = check_modules(modules)
+    if not report.ok:
+        raise AssertionError(str(report))
+
+
+def check_modules(modules: Iterable[Any]) -> Report:
+    """Return how loader modules differ; one that switches by `data_source` is held against itself under each value."""
+    named = [(item if isinstance(item, tuple) else (None, item)) for item in modules]
+    sources = []
+    for name, module in named:
+        path = module.__name__ if isinstance(module, ModuleType) else str(module)
+        looked = source_module(name or path, module)
+        sources += _switched(looked) or [looked]
+    return _finished(compare_modules(sources), sources, [], set())
+
+
+def check_project(
+    directory: str | os.PathLike[str] = "configs",
+    chosen: Sequence[str] | None = None,
+    *,
+    live: bool = False,
+    all_parts: bool = False,
+) -> Report:
+    """Return how the sources and environments of a project differ."""
+    folder = Path(directory)
+    unreadable = _unreadable(folder)
+    if unreadable:
+        # One file that cannot be read keeps every environment from being loaded.
+        return _finished(unreadable, [], [], secret_findings(folder.glob("*.y*ml"))[1])
+    known = environments(folder)
+    for env in chosen or ():
+        if env not in known:
+            raise ConfigError(
+                f"Environment '{env}' does not exist in '{folder}'. Its environments are: {quoted(known) or 'none'}."
+                f"{did_you_mean(env, known)}"
+            )
+    resolved = {env: resolve(env, folder) for env in chosen or known}
+    configs = [config for config, _ in resolved.values() if config is not None]
+    problems = [problem for _, found in resolved.values() for problem in found]
+    return _check(_Project(folder.resolve().parent, folder, configs, problems), live=live, all_parts=all_parts)
+
+
+def _unreadable(folder: Path) -> list[Finding]:
+    found = []
+    for path in sorted(folder.glob("*.y*ml")):
+        try:
+            read_yaml(path)
+        except ConfigError as error:
+            found.append(config_problem(str(error), path.stem, shown_path(path)))
+    return found
+
+
+class _Project:
+    """What is looked at: configurations that resolve, their loader modules, and the problems met on the way."""
+
+    def __init__(self, root: Path, folder: Path | None, configs: list[Config], problems: list[Finding]) -> None:
+        self.root = root
+        self.folder = folder
+        self.configs = configs
+        self.problems = problems
+
+    def table(self) -> dict[str, dict[str, str | ModuleType]]:
+        """Return the sources by name, each with the modules that serve it: those declared, those used, or the toolkit's."""
+        table: dict[str, dict[str, str | ModuleType]] = {}
+        for config in self.configs:
+            used = [] if config.data_source is None else [self.source_of(config)]
+            for name, module in [*config.settings.sources.items(), *(found for found in used if found)]:
+                table.setdefault(name, {})[_path(module)] = module
+        declared = any(config.settings.sources for config in self.configs)
+        toolkit = set(SOURCES.values())
+        if not declared and all(path in toolkit for paths in table.values() for path in paths):
+            for name, path in SOURCES.items():
+                table.setdefault(name, {})[path] = path
+        return table
+
+    def source_of(self, config: Config) -> tuple[str, str | ModuleType] | None:
+        """Return the name and module of the source that serves an environment; a problem where there is none."""
+        environment = Environment(config, self.file_of(config))
+        try:
+            return pick_source(config.data_source, config.settings.sources)
+        except ConfigError as error:
+            text = str(error).removeprefix("config: ")
+            here = environment.at("data_source")
+            problem = config_problem(text, config.env, environment.file, "data-source")
+            self.problems.append(replace(problem, **here))
+            return None
+
+    def file_of(self, config: Config) -> str:
+        """Return the file of an environment, for findings that have no line."""
+        found = sorted((self.folder or Path()).glob(f"{config.env}.y*ml"))
+        return shown_path(found[0]) if found else ""
+
+
+def _check(project: _Project, *, live: bool, all_parts: bool) -> Report:
+    make_importable(project.root)
+    with _fresh_modules(project):
+        sources, checked = _looked_at(project)
+        modules = [*sources, *(module for environment in checked for module in environment.flow)]
+        elsewhere = {node for source in sources for node in source.nodes}
+        findings = [*compare_modules(sources), *_flow_problems(checked)]
+        for environment in checked:
+            findings += check_environment(environment, elsewhere)
+        findings += compare_environments(checked)
+        secrets, texts = secret_findings(_files(project, modules))
+        texts |= {
+            str(value) for config in project.configs for key, value in config.inputs.items() if is_secret_name(key)
+        }
+        report = _finished([*secrets, *project.problems, *findings], sources, checked, texts)
+        if live:
+            from loaders.checking.live import probe_environments
+
+            found, probes = probe_environments(checked, all_parts=all_parts)
+            return replace(report, findings=(*report.findings, *_masked(found, texts)), probes=tuple(probes))
+        return report
+
+
+def _looked_at(project: _Project) -> tuple[list[SourceModule], list[Environment]]:
+    """Return every source, and the environments that resolve, each with its source and dataflow."""
+    inputs: dict[tuple[str, str], Mapping[str, Any]] = {}
+    served: list[tuple[Config, tuple[str, str] | None]] = []
+    table = project.table()
+    for config in project.configs:
+        try:
+            name, module = pick_source(config.data_source, config.settings.sources)
+        except ConfigError:
+            # Told when the table was made, except where nothing is said at all.
+            if config.data_source is None:
+                project.source_of(config)
+            served.append((config, None))
+            continue
+        inputs.setdefault((name, _path(module)), config.inputs)
+        served.append((config, (name, _path(module))))
+    by_name = {
+        (name, path): source_module(name, module, inputs.get((name, path)))
+        for name, modules in table.items()
+        for path, module in modules.items()
+    }
+    sources = list(by_name.values())
+    for source in list(sources):
+        sources += [twin for twin in _switched_beside(source) if twin.path not in {found.path for found in sources}]
+    checked = []
+    for config, key in served:
+        environment = Environment(config, project.file_of(config), by_name.get(key) if key else None)
+        environment.flow = [
+            source_module(f"dataflow of {config.env}", module, environment.known)
+            for module in dict.fromkeys(config.settings.modules)
+        ]
+        checked.append(environment)
+        if environment.source is not None:
+            # A module that does not exist has no file of its own: the configuration that names it is at fault.
+            name = environment.source.name
+            here = {key: value for key, value in environment.at("sources", name).items() if key != "environment"}
+            problems = environment.source.problems
+            problems[:] = [problem if problem.file else replace(problem, **here) for problem in problems]
+    return sources, checked
+
+
+def _flow_problems(checked: Iterable[Environment]) -> Iterator[Finding]:
+    for environment in checked:
+        for module in environment.flow:
+            _ = module.offers
+            for problem in module.problems:
+                where = environment.at("modules") if not problem.file else {"environment": environment.name}
+                expected = problem.expected.replace(f"source '{module.name}'", "the dataflow")
+                yield replace(problem, expected=expected, **where)
+
+
+def _switched(source: SourceModule) -> list[SourceModule]:
+    """Return a module that switches by `data_source` once for each value that its decorators name."""
+    if source.module is None:
+        return []
+    values = switch_values(source.text)
+    return [source_module(f"{source.path}[{value}]", source.module, {"data_source": value}) for value in values]
+
+
+def _switched_beside(source: SourceModule) -> list[SourceModule]:
+    """Return the modules beside a loader module that switch by `data_source`: the same datasets in another form."""
+    package = source.path.rpartition(".")[0]
+    if source.module is None or source.text.path is None:
+        return []
+    found = []
+    for path in sorted(source.text.path.parent.glob("*.py")):
+        if path != source.text.path and path.stem.isidentifier() and switch_values(SourceText(path)):
+            name = f"{package}.{path.stem}" if package else path.stem
+            beside = source_module(name, name)
+            found += _switched(beside) or [beside]
+    return found
+
+
+def switch_values(text: SourceText) -> list[str]:
+    """Return the values of `data_source` that a module's `@config.when…` decorators name."""
+    values: list[str] = []
+    for nodes in text.functions.values():
+        for decorator in (decorator for node in nodes for decorator in node.decorator_list):
+            if isinstance(decorator, ast.Call) and ast.unparse(decorator.func).split(".")[-1].startswith("when"):
+                given = [keyword.value for keyword in decorator.keywords if keyword.arg == "data_source"]
+                values += [
+                    constant.value
+                    for value in given
+                    for constant in ast.walk(value)
+                    if isinstance(constant, ast.Constant) and isinstance(constant.value, str)
+                ]
+    return list(dict.fromkeys(values))
+
+
+@contextmanager
+def _fresh_modules(project: _Project) -> Iterator[None]:
+    """Import the project's own modules anew: what lies in its files is checked, not what some process has loaded."""
+    paths = {
+        _path(module)
+        for config in project.configs
+        for module in (*config.settings.modules, *config.settings.sources.values())
+    }
+    packages = {path.split(".")[0] for path in paths} - {"loaders", "caching", "cli"}
+    loaded = {name: module for name, module in sys.modules.items() if name.split(".")[0] in packages}
+    for name in loaded:
+        del sys.modules[name]
+    importlib.invalidate_caches()
+    # Another project of this process may lie before this one on the path.
+    path = list(sys.path)
+    sys.path[:] = [str(project.root), *(entry for entry in sys.path if entry != str(project.root))]
+    try:
+        yield
+    finally:
+        sys.path[:] = path
+        for name in [name for name in sys.modules if name.split(".")[0] in packages]:
+            del sys.modules[name]
+        sys.modules.update(loaded)
+
+
+def _files(project: _Project, modules: Iterable[SourceModule]) -> Iterator[Path]:
+    """Yield the files that a secret may stand in: configurations, modules, and the contracts beside them."""
+    if project.folder is not None:
+        yield from sorted(project.folder.glob("*.y*ml"))
+    for config in project.configs:
+        yield from (Path(origin.source) for origin in config.origins.values() if origin.line is not None)
+    for module in modules:
+        if module.text.path is not None:
+            yield module.text.path
+            for value in vars(module.module).values():
+                if isinstance(value, ModuleType) and (file := getattr(value, "__file__", None)):
+                    if Path(file).is_relative_to(project.root) and "site-packages" not in file:
+                        yield Path(file)
+
+
+def _finished(
+    findings: Iterable[Finding], sources: Sequence[SourceModule], checked: Sequence[Environment], secrets: set[str]
+) -> Report:
+    return Report(
+        _by_environment(_masked(findings, secrets)),
+        tuple(dict.fromkeys(source.name for source in sources)),
+        tuple(environment.name for environment in checked),
+        tuple(expected_datasets(sources)),
+    )
+
+
+def _by_environment(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return each finding once, with all the environments that have it."""
+    environments: dict[Finding, list[str]] = {}
+    for finding in findings:
+        environments.setdefault(replace(finding, environment=""), []).append(finding.environment)
+    return tuple(
+        replace(finding, environment=", ".join(dict.fromkeys(filter(None, names))))
+        for finding, names in environments.items()
+    )
+
+
+def _masked(findings: Iterable[Finding], secrets: set[str]) -> Iterator[Finding]:
+    hidden = sorted((text for text in secrets if len(text) >= _SHORTEST_MASKED), key=len, reverse=True)
+    for finding in findings:
+        texts = {name: getattr(finding, name) for name in ("expected", "found", "fix")}
+        for secret in hidden:
+            texts = {name: text.replace(secret, "***") for name, text in texts.items()}
+        yield replace(finding, **texts)  # type: ignore[arg-type]  # each of them is text
+
+
+def _path(module: str | ModuleType) -> str:
+    return module.__name__ if isinstance(module, ModuleType) else str(module)
+
+
+def _flat(subjects: Iterable[Any]) -> Iterator[Any]:
+    for subject in subjects:
+        if isinstance(subject, Mapping):
+            yield from subject.items()
+        elif isinstance(subject, list | tuple | set):
+            yield from _flat(subject)
+        else:
+            yield subject
+
+
+def _is_folder(subject: Any) -> bool:
+    if isinstance(subject, Path):
+        return True
+    return isinstance(subject, str) and (os.sep in subject or Path(subject).is_dir())
