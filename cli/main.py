@@ -11,6 +11,7 @@ from caching.commands import cache
 
 from cli.check import check
 from cli.datasets import ls, show
+from cli.diff import diff
 from cli.environments import config, envs
 from cli.run import run
 from cli.sample import sample
@@ -28,5 +29,5 @@ def main() -> None:
     """
 
 
-for command in (run, envs, config, ls, show, check, cache, sandbox, sample):
+for command in (run, envs, config, ls, show, check, diff, cache, sandbox, sample):
     main.add_command(command)
