@@ -7,8 +7,8 @@ asked for more often than anything else.
 from __future__ import annotations
 
 import click
-from caching.commands import cache
 
+from caching.commands import cache
 from cli.check import check
 from cli.datasets import ls, show
 from cli.diff import diff

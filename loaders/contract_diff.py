@@ -118,7 +118,9 @@ def _sources(old: DatasetContract, new: DatasetContract) -> Iterator[ContractCha
     for name in [name for name in old.columns if name in new.columns]:
         was, now = old.source_name(name), new.source_name(name)
         if was != now:
-            yield ContractChange(f"{name} in the source", was, now, False, "readers see the node's name; files must agree")
+            yield ContractChange(
+                f"{name} in the source", was, now, False, "readers see the node's name; files must agree"
+            )
     if old.extra_columns != new.extra_columns:
         reason = "files with more columns are treated otherwise"
         yield ContractChange("extra_columns", old.extra_columns, new.extra_columns, False, reason)

@@ -36,9 +36,12 @@ def infer(location: str | os.PathLike[str], name: str | None = None) -> DatasetC
         field = schema.field(unsupported[0])
         raise ConfigError(f"'{part.shown}': column '{field.name}' has type {field.type}, which no contract can have.")
     # A column without nulls in a file whose format allows them everywhere says nothing of the next file.
-    columns = {node: field for node, field in zip(_node_names(schema.names, dataset), schema, strict=True)}
+    columns = dict(zip(_node_names(schema.names, dataset), schema, strict=True))
     renamed = {node: field.name for node, field in columns.items() if node != field.name}
-    fields = [pa.field(node, field.type, nullable=field.nullable or bool(nulls.get(field.name))) for node, field in columns.items()]
+    fields = [
+        pa.field(node, field.type, nullable=field.nullable or bool(nulls.get(field.name)))
+        for node, field in columns.items()
+    ]
     description = f"Draft of {place.shown}."
     if text_format:
         description += " " + _GUESSED.format(format=text_format)

@@ -2,8 +2,8 @@
 
 https://bitol-io.github.io/open-data-contract-standard/v3.1.0/
 
-Properties have the names of the dataflow, and as `physicalName` those of the source where they differ. What the standard
-has no word for is kept beside its own: Arrow types in `physicalType`, format options in custom properties.
+Properties have the names of the dataflow, and as `physicalName` those of the source where they differ. What the
+standard has no word for is kept beside its own: Arrow types in `physicalType`, format options in custom properties.
 """
 
 from __future__ import annotations

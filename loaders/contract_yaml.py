@@ -118,7 +118,9 @@ def _column_data(contract: str, column: object, given: object) -> _Column:
 def _refuse_unknown(where: str, data: Mapping[Any, Any], known: tuple[str, ...]) -> None:
     for key in data:
         if key not in known:
-            raise ConfigError(f"{where}: unknown key '{key}'. Known are: {quoted(known)}.{did_you_mean(str(key), known)}")
+            raise ConfigError(
+                f"{where}: unknown key '{key}'. Known are: {quoted(known)}.{did_you_mean(str(key), known)}"
+            )
 
 
 def changed_options(options: FormatOptions) -> dict[str, Any]:

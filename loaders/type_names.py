@@ -10,7 +10,13 @@ import pyarrow as pa
 from loaders.errors import ConfigError
 from loaders.names import did_you_mean
 
-_SHORTER = {"double": "float64", "float": "float32", "halffloat": "float16", "date32[day]": "date32", "date64[ms]": "date64"}
+_SHORTER = {
+    "double": "float64",
+    "float": "float32",
+    "halffloat": "float16",
+    "date32[day]": "date32",
+    "date64[ms]": "date64",
+}
 _SIMPLE = {
     name: pa.type_for_alias(name)
     for name in (
@@ -20,8 +26,15 @@ _SIMPLE = {
     )
 }
 _TIMED = {"timestamp": pa.timestamp, "duration": pa.duration, "time32": pa.time32, "time64": pa.time64}
-_DECIMALS = {name: getattr(pa, name) for name in ("decimal32", "decimal64", "decimal128", "decimal256") if hasattr(pa, name)}
-_LISTS = {"list": pa.list_, "large_list": pa.large_list, "list_view": pa.list_view, "large_list_view": pa.large_list_view}
+_DECIMALS = {
+    name: getattr(pa, name) for name in ("decimal32", "decimal64", "decimal128", "decimal256") if hasattr(pa, name)
+}
+_LISTS = {
+    "list": pa.list_,
+    "large_list": pa.large_list,
+    "list_view": pa.list_view,
+    "large_list_view": pa.large_list_view,
+}
 _WITH_UNIT = re.compile(r"(\w+)\[(s|ms|us|ns)(?:,\s*tz=(.+))?\]")
 _DECIMAL = re.compile(r"(decimal\d*)\(\s*(\d+)\s*,\s*(-?\d+)\s*\)")
 _FIXED_BINARY = re.compile(r"fixed_size_binary\[(\d+)\]")
@@ -63,8 +76,8 @@ def parse_type(text: str) -> pa.DataType:
     except (pa.ArrowException, ValueError, TypeError, KeyError):
         known = [*_SIMPLE, *_LISTS, "timestamp[us]", "timestamp[us, tz=UTC]", "decimal128(12, 2)", "struct<name: type>"]
         raise ConfigError(
-            f"'{text}' is no type of Arrow.{did_you_mean(text, known)} Types are for example 'int64', 'string', 'date32', "
-            "'timestamp[us, tz=UTC]', 'decimal128(12, 2)', 'list<item: string>'."
+            f"'{text}' is no type of Arrow.{did_you_mean(text, known)} Types are for example 'int64', 'string', "
+            "'date32', 'timestamp[us, tz=UTC]', 'decimal128(12, 2)', 'list<item: string>'."
         ) from None
 
 

@@ -58,7 +58,9 @@ def arrow_values(series: pd.Series[Any]) -> pa.ChunkedArray:
     try:
         values = pa.array(series, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError):
-        values = pa.array([None if missing else str(value) for value, missing in zip(series, series.isna(), strict=True)])
+        values = pa.array(
+            [None if missing else str(value) for value, missing in zip(series, series.isna(), strict=True)]
+        )
     values = values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values])
     return values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
 
@@ -116,23 +118,30 @@ def _quantiles(values: pa.ChunkedArray) -> tuple[Any, ...]:
     if numbers is None or not len(numbers):
         return ()
     exact = pa.types.is_integer(values.type) or pa.types.is_floating(values.type)
-    method = "linear" if exact else "nearest"
-    found = np.quantile(numbers, QUANTILES, method=method)
+    found = np.quantile(numbers, QUANTILES, method="linear" if exact else "nearest")
     return tuple(_from_number(number, values.type) for number in found)
 
 
 def _numbers(values: pa.ChunkedArray) -> np.ndarray[Any, Any] | None:
     """Return the values as numbers, None where they are none."""
     kind = values.type
-    if pa.types.is_timestamp(kind) or pa.types.is_duration(kind) or pa.types.is_time64(kind) or pa.types.is_date64(kind):
-        return values.cast(pa.int64()).to_numpy().astype(np.float64)
-    if pa.types.is_date32(kind) or pa.types.is_time32(kind):
-        return values.cast(pa.int32()).to_numpy().astype(np.float64)
-    if pa.types.is_decimal(kind):
-        return values.cast(pa.float64()).to_numpy()
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        return values.to_numpy().astype(np.float64)
-    return None
+    if (
+        pa.types.is_timestamp(kind)
+        or pa.types.is_duration(kind)
+        or pa.types.is_time64(kind)
+        or pa.types.is_date64(kind)
+    ):
+        numbers = values.cast(pa.int64())
+    elif pa.types.is_date32(kind) or pa.types.is_time32(kind):
+        numbers = values.cast(pa.int32())
+    elif pa.types.is_decimal(kind):
+        numbers = values.cast(pa.float64())
+    elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        numbers = values
+    else:
+        return None
+    array: np.ndarray[Any, Any] = numbers.to_numpy().astype(np.float64)
+    return array
 
 
 def _from_number(number: float, kind: pa.DataType) -> Any:

@@ -162,7 +162,7 @@ def _alike(left: pa.ChunkedArray, right: pa.ChunkedArray) -> tuple[pa.ChunkedArr
 def _matched(left: Codes, right: Codes, *, unique: bool) -> tuple[Codes, Codes, tuple[Codes, Codes] | None]:
     """Return the rows of each side alone, and the pairs of rows with the same code where codes are unique."""
     if unique and len(np.unique(left)) == len(left) and len(np.unique(right)) == len(right):
-        common, in_left, in_right = np.intersect1d(left, right, assume_unique=True, return_indices=True)
+        _, in_left, in_right = np.intersect1d(left, right, assume_unique=True, return_indices=True)
         order = np.argsort(in_left, kind="stable")
         only_left = np.setdiff1d(np.arange(len(left)), in_left, assume_unique=True)
         only_right = np.setdiff1d(np.arange(len(right)), in_right, assume_unique=True)
@@ -238,4 +238,3 @@ def _column_dict(column: ColumnDiff) -> Mapping[str, Any]:
         "left": column.left.as_dict() if column.left else None,
         "right": column.right.as_dict() if column.right else None,
     }
-

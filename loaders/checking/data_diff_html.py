@@ -52,7 +52,7 @@ def _overview(diff: DataDiff) -> str:
     rows = [
         _row("rows", f"{diff.rows[0]:,}", f"{diff.rows[1]:,}"),
         _row(f"{what} only here", *(f"{count:,}" for count in diff.only)),
-        _row("of these", *("; ".join(examples) or "–" for examples in diff.only_examples)),
+        _row("of these", *("; ".join(examples) or "none" for examples in diff.only_examples)),
         _row(f"{what} in both", f"{diff.common:,}", f"{diff.common:,}"),
     ]
     return f"<table>{_head(diff.names)}{''.join(rows)}</table><br>"
@@ -77,10 +77,12 @@ def _column(column: ColumnDiff, names: tuple[str, str]) -> str:
         f"<tr><td>{escape(key)}</td><td class='left'>{escape(a)}</td><td class='right'>{escape(b)}</td></tr>"
         for key, a, b in column.examples
     )
-    changes = f"<table><tr><th>key</th>{_head(names)[len('<tr><th></th>'):-5]}</tr>{examples}</table>" if examples else ""
+    changes = (
+        f"<table><tr><th>key</th>{_head(names)[len('<tr><th></th>') : -5]}</tr>{examples}</table>" if examples else ""
+    )
     return (
         f"<section class='column{'' if column.differs else ' same'}'><h2>{escape(column.name)} {changed}</h2>"
-        f"<div><table>{_head(names)}{''.join(rows)}</table>{changes}</div><div>{_plot(sides, names)}</div></section>"
+        f"<div><table>{_head(names)}{''.join(rows)}</table></div><div>{_plot(sides, names)}{changes}</div></section>"
     )
 
 
@@ -91,7 +93,10 @@ def _numbers(sides: tuple[ColumnSummary | None, ColumnSummary | None]) -> Iterat
         yield "minimum", [shown(side.minimum) if side else "" for side in sides]
         if any(side is not None and side.quantiles for side in sides):
             for number, quantile in enumerate(QUANTILES):
-                yield f"{quantile:.0%}", [shown(side.quantiles[number]) if side and side.quantiles else "" for side in sides]
+                yield (
+                    f"{quantile:.0%}",
+                    [shown(side.quantiles[number]) if side and side.quantiles else "" for side in sides],
+                )
         yield "maximum", [shown(side.maximum) if side else "" for side in sides]
 
 
@@ -150,7 +155,7 @@ def _frequency_plot(sides: tuple[ColumnSummary | None, ColumnSummary | None], na
         for number, (color, side) in enumerate(zip(_COLORS, counts, strict=True)):
             width = side.get(value, 0) / top * (_WIDTH - 190)
             bars.append(f"<rect x='124' y='{y + 3 + 10 * number}' width='{width:.1f}' height='9' fill='{color}'/>")
-            label = f"{side[value]:,}" if value in side else "–"
+            label = f"{side[value]:,}" if value in side else "0"
             at = 128 + width
             bars.append(f"<text x='{at:.1f}' y='{y + 11 + 10 * number}' font-size='9' fill='#52606d'>{label}</text>")
     label = escape(f"Most frequent values in {names[0]} and {names[1]}", quote=True)

@@ -28,7 +28,7 @@ def as_table(diff: DataDiff) -> str:
 
 
 def _columns(diff: DataDiff) -> list[str]:
-    rows = [("column", "type", "changed", "nulls", "distinct", "minimum", "maximum")]
+    rows: list[tuple[str, ...]] = [("column", "type", "changed", "nulls", "distinct", "minimum", "maximum")]
     for column in diff.columns:
         sides = [_cells(side) for side in (column.left, column.right)]
         changed = "" if column.changed is None else f"{column.changed:,}"
@@ -52,7 +52,9 @@ def _details(column: ColumnDiff, names: tuple[str, str]) -> Iterator[str]:
         yield f"  and {column.changed - len(column.examples):,} more"
     for name, side in zip(names, (column.left, column.right), strict=True):
         if side is not None and side.quantiles:
-            texts = (f"{quantile:.0%} {shown(value)}" for quantile, value in zip(QUANTILES, side.quantiles, strict=True))
+            texts = (
+                f"{quantile:.0%} {shown(value)}" for quantile, value in zip(QUANTILES, side.quantiles, strict=True)
+            )
             yield f"  quantiles in {name}: {', '.join(texts)}"
     for name, side in zip(names, (column.left, column.right), strict=True):
         if side is not None and side.frequent:

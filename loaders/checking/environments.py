@@ -204,9 +204,8 @@ def _wanted(environment: Environment, elsewhere: set[str]) -> Iterator[Finding]:
             for name, (kind, required) in definition.inputs.items():
                 if name in nodes:
                     yield from _flow_type(name, kind, nodes[name], here)
-                elif required and name not in inputs and name != "data_source":
-                    if not incomplete and name not in elsewhere:
-                        yield _unprovided(name, nodes, inputs, here)
+                elif required and not incomplete and name not in {*inputs, "data_source", *elsewhere}:
+                    yield _unprovided(name, nodes, inputs, here)
 
 
 def _unprovided(name: str, nodes: Mapping[str, Any], inputs: Mapping[str, Any], here: dict[str, Any]) -> Finding:

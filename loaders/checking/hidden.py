@@ -1,4 +1,4 @@
-"""Loaders that Hamilton does not see: it takes plain functions of the module itself, and passes over the rest silently."""
+"""Loaders that Hamilton does not see: it takes a module's own public functions, and passes over the rest silently."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def _missing(source: SourceModule, dataset: str, offering: list[SourceModule], t
     expected = f"dataset '{dataset}', as {_who(other.name for other in offering)}"
     if len(offering) == 1:
         expected += f": {offering[0].place(offering[0].offers[dataset])}"
-    common = {"rule": "dataset-missing", "expected": expected, "dataset": dataset}
+    common: dict[str, Any] = {"rule": "dataset-missing", "expected": expected, "dataset": dataset}
     hidden = hidden_loader(source, dataset)
     if hidden is not None:
         place = source.at(hidden.function) | {"line": hidden.line}
@@ -204,13 +204,13 @@ def _kinds(dataset: str, offering: Mapping[str, SourceModule]) -> Iterator[Findi
         name: frozenset(type_name(kind) for kind in source.offers[dataset].columns.values()) or None
         for name, source in offering.items()
     }
-    for dissent in dissents({name: kinds for name, kinds in columns.items() if kinds}):
-        if frames[dissent.name] == frames[dissent.others[0]]:
-            expected, found = (", ".join(sorted(kinds)) for kinds in (dissent.expected or (), dissent.value or ()))
-            yield _other_type(dataset, offering[dissent.name], "columns", expected, found, dissent.others)
+    for other in dissents({name: kinds for name, kinds in columns.items() if kinds}):
+        if frames[other.name] == frames[other.others[0]]:
+            expected, found = (", ".join(sorted(kinds)) for kinds in (other.expected or (), other.value or ()))
+            yield _other_type(dataset, offering[other.name], "columns", expected, found, other.others)
     calls = {name: "async def" if source.offers[dataset].is_async else "def" for name, source in offering.items()}
-    for dissent in dissents(calls):
-        yield _other_type(dataset, offering[dissent.name], "call", dissent.expected, dissent.value, dissent.others)
+    for call in dissents(calls):
+        yield _other_type(dataset, offering[call.name], "call", call.expected, call.value, call.others)
 
 
 def _other_type(

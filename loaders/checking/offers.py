@@ -54,7 +54,8 @@ class Offer:
     @property
     def function(self) -> Callable[..., Any]:
         """The function as it was written, without its wrappers."""
-        return inspect.unwrap(self.definition.function)
+        plain: Callable[..., Any] = inspect.unwrap(self.definition.function)
+        return plain
 
     @property
     def is_cached(self) -> bool:
@@ -108,8 +109,10 @@ class SourceModule:
     @cached_property
     def definitions(self) -> list[Definition]:
         """The functions that Hamilton takes, with their nodes; those that it refuses become problems."""
-        found = []
-        for name, function in graph_utils.find_functions(self.module) if self.module else []:
+        found: list[Definition] = []
+        if self.module is None:
+            return found
+        for name, function in graph_utils.find_functions(self.module):
             try:
                 found.append(define(self.module, name, function, dict(self.known)))
             except ConfigError as error:
@@ -162,9 +165,7 @@ class SourceModule:
     def _offer(self, definition: Definition) -> Offer:
         types = {node.name: node.type for node in decorators.resolve_nodes(definition.function, dict(self.known))}
         kind = types.pop(definition.node_name)
-        return Offer(
-            definition.node_name, definition, types, kind, self.contracts.get(definition.node_name)
-        )
+        return Offer(definition.node_name, definition, types, kind, self.contracts.get(definition.node_name))
 
     def _refused(self, name: str, error: ConfigError) -> Finding:
         return Finding(

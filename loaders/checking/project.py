@@ -56,7 +56,9 @@ def check_interchangeable(
     if modules:
         return check_modules(modules)
     if len(folders) > 1:
-        raise ConfigError(f"check_interchangeable takes one folder of configurations; found {quoted(map(str, folders))}.")
+        raise ConfigError(
+            f"check_interchangeable takes one folder of configurations; found {quoted(map(str, folders))}."
+        )
     if configs and not folders:
         return _check(_Project(configs[0].root, None, configs, []), live=live, all_parts=all_parts)
     return check_project(folders[0] if folders else "configs", environments, live=live, all_parts=all_parts)
@@ -126,7 +128,7 @@ class _Project:
         self.problems = problems
 
     def table(self) -> dict[str, dict[str, str | ModuleType]]:
-        """Return the sources by name, each with the modules that serve it: those declared, those used, or the toolkit's."""
+        """Return by name the modules of each source: those declared, those used, or else the toolkit's."""
         table: dict[str, dict[str, str | ModuleType]] = {}
         for config in self.configs:
             used = [] if config.data_source is None else [self.source_of(config)]
@@ -301,12 +303,12 @@ def _files(project: _Project, modules: Iterable[SourceModule]) -> Iterator[Path]
     for config in project.configs:
         yield from (Path(origin.source) for origin in config.origins.values() if origin.line is not None)
     for module in modules:
-        if module.text.path is not None:
-            yield module.text.path
-            for value in vars(module.module).values():
-                if isinstance(value, ModuleType) and (file := getattr(value, "__file__", None)):
-                    if Path(file).is_relative_to(project.root) and "site-packages" not in file:
-                        yield Path(file)
+        if module.text.path is None:
+            continue
+        yield module.text.path
+        imported = [value for value in vars(module.module).values() if isinstance(value, ModuleType)]
+        files = [Path(file) for value in imported if (file := getattr(value, "__file__", None))]
+        yield from (file for file in files if file.is_relative_to(project.root) and "site-packages" not in file.parts)
 
 
 def _finished(
@@ -337,7 +339,7 @@ def _masked(findings: Iterable[Finding], secrets: set[str]) -> Iterator[Finding]
         texts = {name: getattr(finding, name) for name in ("expected", "found", "fix")}
         for secret in hidden:
             texts = {name: text.replace(secret, "***") for name, text in texts.items()}
-        yield replace(finding, **texts)  # type: ignore[arg-type]  # each of them is text
+        yield replace(finding, **texts)
 
 
 def _path(module: str | ModuleType) -> str:

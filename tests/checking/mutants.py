@@ -44,7 +44,9 @@ def harmless(text: str) -> Iterator[Mutant]:
     yield Mutant("private constant", f"{text}\n\n_LIMIT = 3\n")
     yield Mutant("helper class", f"{text}\n\nclass Reader:\n    def read(self) -> int:\n        return 3\n")
     yield Mutant("imported helper", f"from os.path import join\n{text}")
-    yield Mutant("module docstring", re.sub(r'^\s*""".*?"""', '"""Another sentence."""', text, count=1, flags=re.DOTALL))
+    yield Mutant(
+        "module docstring", re.sub(r'^\s*""".*?"""', '"""Another sentence."""', text, count=1, flags=re.DOTALL)
+    )
     yield Mutant("formatting", ast.unparse(ast.parse(text)))
     yield Mutant("blank lines", text.replace("\n\n\n", "\n\n\n\n\n"))
     yield Mutant("future import", f"from __future__ import annotations\n{text}")
@@ -298,7 +300,11 @@ def broken_configs(files: dict[str, str], environments: list[str]) -> Iterator[t
             yield f"drop input {name}", path, text(lambda d, n=name: d["inputs"].pop(n))  # type: ignore[attr-defined, index, misc]
             renamed = text(lambda d, n=name: d["inputs"].update({f"{n}s": d["inputs"].pop(n)}))  # type: ignore[attr-defined, index, misc]
             yield f"rename input {name}", path, renamed
-            yield f"unset variable in {name}", path, text(lambda d, n=name: d["inputs"].update({n: "s3://${NOWHERE_SET}/x"}))  # type: ignore[attr-defined, index, misc]
+            yield (
+                f"unset variable in {name}",
+                path,
+                text(lambda d, n=name: d["inputs"].update({n: "s3://${NOWHERE_SET}/x"})),
+            )  # type: ignore[attr-defined, index, misc]
             yield f"list for {name}", path, text(lambda d, n=name: d["inputs"].update({n: ["a", "b"]}))  # type: ignore[attr-defined, index, misc]
             other = "s3://bucket/x.parquet" if env == "local" else "data/x.csv"
             yield f"other kind for {name}", path, text(lambda d, n=name, o=other: d["inputs"].update({n: o}))  # type: ignore[attr-defined, index, misc]
