@@ -10,7 +10,7 @@ from typing import Any
 from loaders.checking.bodies import body_findings
 from loaders.checking.consensus import dissents
 from loaders.checking.findings import Finding
-from loaders.checking.hidden import hidden_loader, stray_loaders
+from loaders.checking.hidden import hidden_loader, stray_loaders, switched_off
 from loaders.checking.inputs import input_findings
 from loaders.checking.offers import Offer, SourceModule
 from loaders.contract import DatasetContract
@@ -74,7 +74,7 @@ def _missing(source: SourceModule, dataset: str, offering: list[SourceModule], t
     if len(offering) == 1:
         expected += f": {offering[0].place(offering[0].offers[dataset])}"
     common: dict[str, Any] = {"rule": "dataset-missing", "expected": expected, "dataset": dataset}
-    hidden = hidden_loader(source, dataset)
+    hidden = hidden_loader(source, dataset) or (None if twin else switched_off(source, dataset))
     if hidden is not None:
         place = source.at(hidden.function) | {"line": hidden.line}
         return Finding(**common, found=hidden.found, fix=hidden.fix, **place)
