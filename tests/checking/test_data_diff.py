@@ -91,7 +91,7 @@ def test_empty_frames_are_compared() -> None:
     st.lists(st.tuples(st.integers(0, 9), st.sampled_from(["x", "y", None]), st.integers(-3, 3))),
 )
 def test_counts_are_those_of_a_naive_comparison(left: list[Any], right: list[Any]) -> None:
-    unique = [dict((row[:2], row[2]) for row in rows) for rows in (left, right)]
+    unique = [{row[:2]: row[2] for row in rows} for rows in (left, right)]
     frames = [
         pd.DataFrame([(*key, value) for key, value in rows.items()], columns=["a", "b", "v"]).astype({"b": "str"})
         for rows in unique

@@ -83,7 +83,7 @@ SECRETS = {
         "eu-west-1",
         "${TOKEN:-t0ken-1234}\n  token: ${T:-t0ken-1234}",
         "t0ken-1234",
-    ),  # noqa: E501
+    ),
     "URL": ("configs/prod.yaml", "orders_path: s3://", "orders_path: https://me:pass123word@", "pass123word"),
     "signature": (
         "configs/local.yaml",
