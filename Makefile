@@ -9,13 +9,13 @@ run: $(VENV)/.installed
 	$(BIN)/sourceswap run --env local
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 # Hundreds of kills, long fuzzing: minutes, on demand.
 long: $(VENV)/.installed-dev

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from caching import cache as cache
     from caching import local_cache as local_cache
-    from caching.cache import CacheContext as CacheContext
-    from caching.cache import CacheEvent as CacheEvent
     from caching.cache import Lookup as Lookup
-    from caching.cache import activate as activate
-    from caching.cache import active_context as active_context
     from caching.cache import function_cache as function_cache
+    from caching.context import CacheContext as CacheContext
+    from caching.context import CacheEvent as CacheEvent
+    from caching.context import CallEnvironment as CallEnvironment
+    from caching.context import activate as activate
+    from caching.context import active_context as active_context
     from caching.errors import CachingException as CachingException
     from caching.errors import CachingWarning as CachingWarning
     from caching.key import get_key as get_key
@@ -24,16 +25,17 @@ if TYPE_CHECKING:
 
 # Where each name lives; an empty text marks a module of the package itself.
 _HOMES = {
-    "CacheContext": "cache",
-    "CacheEvent": "cache",
+    "CacheContext": "context",
+    "CacheEvent": "context",
+    "CallEnvironment": "context",
     "CachingException": "errors",
     "CachingWarning": "errors",
     "Entry": "local_cache",
     "LocalCache": "local_cache",
     "Lookup": "cache",
     "MISSING": "local_cache",
-    "activate": "cache",
-    "active_context": "cache",
+    "activate": "context",
+    "active_context": "context",
     "cache": "",
     "function_cache": "cache",
     "get_key": "key",
@@ -45,6 +47,7 @@ _HOMES = {
 __all__ = [  # noqa: RUF022 - in the order of the table above
     "CacheContext",
     "CacheEvent",
+    "CallEnvironment",
     "CachingException",
     "CachingWarning",
     "Entry",

@@ -1,7 +1,7 @@
 """One code object read: what it does, free of where it stands, and the names of the outside that it uses.
 
-Bytecode and not source, because a file may be edited after its import. Left out: line numbers, file names, docstrings,
-the order of constants, instructions that do nothing.
+Bytecode and not source, because a file may be edited after its import. Left out: line numbers, file names,
+docstrings, the order of constants, instructions that do nothing.
 """
 
 from __future__ import annotations
@@ -31,7 +31,14 @@ _SHIFT = {"LOAD_GLOBAL": 1, "LOAD_ATTR": 1 if sys.version_info >= (3, 12) else 0
 _ATTRIBUTE = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
 _GLOBAL = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
 _LOAD_LOCAL = frozenset(
-    {"LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_FAST_BORROW", "LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF"}
+    {
+        "LOAD_FAST",
+        "LOAD_FAST_CHECK",
+        "LOAD_FAST_BORROW",
+        "LOAD_DEREF",
+        "LOAD_CLASSDEREF",
+        "LOAD_FROM_DICT_OR_DEREF",
+    }
 )
 _STORE = frozenset({"STORE_FAST", "STORE_DEREF", "STORE_NAME", "STORE_GLOBAL"})
 _FREE_LOAD = frozenset({"LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF"})
@@ -39,7 +46,22 @@ _FREE_LOAD = frozenset({"LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DERE
 _CLASS_NOISE = frozenset({"__doc__", "__firstlineno__", "__static_attributes__"})
 # Methods of built-in containers that change them; where the result is dropped, nothing flows back.
 _MUTATORS = frozenset(
-    "append appendleft extend extendleft insert add update discard remove clear put put_nowait set write".split()
+    [
+        "append",
+        "appendleft",
+        "extend",
+        "extendleft",
+        "insert",
+        "add",
+        "update",
+        "discard",
+        "remove",
+        "clear",
+        "put",
+        "put_nowait",
+        "set",
+        "write",
+    ]
 )
 
 
@@ -163,7 +185,11 @@ def _position(positions: dict[int, int], offset: int) -> int:
 
 def _decode(code: CodeType) -> list[_Instruction]:
     raw = code.co_code
-    local_names = (*code.co_varnames, *(n for n in code.co_cellvars if n not in code.co_varnames), *code.co_freevars)
+    local_names = (
+        *code.co_varnames,
+        *(n for n in code.co_cellvars if n not in code.co_varnames),
+        *code.co_freevars,
+    )
     decoded = []
     extended = 0
     for offset in range(0, len(raw), 2):
@@ -220,7 +246,7 @@ def _imports(instructions: list[_Instruction]) -> Iterator[tuple[Import, int]]:
 
 
 def _import_aliases(instructions: list[_Instruction]) -> dict[str, list[Import]]:
-    """Local names that imports inside the body bind, and what each may stand for (`try: import a as x` twice)."""
+    """Local names that imports in the body bind, and what each may stand for (one may be bound twice)."""
     aliases: dict[str, list[Import]] = {}
     for item, index in _imports(instructions):
         position = index + 1
@@ -232,7 +258,12 @@ def _import_aliases(instructions: list[_Instruction]) -> dict[str, list[Import]]
                 position += 2
             continue
         chain: list[str] = []
-        while position < len(instructions) and instructions[position].name in ("IMPORT_FROM", "SWAP", "POP_TOP", "ROT_TWO"):
+        while position < len(instructions) and instructions[position].name in (
+            "IMPORT_FROM",
+            "SWAP",
+            "POP_TOP",
+            "ROT_TWO",
+        ):
             if instructions[position].name == "IMPORT_FROM":
                 chain.append(instructions[position].argument)
             position += 1
@@ -275,7 +306,7 @@ def _operand(instructions: list[_Instruction], start: int, end: int) -> str | tu
 
 
 def _is_written_only(instructions: list[_Instruction], index: int) -> bool:
-    """Whether what is loaded here is only changed: `calls.append(x)`, `n += 1`, `seen[x] += 1`, `table[x] = y`.
+    """Whether what is loaded here is only changed: `a.append(x)`, `n += 1`, `d[x] += 1`, `d[x] = y`, `c.n += 1`.
 
     The walk follows the stack without branches from the load on; anything it does not know counts as a read.
     """
@@ -289,6 +320,8 @@ def _is_written_only(instructions: list[_Instruction], index: int) -> bool:
     subscript = ["COPY", "COPY", "BINARY_SUBSCR", "LOAD_CONST", "BINARY_OP", "SWAP", "SWAP", "STORE_SUBSCR"]
     if names[1:9] == subscript:
         return names[0] in ("LOAD_CONST", "LOAD_FAST")
+    if names[:6] == ["COPY", "LOAD_ATTR", "LOAD_CONST", "BINARY_OP", "SWAP", "STORE_ATTR"]:
+        return bool(following[1].argument == following[5].argument)
     return names[:2] in (["LOAD_CONST", "STORE_SUBSCR"], ["LOAD_FAST", "STORE_SUBSCR"])
 
 

@@ -1,34 +1,31 @@
 """The fingerprint of a function: everything of the user's own that a call of it can reach, in named parts.
 
-The walk goes from the function's bytecode to what its names mean now: helper functions, classes, constants, modules of
-the project, closures, tables of functions. Each gets a part of its own, so that a miss can be explained. Libraries are
-one part each: distribution and version. Nothing of the project is executed, but the modules that bodies import.
+The walk goes from the function's bytecode to what its names mean now: helper functions, classes, constants,
+modules of the project, closures, tables of functions. Each gets a part of its own, so that a miss can be
+explained. Libraries are one part each: distribution and version. Nothing of the project is executed, but the
+modules that bodies import.
 """
 
 from __future__ import annotations
 
-import builtins
 import enum
-import gc
-import importlib
-import inspect
 import os
-import runpy
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePath
-from types import CodeType, FunctionType, MappingProxyType, ModuleType, SimpleNamespace
+from types import BuiltinFunctionType, CodeType, FunctionType, MappingProxyType, ModuleType, SimpleNamespace
 from typing import Any
 
 from caching.bytecode import Import, Use, read_code
-from caching.libraries import PROJECT, STANDARD, library_of_module, value_libraries, version_of_library
 from caching.known_paths import FILE_QUESTIONS, KnownPaths
+from caching.libraries import PROJECT, STANDARD, library_of_module, version_of_library
 from caching.objects import (
     ObjectEncoder,
     attributes_of,
+    cached_function,
     library_of_class,
     library_of_function,
     project_functions,
@@ -39,24 +36,26 @@ from caching.watch import Watch
 _ABSENT = object()
 _LIMIT = 20_000  # of functions, classes and modules that one function may reach
 
-# Where these are used, nothing in the code tells what is reached.
-_UNKNOWABLE: dict[int, str] = {
-    id(value): name
-    for name, value in {
-        "eval()": eval,
-        "exec()": exec,
-        "compile()": compile,
-        "sys.modules": sys.modules,
-        "sys._getframe()": sys._getframe,
-        "inspect.stack()": inspect.stack,
-        "inspect.currentframe()": inspect.currentframe,
-        "importlib.reload()": importlib.reload,
-        "runpy.run_path()": runpy.run_path,
-        "runpy.run_module()": runpy.run_module,
-        "gc.get_objects()": gc.get_objects,
-    }.items()
-}
-_IMPORTERS = frozenset({id(__import__), id(importlib.import_module)})
+# Where these are used, nothing in the code tells what is reached. By name: some of their modules are slow to
+# import.
+_UNKNOWABLE = frozenset(
+    [
+        "builtins.eval",
+        "builtins.exec",
+        "builtins.compile",
+        "sys._getframe",
+        "sys._current_frames",
+        "inspect.stack",
+        "inspect.currentframe",
+        "importlib.reload",
+        "runpy.run_path",
+        "runpy.run_module",
+        "gc.get_objects",
+        "gc.get_referrers",
+        "pydoc.locate",
+    ]
+)
+_IMPORTERS = frozenset({"builtins.__import__", "importlib.import_module"})
 _ENVIRONMENTS = frozenset(id(getattr(os, name)) for name in ("environ", "environb") if hasattr(os, name))
 _GETENV = frozenset(id(getattr(os, name)) for name in ("getenv", "getenvb") if hasattr(os, name))
 _FOLDER_FUNCTIONS = frozenset({id(os.getcwd), id(os.getcwdb), id(os.path.abspath), id(os.path.realpath)})
@@ -67,13 +66,32 @@ _HOME_METHODS = frozenset({"expanduser", "home"})
 _BOOKKEEPING = frozenset({"_", "SHLVL", "PYTEST_CURRENT_TEST"})
 # Derived by Python or by a metaclass from what is there anyway, or of no influence.
 _CLASS_NOISE = frozenset(
-    "__dict__ __weakref__ __doc__ __module__ __qualname__ __firstlineno__ __static_attributes__ __abstractmethods__ "
-    "_abc_impl __annotate__ __annotate_func__ __annotations_cache__ __signature__ __subclasshook__ __orig_bases__ "
-    "__parameters__ __dataclass_params__".split()
+    [
+        "__dict__",
+        "__weakref__",
+        "__doc__",
+        "__module__",
+        "__qualname__",
+        "__firstlineno__",
+        "__static_attributes__",
+        "__abstractmethods__",
+        "_abc_impl",
+        "__annotate__",
+        "__annotate_func__",
+        "__annotations_cache__",
+        "__signature__",
+        "__subclasshook__",
+        "__orig_bases__",
+        "__parameters__",
+        "__dataclass_params__",
+    ]
 )
 _DERIVED_PREFIX = "__pydantic_"
-_ENUM_NOISE = frozenset("_member_map_ _value2member_map_ _member_names_ _unhashable_values_ _hashable_values_".split())
-_COUNTED = (list, dict, set, deque, int, float, str)
+_ENUM_NOISE = frozenset(
+    ["_member_map_", "_value2member_map_", "_member_names_", "_unhashable_values_", "_hashable_values_"]
+)
+# What may be counted up without being an input; of other types the methods are the project's own.
+_COUNTED = (list, dict, set, deque, int, float, str, type, FunctionType, SimpleNamespace)
 
 
 class UnkeyableError(Exception):
@@ -85,7 +103,7 @@ class Fingerprint:
     """What a function can reach, as named parts, and what of it may change between two calls."""
 
     parts: dict[str, str]
-    environment: frozenset[str]
+    environment: tuple[str, ...]
     whole_environment: bool
     working_directory: bool
     depends_on: tuple[Callable[[], bytes], ...]
@@ -103,10 +121,10 @@ class Fingerprint:
         if self.whole_environment:
             kept = sorted(item for item in os.environ.items() if item[0] not in _BOOKKEEPING)
             found["the environment"] = repr(kept).encode("utf-8", "surrogatepass")
-        for name in sorted(self.environment):
+        for name in self.environment:
             found[f"environment variable {name}"] = repr(os.environ.get(name)).encode("utf-8", "surrogatepass")
         if self.working_directory:
-            found["the working directory"] = os.fsencode(os.getcwd())  # noqa: PTH109 - the text is what is needed
+            found["the working directory"] = os.fsencode(os.getcwd())
         for number, ask in enumerate(self.depends_on):
             found[f"depends_on {number + 1}"] = ask()
         return found
@@ -118,8 +136,8 @@ _fingerprints: dict[tuple[int, bool], tuple[Any, Fingerprint]] = {}
 def fingerprint(root: Any, *, as_value: bool = False) -> Fingerprint:
     """The fingerprint of a function, class or module as it stands now.
 
-    The root is walked wherever it comes from; as a value (an argument) it is a library's where it is from one. Raises
-    UnkeyableError where the code does not tell what it reaches.
+    The root is walked wherever it comes from; as a value (an argument) it is a library's where it is from
+    one. Raises UnkeyableError where the code does not tell what it reaches.
     """
     known = _fingerprints.get((id(root), as_value))
     if known is not None and known[0] is root and known[1].watch.holds():
@@ -177,7 +195,6 @@ class Walk(ObjectEncoder):
         self._taken: set[str] = set()
         self._kept: list[Any] = []
         self._waiting: deque[Any] = deque()
-        self._lenient = False
 
     def run(self, root: Any, *, as_value: bool) -> Fingerprint:
         """The fingerprint of what is reached from here."""
@@ -200,7 +217,7 @@ class Walk(ObjectEncoder):
             self.library(top)
         return Fingerprint(
             self.parts,
-            frozenset(self.environment),
+            tuple(sorted(self.environment)),
             self.whole_environment,
             self.working_directory,
             tuple(self.depends_on),
@@ -223,10 +240,10 @@ class Walk(ObjectEncoder):
     def code(self, value: Any) -> bytes:
         """A function, class or module: its label; what it does is a part of its own."""
         if isinstance(value, FunctionType):
-            cached = vars(value).get("__cached_function__")
+            cached = cached_function(value)
             if cached is not None:
-                self._cached_function(cached)
-                return b"%b" % self.code(cached.function)
+                self.depends_on += [ask for ask in cached.depends_on if ask not in self.depends_on]
+                return self.code(cached.function)
             top = library_of_function(value)
             if top != PROJECT and "__wrapped__" not in vars(value) and not value.__closure__:
                 self.library(top)
@@ -303,7 +320,7 @@ class Walk(ObjectEncoder):
         self.asks_for_files |= not facts.attributes.isdisjoint(FILE_QUESTIONS)
         defaults = b""
         if not is_root:  # a root's defaults are bound with its arguments
-            with self._blame(f"a default of {label}()"):
+            with _Blame(f"a default of {label}()"):
                 defaults = self.encode((function.__defaults__, function.__kwdefaults__))
         self._add("function", label, frame(b"", facts.digest.encode()) + defaults)
         self.working_directory |= not facts.attributes.isdisjoint(_FOLDER_METHODS)
@@ -339,25 +356,31 @@ class Walk(ObjectEncoder):
             self._value(_in_module(namespace, use.name), value, use.attributes, use, namespace, label)
             return
         self.watch.absence(namespace, use.name)
-        value = function.__builtins__.get(use.name, _ABSENT)  # type: ignore[attr-defined]  # since 3.10, not in typeshed
+        value = _builtins_of(function).get(use.name, _ABSENT)
         if value is globals:
             self._whole_namespace(namespace)
         elif value is not _ABSENT:
             self._special(value, use.attributes, use, namespace, label)
 
     def _value(
-        self, part: str, value: Any, attributes: tuple[str, ...], use: Use, namespace: dict[str, Any], label: str
+        self,
+        part: str,
+        value: Any,
+        attributes: tuple[str, ...],
+        use: Use,
+        namespace: dict[str, Any],
+        label: str,
     ) -> None:
         if isinstance(value, ModuleType):
             self._follow(value, attributes, use, namespace, label)
         elif not self._special(value, attributes, use, namespace, label):
-            with self._blame(part):
+            with _Blame(part):
                 encoded = self.encode(value)
             if encoded != frame(b"@", part.encode()):
                 self._add("value", part, encoded)
             if attributes and isinstance(value, FunctionType) and attributes[0] in vars(value):
                 self.watch.name(vars(value), attributes[0])
-                with self._blame(f"{part}.{attributes[0]}"):
+                with _Blame(f"{part}.{attributes[0]}"):
                     self._add("value", f"{part}.{attributes[0]}", self.encode(vars(value)[attributes[0]]))
 
     def _follow(
@@ -389,16 +412,17 @@ class Walk(ObjectEncoder):
         self, value: Any, attributes: tuple[str, ...], use: Use, namespace: dict[str, Any], label: str
     ) -> bool:
         """What reaches beyond itself: the environment, imports by name, code made from text."""
-        identity = id(value)
+        identity, name_of = id(value), _name_of(value)
         if identity in _ENVIRONMENTS or identity in _GETENV:
             name = self._text(use.operand, namespace)
             if name is not None and attributes in ((), ("get",)):
                 self.environment.add(name)
             else:
                 self.whole_environment = True
-        elif identity in _UNKNOWABLE:
-            raise UnkeyableError(f"{label}() uses {_UNKNOWABLE[identity]}")
-        elif identity in _IMPORTERS:
+        elif name_of in _UNKNOWABLE or value is sys.modules:
+            used = f"{name_of.removeprefix('builtins.')}()" if name_of else "sys.modules"
+            raise UnkeyableError(f"{label}() uses {used}")
+        elif name_of in _IMPORTERS:
             name = self._text(use.operand, namespace)
             if name is None:
                 raise UnkeyableError(f"{label}() imports a module by a name that is computed")
@@ -432,10 +456,10 @@ class Walk(ObjectEncoder):
             # Its functions are not looked into; but what gives access to the environment must be seen.
             return sys.modules.get(name)
         try:
-            importlib.import_module(name)
+            __import__(name)
             for attribute in item.attributes:
                 if attribute not in vars(sys.modules[name]) and library_of_module(name) == PROJECT:
-                    importlib.import_module(f"{name}.{attribute}")
+                    __import__(f"{name}.{attribute}")
         except Exception as error:  # noqa: BLE001 - the body may catch it; that it fails is part of the key
             if name not in sys.modules:
                 self.parts[f"import of {name}"] = f"fails: {type(error).__name__}"
@@ -451,7 +475,7 @@ class Walk(ObjectEncoder):
             if name.startswith("__") and name.endswith("__"):
                 continue
             part = _in_module(held, name)
-            with self._blame(part):
+            with _Blame(part):
                 self._add("value", part, self.encode(held[name]))
 
     def _class(self, cls: type, label: str) -> None:
@@ -467,7 +491,7 @@ class Walk(ObjectEncoder):
             if name == "__annotations__":
                 shape.append(self._annotations(value))
                 continue
-            with self._blame(f"{label}.{name}"):
+            with _Blame(f"{label}.{name}"):
                 encoded = self.encode(value)
             shape.append(frame(b"", name.encode()))
             if encoded != frame(b"@", f"{label}.{name}".encode()):
@@ -499,12 +523,6 @@ class Walk(ObjectEncoder):
         self._add("function", label, b"".join(parts))
         return frame(b"V", label.encode()) + b"".join(parts)
 
-    def _cached_function(self, cached: Any) -> None:
-        self.depends_on += [ask for ask in cached.depends_on if ask not in self.depends_on]
-
-    def _blame(self, part: str) -> _Blame:
-        return _Blame(part)
-
 
 class _Blame:
     """Turns a value that cannot be encoded into a function that cannot be keyed, saying where the value lies."""
@@ -517,6 +535,17 @@ class _Blame:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, UnhashableError):
             raise UnkeyableError(f"{self.part} holds a {error}") from error
+
+
+def _builtins_of(function: Any) -> Any:
+    return function.__builtins__  # not in typeshed
+
+
+def _name_of(value: Any) -> str:
+    """Module and name of a library's function."""
+    if isinstance(value, FunctionType | BuiltinFunctionType):
+        return f"{value.__module__}.{value.__name__}"
+    return ""
 
 
 def _cell_contents(cell: Any) -> Any:

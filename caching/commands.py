@@ -1,7 +1,7 @@
 """The commands `cache …`: what is cached, how much, why not, and away with it.
 
-The group is a plain click object: `python -m caching` runs it, and other command lines mount it. A `LocalCache` in the
-context's `obj` is the one to use where `--cache-dir` is not given.
+The group is a plain click object: `python -m caching` runs it, and other command lines mount it. A
+`LocalCache` in the context's `obj` is the one to use where `--cache-dir` is not given.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def verify(context: click.Context) -> None:
         click.echo(f"{path}: {reason}")
     click.echo(f"Checked {_entries(found.entries)}, {_size(found.size_bytes)}: {len(found.damaged)} damaged.")
     if found.damaged:
-        click.echo("`prune` removes what is damaged; a call computes it anew in any case.", err=True)
+        click.echo("What is damaged is never served: the next call computes it anew.", err=True)
         context.exit(1)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import os
 import pickle
 import time
 import warnings
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from caching.codec import Damaged, decode
 from caching.entry_file import FIRST_READ_BYTES, Head, read_head, read_parts
@@ -39,16 +38,19 @@ MISSING: Final = Missing.MISSING
 class Entry:
     """A value in the cache: what its header says, and the value itself on demand.
 
-    An entry that `find` returned keeps its file open: its record and its value belong together whatever happens to the
-    folder in between. Each `load` gives a value of its own.
+    An entry that `find` returned keeps its file open: its record and its value belong together whatever
+    happens to the folder in between. Each `load` gives a value of its own.
     """
 
-    __slots__ = ("_fd", "_first", "_head", "_path", "record", "used_at")
+    __slots__ = ("_fd", "_first", "_head", "_inode", "_path", "record", "used_at")
 
-    def __init__(self, path: str, head: Head, record: Mapping[str, Any], used_at: float, first: bytes, fd: int) -> None:
+    def __init__(
+        self, path: str, head: Head, record: Mapping[str, Any], status: os.stat_result, first: bytes, fd: int
+    ) -> None:
         self._path, self._head, self._first, self._fd = path, head, first, fd
+        self._inode = status.st_ino
         self.record = record
-        self.used_at = used_at
+        self.used_at = status.st_mtime
 
     @property
     def namespace(self) -> str:
@@ -79,7 +81,7 @@ class Entry:
         """The value, every byte of it checked; MISSING, with a warning, when it is damaged."""
         try:
             document, *buffers = self._parts()
-            if self.is_pickle:
+            if self.is_pickle:  # noqa: SIM108 - the reason for the exception deserves a line
                 value = pickle.loads(document, buffers=buffers)  # noqa: S301 - `find` let it pass: allow_pickle
             else:
                 value = decode(document, buffers)
@@ -88,8 +90,13 @@ class Entry:
         except Exception as error:  # noqa: BLE001 - whatever nonsense does to a constructor: it is not served
             warn_damaged(self._path, error)
             return MISSING
-        with contextlib.suppress(OSError):
-            os.utime(self._path, ns=(now := time.time_ns(), now))
+        try:
+            # What goes first when the cache is full is told by these times; others may be unreliable
+            # (relatime).
+            os.utime(self._path if self._fd < 0 else self._fd, ns=(now := time.time_ns(), now))
+            _remember(self._path, self._head, self._first, self._inode, now)
+        except OSError:
+            pass  # a read-only folder, or evicted a moment ago
         return value
 
     def check(self) -> None:
@@ -119,24 +126,61 @@ class Entry:
         return f"<Entry {self.namespace} {self.key[:12]} {self.size_bytes} bytes>"
 
 
-def open_entry(path: str) -> Entry | None:
-    """The entry of that file, its header checked; None when there is no file, Damaged when it is not an entry."""
+class _Recent(NamedTuple):
+    """A small entry that was just loaded: its bytes, checked, and what its file looked like then."""
+
+    head: Head
+    first: bytes
+    size: int
+    mtime_ns: int
+    inode: int
+
+
+# Tiny values are asked for again and again: for them, opening and parsing the file is most of a hit.
+_recent: dict[str, _Recent] = {}
+_RECENT_BYTES, _RECENT_COUNT = 8 << 10, 256
+
+
+def _remember(path: str, head: Head, first: bytes, inode: int, now: int) -> None:
+    if head.size_bytes > _RECENT_BYTES:
+        return
+    if len(_recent) >= _RECENT_COUNT:
+        _recent.clear()  # nothing finer, which would need a lock against other threads
+    status = os.stat(path)
+    # Only the file that these bytes are from, and that still carries the time we gave it.
+    if (status.st_size, status.st_mtime_ns, status.st_ino) == (head.size_bytes, now, inode):
+        _recent[path] = _Recent(head, first, head.size_bytes, now, inode)
+
+
+def _unchanged(path: str, recent: _Recent) -> os.stat_result | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    same = (status.st_size, status.st_mtime_ns, status.st_ino) == recent[2:]
+    return status if same and not os.access(path.removesuffix(".entry") + RECORD, os.F_OK) else None
+
+
+def open_entry(path: str, *, recent: bool = False) -> Entry | None:
+    """The entry of that file, its header checked; None without a file, Damaged when it is no entry.
+
+    With `recent`, a small one that was loaded a moment ago comes from memory while its file is untouched.
+    """
+    known = _recent.get(path) if recent else None
+    if known is not None and (status := _unchanged(path, known)):
+        return Entry(path, known.head, known.head.record, status, known.first, -1)
     try:
         fd = os.open(path, _OPEN_FLAGS)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     try:
         status = os.fstat(fd)
         first = os.read(fd, FIRST_READ_BYTES)
         head = read_head(first, status.st_size, fd)
         record = _newer_record(path, head)
-        if len(first) >= head.size_bytes:
-            os.close(fd)
-            fd = -1
-        return Entry(path, head, head.record if record is None else record, status.st_mtime, first, fd)
+        return Entry(path, head, head.record if record is None else record, status, first, fd)
     except BaseException as error:
-        if fd >= 0:
-            os.close(fd)
+        os.close(fd)
         if isinstance(error, OSError | Damaged | KeyboardInterrupt):
             raise
         raise Damaged(f"its header is nonsense ({type(error).__name__})") from error
@@ -144,10 +188,12 @@ def open_entry(path: str) -> Entry | None:
 
 def _newer_record(path: str, head: Head) -> dict[str, Any] | None:
     """The record that was written after the entry, if there is one and it is about this entry."""
-    with contextlib.suppress(OSError, Damaged, KeyError, TypeError, ValueError):
+    try:
         newer = read_record(path.removesuffix(".entry") + RECORD)
         if newer is not None and newer.record["of"] == head.identity:
             return dict(newer.record["record"])
+    except (OSError, Damaged, KeyError, TypeError, ValueError):
+        pass  # the record that the entry brought is right as well, only older
     return None
 
 
@@ -155,7 +201,7 @@ def read_record(path: str) -> Head | None:
     """The header of a file that is nothing but a header; None when there is no file."""
     try:
         fd = os.open(path, _OPEN_FLAGS)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     try:
         return read_head(os.read(fd, FIRST_READ_BYTES), os.fstat(fd).st_size, fd)

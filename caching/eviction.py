@@ -1,17 +1,19 @@
 """How full a cache is, and what has to go.
 
-The size is kept in a small file that every save adds to, so that saving needs no look at ten thousand others. The
-figure may drift (a writer that is killed, a folder that somebody tidies): each eviction counts anew, and so does the
-first save after an hour.
+The size is kept in a small file that every save adds to, so that saving needs no look at ten thousand others.
+The figure may drift (a writer that is killed, a folder that somebody tidies): each eviction counts anew, and
+so does the first save after an hour.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import struct
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,36 +45,31 @@ class _File:
     size_bytes: int
 
 
-def parse_size(size: int | str | None) -> int | None:
+_UNITS = {"b": 1} | {
+    f"{letter}{binary}b": base**power
+    for power, letter in enumerate("kmgtp", 1)
+    for binary, base in (("", 1000), ("i", 1024))
+}
+_SIZE = re.compile(r"([0-9.]+)\s*([a-z]*)")
+
+
+def parse_size(size: int | str) -> int:
     """A number of bytes from a number or a text.
 
     >>> parse_size("10GB"), parse_size("1.5 KiB"), parse_size(100)
     (10000000000, 1536, 100)
     """
-    if size is None or isinstance(size, int):
-        number, unit = size, "b"
-    else:
-        text = size.strip().lower().replace("_", "")
-        digits = text.rstrip("kmgtpib ")
-        number, unit = None, text[len(digits) :].strip() or "b"
-        with contextlib.suppress(ValueError):
-            number = float(digits)  # type: ignore[assignment]
-    factors = {"b": 1} | {
-        f"{letter}{binary}{byte}": base**power
-        for power, letter in enumerate("kmgtp", 1)
-        for binary, base in (("", 1000), ("i", 1024))
-        for byte in ("b", "")
-    }
-    if size is None:
-        return None
-    if number is None or number <= 0 or unit not in factors:
-        raise ValueError(f"max_size={size!r} is no size. Give bytes as a number, or a text such as '10GB' or '512 MiB'.")
-    return int(number * factors[unit])
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        text = _SIZE.fullmatch(str(size).strip().lower().replace("_", ""))
+        number_of_bytes = int(float(text[1]) * _UNITS[text[2] or "b"])  # type: ignore[index] # no match: TypeError
+        if number_of_bytes > 0:
+            return number_of_bytes
+    raise ValueError(f"max_size={size!r} is no size. Give bytes as a number, or a text such as '10GB' or '512 MiB'.")
 
 
 def add_usage(usage_path: str, added_bytes: int) -> int | None:
-    """Add to the size on record; the new size, or None when it has to be counted."""
-    with contextlib.suppress(OSError), _usage_file(usage_path) as fd:
+    """Add to the size on record, if there is one; the new size, or None when it has to be counted."""
+    with contextlib.suppress(OSError), _usage_file(usage_path, os.O_RDWR) as fd:
         content = os.read(fd, _USAGE.size)
         if len(content) == _USAGE.size:
             total, counted_at, digest = _USAGE.unpack(content)
@@ -84,16 +81,17 @@ def add_usage(usage_path: str, added_bytes: int) -> int | None:
 
 def set_usage(usage_path: str, total_bytes: int) -> None:
     """Put a counted size on record."""
-    with contextlib.suppress(OSError), _usage_file(usage_path) as fd:
+    with contextlib.suppress(OSError), _usage_file(usage_path, os.O_RDWR | os.O_CREAT) as fd:
         _write_usage(fd, total_bytes, time.time())
 
 
 @contextlib.contextmanager
-def _usage_file(path: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+def _usage_file(path: str, flags: int) -> Iterator[int]:
+    fd = os.open(path, flags | getattr(os, "O_CLOEXEC", 0), 0o600)
     try:
         if sys.platform != "win32":
-            # Held for microseconds. A holder that was stopped in there must not stop everybody: OSError, count anew.
+            # Held for microseconds. A holder that was stopped in there must not stop everybody: OSError,
+            # count anew.
             for _ in range(50):
                 with contextlib.suppress(BlockingIOError):
                     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

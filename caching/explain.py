@@ -14,7 +14,7 @@ _NO_ENTRY = "no entry"
 
 
 def pack_parts(parts: dict[str, str]) -> str:
-    """The named parts of a key as one text: a record is parsed at every hit, and nobody looks at the parts there."""
+    """The named parts of a key as one text, for a record is parsed at every hit, where nobody needs them."""
     return "\n".join(f"{name}\t{part}" for name, part in parts.items())
 
 
@@ -24,7 +24,7 @@ def unpack_parts(text: str) -> dict[str, str]:
     >>> unpack_parts(pack_parts({"value m.K": "1f", "argument a": "2e"}))
     {'value m.K': '1f', 'argument a': '2e'}
     """
-    return dict(line.rsplit("\t", 1) for line in text.split("\n") if "\t" in line)  # type: ignore[misc]  # two each
+    return dict(line.rsplit("\t", 1) for line in text.split("\n") if "\t" in line)
 
 
 def explain_miss(cache: LocalCache, namespace: str) -> list[str]:
@@ -45,7 +45,10 @@ def explain_miss(cache: LocalCache, namespace: str) -> list[str]:
         for differences in [list(_differences(namespace, unpack_parts(str(entry.record["parts"])), now))]
     ]
     if not others:
-        return [head, "  there is no other entry to compare with: it was the first call, or the cache was cleared"]
+        return [
+            head,
+            "  there is no other entry to compare with: it was the first call, or the cache was cleared",
+        ]
     return [head, *(f"  {line}" for line in min(others)[2])]
 
 
@@ -57,7 +60,17 @@ def _differences(namespace: str, before: dict[str, str], now: dict[str, str]) ->
 
 
 def _importance(name: str) -> tuple[int, str]:
-    kinds = ("argument", "function", "class", "value", "import", "environment", "depends_on", "the", "library")
+    kinds = (
+        "argument",
+        "function",
+        "class",
+        "value",
+        "import",
+        "environment",
+        "depends_on",
+        "the",
+        "library",
+    )
     kind = name.partition(" ")[0]
     return kinds.index(kind) if kind in kinds else len(kinds), name
 

@@ -1,12 +1,12 @@
 """Where things lie in a cache folder, and how files get there whole.
 
-    <cache directory>/CACHEDIR.TAG              tells backup tools to pass it over
-    <cache directory>/v1/entries/<namespace>/   one folder a namespace
-        <key>.entry                             a value
-        <key>.record                            a newer record of that entry
-        <name>.note                             a small note beside the entries
-        .new-<random>                           being written; debris when its writer is gone
-    <cache directory>/v1/locks, waits/, usage   single flight; the size of it all
+<cache directory>/CACHEDIR.TAG              tells backup tools to pass it over
+<cache directory>/v1/entries/<namespace>/   one folder a namespace
+    <key>.entry                             a value
+    <key>.record                            a newer record of that entry
+    <name>.note                             a small note beside the entries
+    .new-<random>                           being written; debris when its writer is gone
+<cache directory>/v1/locks, waits/, usage   single flight; the size of it all
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ if sys.platform != "win32":
 
 ENTRY, RECORD, NOTE = ".entry", ".record", ".note"
 _NEW = ".new-"
+_UNSAFE = re.compile(r"[^a-z0-9_.-]+")
 _DIGEST = re.compile(r"[0-9a-f]{8,128}")
 _TAG = (
     "Signature: 8a477f597d28d172789f06886806bc55\n"
@@ -39,8 +40,8 @@ _NO_TMPFILE = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}
 
 @lru_cache(maxsize=4096)
 def namespace_folder(namespace: str) -> str:
-    """A folder's name for any namespace: readable, safe on every file system, different for different namespaces."""
-    readable = re.sub(r"[^a-z0-9_.-]+", "_", namespace.lower())[-48:].strip(".")
+    """A folder's name for any namespace: readable, safe on every file system, and its alone."""
+    readable = _UNSAFE.sub("_", namespace.lower())[-48:].strip(".")
     return f"{readable}~{_digest(namespace)}"
 
 
@@ -59,7 +60,8 @@ def make_folders(cache_directory: Path, folder: str) -> None:
     created = not cache_directory.exists()
     cache_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if created or not any(cache_directory.iterdir()):
-        # An empty folder was made for us; one that holds something else keeps its mode, ours below it is private.
+        # An empty folder was made for us; one that holds something else keeps its mode, ours below it is
+        # private.
         cache_directory.chmod(0o700)
         with contextlib.suppress(OSError):
             (cache_directory / "CACHEDIR.TAG").write_text(_TAG)
@@ -81,7 +83,7 @@ class NewFile:
             try:
                 fd = os.open(self._folder, os.O_TMPFILE | os.O_RDWR | _OPEN_FLAGS, 0o600)
             except OSError as error:
-                if error.errno not in _NO_TMPFILE or not os.path.isdir(self._folder):  # noqa: PTH112 - the hot path
+                if error.errno not in _NO_TMPFILE or not os.path.isdir(self._folder):
                     raise
             else:
                 _claim(fd)
@@ -111,11 +113,12 @@ class NewFile:
             if sys.platform == "win32":
                 os.close(self.fd)
                 self.fd = -1
-            os.replace(self._name, path)  # noqa: PTH105 - the hot path
+            os.replace(self._name, path)
             self._name = None
 
     def _link(self, path: str) -> None:
-        # With a directory descriptor, which an absolute path ignores, Python calls linkat, which follows the link.
+        # With a directory descriptor, which an absolute path ignores, Python calls linkat, which follows the
+        # link.
         os.link(f"/proc/self/fd/{self.fd}", path, src_dir_fd=self.fd, follow_symlinks=True)
 
     def __enter__(self) -> NewFile:
@@ -124,7 +127,7 @@ class NewFile:
     def __exit__(self, *_: object) -> None:
         if self._name is not None:
             with contextlib.suppress(OSError):
-                os.unlink(self._name)  # noqa: PTH108 - the hot path
+                os.unlink(self._name)
         if self.fd >= 0:
             os.close(self.fd)
 
@@ -172,7 +175,7 @@ def sweep(path: str) -> bool:
         if sys.platform == "win32":
             os.close(fd)
             fd = -1
-        os.unlink(path)  # noqa: PTH108 - the hot path
+        os.unlink(path)
     except OSError:
         return False
     finally:
@@ -184,7 +187,7 @@ def sweep(path: str) -> bool:
 def remove(path: str) -> bool:
     """Remove a file; whether it was there. One that is mapped stays readable for those who mapped it."""
     try:
-        os.unlink(path)  # noqa: PTH108 - the hot path
+        os.unlink(path)
     except OSError:
         return False
     return True

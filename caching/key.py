@@ -1,26 +1,27 @@
 """The key of a call: which function, what it can reach, its arguments and its surroundings, as one digest.
 
-`get_key` gives the digest; the parts behind it explain a miss. What a call reads is not in the key but recorded with
-the entry (`caching.sources`), because it is known only once the function has run.
+`get_key` gives the digest; the parts behind it explain a miss. What a call reads is not in the key but
+recorded with the entry (`caching.sources`), because it is known only once the function has run.
 """
 
 from __future__ import annotations
 
 import collections.abc
-import inspect
 import io
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from caching.code import Fingerprint, UnkeyableError, fingerprint, label_of
+from caching.context import active_context
 from caching.errors import CachingException
-from caching.objects import ObjectEncoder
+from caching.objects import ObjectEncoder, cached_function
 from caching.values import UnhashableError, digest, frame, type_name
 
 _NO_DEFAULT = object()
+_CO_VARARGS, _CO_VARKEYWORDS = 0x04, 0x08  # as in `inspect`, which is slow to import
 _USED_UP = (
     collections.abc.Iterator,
     collections.abc.Generator,
@@ -32,8 +33,21 @@ _USED_UP = (
 )
 # Known by name: importing their modules only to compare with them would cost every user.
 _NEVER_HASHABLE = frozenset(
-    "socket.socket _thread.lock _thread.RLock threading.Thread threading.Event sqlite3.Connection sqlite3.Cursor "
-    "queue.Queue asyncio.queues.Queue asyncio.locks.Lock subprocess.Popen logging.Logger ssl.SSLContext".split()
+    [
+        "socket.socket",
+        "_thread.lock",
+        "_thread.RLock",
+        "threading.Thread",
+        "threading.Event",
+        "sqlite3.Connection",
+        "sqlite3.Cursor",
+        "queue.Queue",
+        "asyncio.queues.Queue",
+        "asyncio.locks.Lock",
+        "subprocess.Popen",
+        "logging.Logger",
+        "ssl.SSLContext",
+    ]
 )
 
 
@@ -52,7 +66,7 @@ class ArgumentEncoder(ObjectEncoder):
         """A function or class given as an argument: its fingerprint."""
         if isinstance(value, types.FunctionType):
             # A cached function is the function itself.
-            cached = vars(value).get("__cached_function__")
+            cached = cached_function(value)
             value = cached.function if cached is not None else value
         if isinstance(value, type) and value.__module__ == "builtins":
             return frame(b"C", value.__qualname__.encode())
@@ -64,7 +78,7 @@ class ArgumentEncoder(ObjectEncoder):
 
 @dataclass(frozen=True)
 class Parameters:
-    """The parameters of a function, for binding arguments by hand: `inspect.Signature.bind` takes several times as long."""
+    """The parameters of a function, to bind arguments by hand: `Signature.bind` takes several times as long."""
 
     code: types.CodeType
     names: tuple[str, ...]
@@ -80,60 +94,54 @@ class Parameters:
         count, only = code.co_argcount, code.co_kwonlyargcount
         names = code.co_varnames
         more = iter(names[count + only :])
-        rest = next(more) if code.co_flags & inspect.CO_VARARGS else None
-        rest_by_name = next(more) if code.co_flags & inspect.CO_VARKEYWORDS else None
+        rest = next(more) if code.co_flags & _CO_VARARGS else None
+        rest_by_name = next(more) if code.co_flags & _CO_VARKEYWORDS else None
         return cls(code, names[:count], code.co_posonlyargcount, names[count : count + only], rest, rest_by_name)
 
     def bind(
         self, function: types.FunctionType, args: Sequence[Any], kwargs: Mapping[str, Any]
-    ) -> Iterator[tuple[str, Any, Any]]:
+    ) -> list[tuple[str, Any, Any]]:
         """Name, value and default of every parameter, in the order of the signature."""
-        names = self.names
-        given = len(args)
-        defaults = function.__defaults__ or ()
-        first_default = len(names) - len(defaults)
-        used = 0
+        names, given, defaults = self.names, len(args), function.__defaults__ or ()
         if given > len(names) and self.rest is None:
             raise Unbound
+        without_default, used = len(names) - len(defaults), 0
+        bound: list[tuple[str, Any, Any]] = []
         for index, name in enumerate(names):
-            default = defaults[index - first_default] if index >= first_default else _NO_DEFAULT
-            by_name = index >= self.positional_only and name in kwargs
-            if index < given:
-                if by_name:
-                    raise Unbound
-                yield name, args[index], default
-            elif by_name:
-                used += 1
-                yield name, kwargs[name], default
-            elif default is not _NO_DEFAULT:
-                yield name, default, default
-            else:
+            default = defaults[index - without_default] if index >= without_default else _NO_DEFAULT
+            by_name = name in kwargs and index >= self.positional_only
+            value = args[index] if index < given else kwargs[name] if by_name else default
+            if value is _NO_DEFAULT or (by_name and index < given):
                 raise Unbound
+            used += by_name
+            bound.append((name, value, default))
         if self.rest is not None:
-            yield self.rest, tuple(args[len(names) :]), _NO_DEFAULT
+            bound.append((self.rest, tuple(args[len(names) :]), _NO_DEFAULT))
         for name in self.keyword_only:
             default = (function.__kwdefaults__ or {}).get(name, _NO_DEFAULT)
             value = kwargs.get(name, default)
             if value is _NO_DEFAULT:
                 raise Unbound
             used += name in kwargs
-            yield name, value, default
+            bound.append((name, value, default))
         if self.rest_by_name is not None:
             known = {*names[self.positional_only :], *self.keyword_only}
-            yield self.rest_by_name, {name: kwargs[name] for name in kwargs if name not in known}, _NO_DEFAULT
+            more = {name: value for name, value in kwargs.items() if name not in known}
+            bound.append((self.rest_by_name, more, _NO_DEFAULT))
         elif used < len(kwargs):
             raise Unbound
+        return bound
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class CallKey:
     """The key of one call, and what it was made from."""
 
     namespace: str
     key: str
-    values: tuple[Any, ...]
+    values: list[Any]
     code: Fingerprint
-    arguments: tuple[tuple[str, bytes], ...]
+    arguments: list[tuple[str, bytes]]
     surroundings: dict[str, bytes]
 
     def parts(self) -> dict[str, str]:
@@ -155,16 +163,19 @@ class FunctionKey:
     depends_on: tuple[Callable[[], bytes], ...] = ()
     parameters: Parameters = field(init=False)
     namespace: str = field(init=False)
+    _code: Fingerprint | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.parameters = Parameters.of(self.function)
         self.namespace = label_of(self.function)
 
-    def of(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> CallKey:
-        """The key of a call.
+    def of(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any], settings: Mapping[str, object] | None = None
+    ) -> CallKey:
+        """The key of a call; `settings` are what else its result depends on.
 
-        Raises Unbound where the arguments do not fit, CachingException for one that cannot be hashed, UnkeyableError
-        where the code does not tell what it reaches.
+        Raises Unbound where the arguments do not fit, CachingException for one that cannot be hashed,
+        UnkeyableError where the code does not tell what it reaches.
         """
         function = self.function
         if function.__code__ is not self.parameters.code:
@@ -179,16 +190,20 @@ class FunctionKey:
                 if value is not default:
                     raise CachingException(self._unhashable(name, value, error)) from None
                 arguments.append((name, b"default"))
-        code = fingerprint(function)
-        surroundings = code.surroundings() | encoder.surroundings
+        code = self._code
+        if code is None or not code.watch.holds():
+            code = self._code = fingerprint(function)
+        surroundings = code.surroundings()
+        for name, value in (settings or {}).items():
+            surroundings[f"setting {name}"] = encoder.encode(value)
+        if encoder.surroundings:
+            surroundings.update(encoder.surroundings)
         for number, ask in enumerate(self.depends_on):
             surroundings[f"depends_on of its own {number + 1}"] = ask()
-        material = [self.namespace.encode(), code.digest.encode()]
-        for name, encoded in (*arguments, *surroundings.items()):
-            material.append(frame(b"", name.encode()) + frame(b"", encoded))
-        return CallKey(
-            self.namespace, digest(b"\0".join(material)), tuple(values), code, tuple(arguments), surroundings
-        )
+        material = [f"{self.namespace}\0{code.digest}".encode()]
+        material += [b"%b\0%d:%b" % (name.encode(), len(encoded), encoded) for name, encoded in arguments]
+        material += [b"%b\0%d:%b" % (name.encode(), len(asked), asked) for name, asked in surroundings.items()]
+        return CallKey(self.namespace, digest(b"\0".join(material)), values, code, arguments, surroundings)
 
     def _unhashable(self, name: str, value: object, error: UnhashableError) -> str:
         inside = "" if error.value is value else f" holding a {error}"
@@ -235,7 +250,7 @@ def _unhashable_type(annotation: Any) -> str | None:
         return "threading.Lock"
     if not isinstance(kind, type):
         return None
-    if type_name(kind) in _NEVER_HASHABLE or kind is object and False:
+    if type_name(kind) in _NEVER_HASHABLE:
         return type_name(kind)
     return type_name(kind) if issubclass(kind, _USED_UP) else None
 
@@ -251,14 +266,17 @@ def get_key(
     >>> get_key(spend, (1,)) == get_key(spend, (), {"scale": 1, "week": 1})
     True
     """
-    cached = getattr(fn, "__cached_function__", None)
+    cached = cached_function(fn)
     keys = cached.keys if cached is not None else FunctionKey(plain_function(fn))
     try:
-        call = keys.of(args, kwargs or {})
+        environment = active_context().environment
+        call = keys.of(args, kwargs or {}, environment.settings(keys.namespace) if environment else None)
     except UnkeyableError as error:
         raise CachingException(f"{keys.namespace}() cannot be keyed: {error}.") from error
     except Unbound:
-        inspect.signature(keys.function).bind(*args, **(kwargs or {}))
+        from inspect import signature
+
+        signature(keys.function).bind(*args, **(kwargs or {}))
         raise
     return call.namespace, call.key
 

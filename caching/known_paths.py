@@ -1,7 +1,7 @@
 """The paths that a function's own constants name: literals, globals, and one joined to the other.
 
-Not every use of a file can be observed: nobody is told of `os.path.exists`, of readers in native code, of child processes.
-So a path that the code knows is looked at as if it were an argument.
+Not every use of a file can be observed: nobody is told of `os.path.exists`, of readers in native code, of
+child processes. So a path that the code knows is looked at as if it were an argument.
 """
 
 from __future__ import annotations
@@ -14,7 +14,22 @@ from itertools import islice
 
 # Methods and functions that ask for a file without opening it.
 FILE_QUESTIONS = frozenset(
-    "exists lexists isfile is_file isdir is_dir islink is_symlink stat lstat getsize getmtime getctime access".split()
+    [
+        "exists",
+        "lexists",
+        "isfile",
+        "is_file",
+        "isdir",
+        "is_dir",
+        "islink",
+        "is_symlink",
+        "stat",
+        "lstat",
+        "getsize",
+        "getmtime",
+        "getctime",
+        "access",
+    ]
 )
 _FILE_NAME = re.compile(r"[^\0\n*?<>|]*\.\w{1,12}")
 _WORD = re.compile(r"[\w./~ -]+")
@@ -44,9 +59,11 @@ class KnownPaths:
                 continue
             if text.endswith(os.sep) or os.sep in text:
                 folders.append(plain)
-            if _FILE_NAME.fullmatch(plain) or (os.sep in text and _WORD.fullmatch(plain)):
-                files.append(plain)
-            elif asks and _WORD.fullmatch(plain):
+            if (
+                _FILE_NAME.fullmatch(plain)
+                or (os.sep in text and _WORD.fullmatch(plain))
+                or (asks and _WORD.fullmatch(plain))
+            ):
                 files.append(plain)
         return cls(tuple(files), tuple(dict.fromkeys(folders)), tuple(absolute), asks)
 

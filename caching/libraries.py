@@ -1,4 +1,4 @@
-"""Whose code something is: the project's own, which is walked, or a library's, which its version identifies."""
+"""Whose code something is: the project's own, which is walked, or a library's, known by its version."""
 
 from __future__ import annotations
 
@@ -18,12 +18,15 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _TOOLKIT = tuple(os.path.join(_ROOT, name) + os.sep for name in ("caching", "loaders", "cli"))
 _SITE_NAMES = ("site-packages", "dist-packages")
 
+# Their `__version__` is that of their distribution.
+_TELL_THEIR_VERSION = frozenset({"pandas", "pyarrow", "numpy", "polars"})
+
 PROJECT = ""
 STANDARD = "python"
 
 
 def library_of_module(module: ModuleType | str) -> str:
-    """The top-level name of the library that a module belongs to, "python", or "" where it is the project's own.
+    """The top-level name of the library a module belongs to, "python", or "" where it is the project's.
 
     >>> library_of_module(os), library_of_module("click.core")
     ('python', 'click')
@@ -49,7 +52,8 @@ def library_of_globals(attributes: dict[str, Any]) -> str:
         return library_of_file(file, top)
     if top in sys.stdlib_module_names:
         return STANDARD
-    # A namespace package has no file, only folders; what was made by hand (a notebook, types.ModuleType) has neither.
+    # A namespace package has no file, only folders; what was made by hand (a notebook, types.ModuleType) has
+    # neither.
     for folder in getattr(attributes.get("__path__"), "_path", None) or ():
         return library_of_file(os.path.join(folder, ""), top)
     return PROJECT
@@ -72,7 +76,9 @@ def site_folders() -> tuple[str, ...]:
 @cache
 def _site_folders(path: tuple[str, ...]) -> tuple[str, ...]:
     # By sys.path, not by a folder's name anywhere above: a project may well lie under a folder of that name.
-    return tuple(entry.rstrip(os.sep) + os.sep for entry in path if os.path.basename(entry.rstrip(os.sep)) in _SITE_NAMES)
+    return tuple(
+        entry.rstrip(os.sep) + os.sep for entry in path if os.path.basename(entry.rstrip(os.sep)) in _SITE_NAMES
+    )
 
 
 def _library_of_unloaded(module: str) -> str:
@@ -93,7 +99,7 @@ def _library_of_unloaded(module: str) -> str:
 
 @cache
 def version_of_library(top: str) -> str:
-    """Distribution and version that a library's top-level package comes from; without one, a digest of its files.
+    """Distribution and version of a library's top-level package; without one, a digest of its files.
 
     >>> version_of_library("click").startswith("click ")
     True
@@ -102,6 +108,9 @@ def version_of_library(top: str) -> str:
         return f"{sys.implementation.name} {sys.version_info.major}.{sys.version_info.minor}"
     if top == "sourceswap":
         return "files " + _digest_of_files(*_TOOLKIT)
+    if top in _TELL_THEIR_VERSION and top in sys.modules:
+        # What is loaded counts, should the disk hold another one by now.
+        return _loaded_version(top)
     for entry in sys.path:
         place = os.path.join(entry, top)
         if os.path.isdir(place) or any(os.path.exists(place + suffix) for suffix in (".py", ".so", ".pyd")):
@@ -109,7 +118,7 @@ def version_of_library(top: str) -> str:
             if owners:
                 return ", ".join(owners)
             return _loaded_version(top) or "files " + _digest_of_files(place, place + ".py")
-    owners = [owner for folder in site_folders() for owner in _owners(folder, top)]  # compiled modules: _x.cpython-311.so
+    owners = [owner for folder in site_folders() for owner in _owners(folder, top)]  # compiled: _x.cpython-311.so
     return ", ".join(owners) or _loaded_version(top) or "absent"
 
 
@@ -140,9 +149,9 @@ def _distributions(folder: str) -> dict[str, str]:
         return {}
     found = {}
     for name in names:
-        match = re.fullmatch(r"(.+?)(-.*)?\.(dist-info|egg-info)", name)
-        if match:
-            found[_normal(match[1])] = os.path.join(folder, name)
+        stem, _, kind = name.rpartition(".")
+        if kind in ("dist-info", "egg-info"):
+            found[_normal(stem.partition("-")[0])] = os.path.join(folder, name)
     return found
 
 
@@ -155,7 +164,7 @@ def _name_and_version(place: str) -> str:
 
 
 def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "_", name).lower()
+    return name.lower().replace("-", "_").replace(".", "_")
 
 
 def _read(path: str) -> bytes:
@@ -172,8 +181,3 @@ def _digest_of_files(*places: str) -> str:
         for file in files:
             total.update(file.name.encode() + b"\0" + xxhash.xxh3_128_digest(_read(str(file))))
     return str(total.hexdigest())
-
-
-def value_libraries() -> dict[str, str]:
-    """The versions that decide how values look whatever a function names: Python's minor, pandas', pyarrow's."""
-    return {top: version_of_library(top) for top in (STANDARD, "pandas", "pyarrow")}

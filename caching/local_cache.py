@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import pickle
 import time
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from caching.codec import Damaged, NotExact, encode
+from caching.codec import Damaged, NotExact, encode, prepare
 from caching.entries import EXACT, MISSING, PICKLE, Entry, Missing, open_entry, read_record, warn_damaged
 from caching.entry_file import write_entry
 from caching.errors import CachingWarning
@@ -32,6 +33,9 @@ from caching.folder import (
     sweep,
 )
 from caching.locks import LockFile
+
+# Somebody who clears a namespace again and again can remove its folder between its making and its use.
+_ATTEMPTS = 8
 
 __all__ = ["MISSING", "Entry", "LocalCache", "Missing", "NamespaceStats", "Pruned", "Stats", "Verified"]
 
@@ -67,10 +71,10 @@ class Verified:
 class LocalCache:
     """A cache in a folder on this machine, shared by all processes that name it.
 
-    `max_size` bounds the folder (bytes, or a text such as "10GB"), the least recently used entries go first; entries
-    older than `ttl_seconds` are not served. Values that the exact codec refuses are stored only with
-    `allow_pickle=True`: loading a pickle runs code that its file chooses, so allow it only where you trust every writer.
-    Nothing touches the disk before the first use.
+    `max_size` bounds the folder (bytes, or a text such as "10GB"), the least recently used entries go first;
+    entries older than `ttl_seconds` are not served. Values that the exact codec refuses are stored only with
+    `allow_pickle=True`: loading a pickle runs code that its file chooses, so allow it only where you trust
+    every writer. Nothing touches the disk before the first use.
     """
 
     def __init__(
@@ -82,10 +86,11 @@ class LocalCache:
         allow_pickle: bool = False,
     ) -> None:
         # Made absolute now: a later change of the working directory does not move the cache.
-        self._directory = None if cache_directory is None else os.path.abspath(os.path.expanduser(cache_directory))  # noqa: PTH100, PTH111 - no disk access
-        self._max_bytes = parse_size(max_size)
+        self._directory = None if cache_directory is None else _absolute(cache_directory)
+        self._max_bytes = None if max_size is None else parse_size(max_size)
         self._ttl_seconds = ttl_seconds
         self._allow_pickle = allow_pickle
+        prepare()
 
     def __repr__(self) -> str:
         return f"LocalCache({str(self.cache_directory)!r})"
@@ -99,7 +104,7 @@ class LocalCache:
         if self._directory is not None:
             return self._directory
         if chosen := os.environ.get("SOURCESWAP_CACHE_DIR"):
-            return os.path.abspath(os.path.expanduser(chosen))  # noqa: PTH100, PTH111 - no disk access
+            return _absolute(chosen)
         from platformdirs import user_cache_dir
 
         return user_cache_dir("sourceswap", appauthor=False)
@@ -119,7 +124,8 @@ class LocalCache:
     def save(self, namespace: str, key: str, value: object, *, record: Mapping[str, object] | None = None) -> bool:
         """Store a value with a JSON-able record beside it; whether it could be stored.
 
-        Never raises for what a disk can do or for values that cannot come back exactly: one CachingWarning says why.
+        Never raises for what a disk can do or for values that cannot come back exactly: one CachingWarning
+        says why.
         """
         try:
             form, parts = self._encode(value)
@@ -149,38 +155,41 @@ class LocalCache:
             raise NotExact(f"its {bytes_at_least} bytes exceed the whole cache's max_size of {self._max_bytes}")
         folder = self._folder(namespace)
         path = f"{folder}/{file_stem(key)}{suffix}"
-        for attempt in (1, 2):
+        for attempts_left in range(_ATTEMPTS, -1, -1):
             try:
-                with NewFile(folder) as new:
-                    size = write_entry(
-                        new.fd, namespace, key, created_at=time.time(), record=record, form=form, parts=parts
-                    )
-                    if suffix == ENTRY and self._max_bytes is not None:
-                        with contextlib.suppress(OSError):
-                            size -= os.stat(path).st_size  # noqa: PTH116 - the hot path
-                    new.publish(path)
-                return size
-            except FileNotFoundError:
-                # The first of its namespace, or the folder was removed under way.
-                if attempt == 2:
+                return self._write_file(path, namespace, key, form, parts, record)
+            except OSError as error:
+                # The first of its namespace, or the folder was cleared or removed under way (ext4 says EPERM
+                # for that).
+                if not attempts_left or error.errno not in (errno.ENOENT, errno.EPERM):
                     raise
                 make_folders(self.cache_directory, folder)
         raise AssertionError("unreachable")
 
+    def _write_file(
+        self, path: str, namespace: str, key: str, form: str, parts: list[Any], record: Mapping[str, object]
+    ) -> int:
+        """Write a file and publish it; by how much the cache has grown."""
+        with NewFile(os.path.dirname(path)) as new:
+            size = write_entry(new.fd, namespace, key, created_at=time.time(), record=record, form=form, parts=parts)
+            with contextlib.suppress(OSError):
+                size -= os.stat(path).st_size
+            new.publish(path)
+        return size
+
     def _make_room(self, added_bytes: int) -> None:
-        if self._max_bytes is None:
-            return
         usage = f"{self._root()}/v1/usage"
+        # Also without a limit of its own: another cache of this folder may have one.
         total = add_usage(usage, added_bytes)
-        if total is None or total > self._max_bytes:
+        if self._max_bytes is not None and (total is None or total > self._max_bytes):
             with contextlib.suppress(OSError):
                 evict(self._entries_folder, usage, self._max_bytes)
 
     def find(self, namespace: str, key: str) -> Entry | None:
-        """The entry, its header checked and its value unread; None when it is absent, expired or not this one."""
+        """The entry, its header checked and its value unread; None when absent, expired or not this one."""
         path = self._entry_path(namespace, key)
         try:
-            entry = open_entry(path)
+            entry = open_entry(path, recent=True)
             if entry is None:
                 return None
             if entry.namespace != namespace or entry.key != key:
@@ -244,10 +253,11 @@ class LocalCache:
 
     def _write_beside(self, namespace: str, name: str, suffix: str, data: Mapping[str, object]) -> bool:
         try:
-            self._write(namespace, name, suffix, EXACT, [], data)
+            size = self._write(namespace, name, suffix, EXACT, [], data)
         except Exception as error:  # noqa: BLE001 - as in `save`
             _warn(f"A note on {namespace} is not kept: {_reason(error)}")
             return False
+        self._make_room(size)
         return True
 
     # Single flight
@@ -255,8 +265,8 @@ class LocalCache:
     def lock(self, namespace: str, key: str, *, timeout_seconds: float | None = None) -> AbstractContextManager[bool]:
         """Be the only one to compute this key, among all threads and processes.
 
-        Yields False when the lock could not be had: the waiting limit passed (0 tries once), the folder cannot be
-        written, or two callers wait for each other. Compute all the same, the lock only saves work.
+        Yields False when the lock could not be had: the waiting limit passed (0 tries once), the folder
+        cannot be written, or two callers wait for each other. Compute all the same, the lock only saves work.
         """
         return self._lock(namespace, key, timeout_seconds)
 
@@ -346,7 +356,7 @@ class LocalCache:
 
     @staticmethod
     def _namespace_of(path: str) -> str | None:
-        """The namespace as the entry names it; None when the entry is damaged, or lies in a foreign folder."""
+        """The namespace as the entry names it; None when it is damaged or lies in a foreign folder."""
         with contextlib.suppress(OSError, Damaged):
             entry = open_entry(path)
             if entry is not None and namespace_folder(entry.namespace) == Path(path).parent.name:
@@ -398,6 +408,11 @@ class LocalCache:
             except (OSError, Damaged) as error:
                 damaged.append((found.path, str(error)))
         return Verified(count, size_bytes, tuple(damaged))
+
+
+def _absolute(path: str | os.PathLike[str]) -> str:
+    # Not Path.resolve, which would look at the disk.
+    return os.path.abspath(os.path.expanduser(path))
 
 
 def _reason(error: Exception) -> str:

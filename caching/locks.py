@@ -1,17 +1,17 @@
 """Single flight: at most one holder of a name, among threads and processes.
 
 Every name has a byte of its own in one lock file, at an offset that follows from the name, and a lock is an
-open-file-description lock on that byte: it excludes threads as well as processes, and the kernel drops it with its
-holder, however that dies. Where the platform has none, a lock is a `flock` (or on Windows a byte lock) on a file of its own.
+open-file-description lock on that byte: it excludes threads as well as processes, and the kernel drops it
+with its holder, however that dies. Where the platform has none, a lock is a `flock` (or on Windows a byte
+lock) on a file of its own.
 
-A thread that holds one lock and waits for another can meet one that does the reverse. Nobody but the waiters can see
-that, so a waiter that holds something says what it holds and wants in a file, and when those close a circle, one of
-them gives up its wait.
+A thread that holds one lock and waits for another can meet one that does the reverse. Nobody but the waiters
+can see that, so a waiter that holds something says what it holds and wants in a file, and when those close a
+circle, one of them gives up its wait.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
@@ -42,6 +42,9 @@ _FLOCK = struct.Struct("hhqqi4x")
 _F_WRLCK, _F_UNLCK = 1, 2
 
 
+_RELEASED, _INHERITED = -1, -2
+
+
 class _Lock:
     """One lock held by this process, until it is released."""
 
@@ -53,7 +56,7 @@ class _Lock:
 
     def release(self) -> None:
         """Let go. Nothing happens in a process that only inherited the lock: it is the parent's."""
-        fd, self.fd = self.fd, -1
+        fd, self.fd = self.fd, _RELEASED
         if fd >= 0:
             # Closing alone would not do: a child made by a foreign fork may share the description.
             with contextlib.suppress(OSError):
@@ -61,8 +64,8 @@ class _Lock:
             os.close(fd)
 
 
-# What the current context holds. A context variable rather than a thread's: work that a holder hands to another thread
-# or task, with its context, must not wait for the holder.
+# What the current context holds. A context variable rather than a thread's: work that a holder hands to
+# another thread or task, with its context, must not wait for the holder.
 _held: ContextVar[tuple[_Lock, ...]] = ContextVar("caching_held_locks", default=())
 _open_locks: weakref.WeakSet[_Lock] = weakref.WeakSet()
 
@@ -72,7 +75,8 @@ def _forget_inherited_locks() -> None:
     for lock in list(_open_locks):
         if lock.fd >= 0:
             os.close(lock.fd)
-            lock.fd = -2  # still counts as held by an ancestor, so that the child does not wait for its parent
+            # Still counts as held by an ancestor, so that the child does not wait for its parent.
+            lock.fd = _INHERITED
 
 
 if hasattr(os, "register_at_fork"):
@@ -88,7 +92,7 @@ class LockFile:
 
     @contextlib.contextmanager
     def hold(self, name: str, timeout_seconds: float | None = None) -> Iterator[bool]:
-        """Whether the lock was had: False after the waiting limit, in a circle of waiters, or in a read-only folder.
+        """Whether the lock was had: False after the waiting limit, or in a circle of waiters.
 
         Whoever holds a name holds it again at once. With a limit of 0 it is tried once.
         """
@@ -108,6 +112,8 @@ class LockFile:
         if self._holds(name):
             yield True
             return
+        import asyncio  # half of what importing the cache would cost
+
         lock = None
         with self._waiting(name, timeout_seconds) as wait:
             while wait.lasts() and (lock := self._try(name)) is None:
@@ -116,11 +122,11 @@ class LockFile:
             yield lock is not None
 
     def _holds(self, name: str) -> bool:
-        return any(lock.name == name and lock.fd != -1 for lock in _held.get())
+        return any(lock.name == name and lock.fd != _RELEASED for lock in _held.get())
 
     @contextlib.contextmanager
     def _waiting(self, name: str, timeout_seconds: float | None) -> Iterator[_Wait]:
-        holds = [lock.name for lock in _held.get() if lock.fd != -1]
+        holds = [lock.name for lock in _held.get() if lock.fd != _RELEASED]
         wait = _Wait(self._folder / "waits", name, holds, timeout_seconds)
         try:
             yield wait
@@ -129,7 +135,8 @@ class LockFile:
 
     def _try(self, name: str) -> _Lock | None:
         """The lock, or None while somebody else has it."""
-        offset = int.from_bytes(blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little") >> 2
+        digest = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        offset = int.from_bytes(digest, "little") >> 2
         path = self._path if _HAS_RANGES else f"{self._path}-{offset % 1024:03x}"
         fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
         try:
@@ -158,9 +165,9 @@ def _holding(lock: _Lock | None) -> Iterator[None]:
 
 
 def _is_same_file(fd: int, path: str) -> bool:
-    """Whether the path still leads to the file that was locked: the folder may have been removed meanwhile."""
+    """Whether the path still leads to the file that was locked: the folder may have been removed."""
     try:
-        return sys.platform == "win32" or os.fstat(fd).st_ino == os.stat(path).st_ino
+        return sys.platform == "win32" or os.fstat(fd).st_ino == Path(path).stat().st_ino
     except FileNotFoundError:
         return False
 
@@ -238,22 +245,26 @@ class _Wait:
     def _must_give_up(self) -> bool:
         """Whether this wait closes a circle of waiters and is the one chosen to break it."""
         with contextlib.suppress(OSError):
-            if not self._token:
-                self._announce()
+            self._announce()
             waits = self._read_waits()
             holder_of = {name: token for token, (holds, _) in waits.items() for name in holds}
             circle = [self._token]
             while (token := holder_of.get(waits[circle[-1]][1])) is not None:
                 if token in circle:
-                    # Everyone in the circle comes to the same answer. Who merely waits for the circle waits on.
+                    # Everyone in the circle comes to the same answer. Who merely waits for the circle waits
+                    # on.
                     return min(circle[circle.index(token) :]) == self._token
                 circle.append(token)
         return False
 
     def _announce(self) -> None:
-        self._folder.mkdir(mode=0o700, exist_ok=True)
-        self._token = secrets.token_hex(8)
+        """Say what is held and wanted, and that this wait is still alive."""
+        self._token = self._token or secrets.token_hex(8)
         path = self._folder / self._token
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(path)
+            return
+        self._folder.mkdir(mode=0o700, exist_ok=True)
         path.touch(0o600)
         path.write_text(json.dumps([self._digests(self._holds), self._digests([self._wants])[0]]))
 
@@ -265,7 +276,9 @@ class _Wait:
         waits = {self._token: (self._digests(self._holds), self._digests([self._wants])[0])}
         for entry in os.scandir(self._folder):
             with contextlib.suppress(OSError, ValueError, TypeError):
-                if entry.name != self._token:
+                if time.time() - entry.stat().st_mtime > _STALE_WAIT_SECONDS:
+                    os.unlink(entry.path)  # left by a waiter that was killed
+                elif entry.name != self._token:
                     holds, wants = json.loads(Path(entry.path).read_text())
                     waits[entry.name] = (list(holds), str(wants))
         return waits

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import (
     BuiltinFunctionType,
     FunctionType,
@@ -22,7 +22,19 @@ from caching.values import Encoder, UnhashableError, frame, type_name
 
 # What these make stands for a service, not for a value: a result does not depend on its state.
 _SERVICES = frozenset(
-    "_thread threading logging warnings asyncio concurrent multiprocessing rich tqdm structlog loguru".split()
+    [
+        "_thread",
+        "threading",
+        "logging",
+        "warnings",
+        "asyncio",
+        "concurrent",
+        "multiprocessing",
+        "rich",
+        "tqdm",
+        "structlog",
+        "loguru",
+    ]
 )
 _HEAP_TYPE = 1 << 9
 _SLOT_TYPES = (MemberDescriptorType, GetSetDescriptorType)
@@ -42,7 +54,9 @@ def is_service(value: object) -> bool:
     if cls.__module__ == "_io":
         # Streams to write to; one to read from has a position that nobody can hash.
         return "r" not in str(getattr(value, "mode", "r")) and "+" not in str(getattr(value, "mode", "+"))
-    return any(base.__module__.partition(".")[0] in _SERVICES for base in cls.__mro__ if isinstance(base.__module__, str))
+    return any(
+        base.__module__.partition(".")[0] in _SERVICES for base in cls.__mro__ if isinstance(base.__module__, str)
+    )
 
 
 def attributes_of(value: object) -> dict[str, Any]:
@@ -100,7 +114,9 @@ class ObjectEncoder(Encoder):
             holder = value.__self__
             name = frame(b"J", f"{getattr(value, '__module__', '')}.{value.__qualname__}".encode())
             return name if holder is None or isinstance(holder, ModuleType) else name + self.encode(holder)
-        if isinstance(value, WrapperDescriptorType | MethodDescriptorType | MemberDescriptorType | GetSetDescriptorType):
+        if isinstance(
+            value, WrapperDescriptorType | MethodDescriptorType | MemberDescriptorType | GetSetDescriptorType
+        ):
             return frame(b"W", f"{type_name(value.__objclass__)}.{value.__name__}".encode())
         if isinstance(value, functools.partial):
             inner = self.nested(value, lambda: self.encode((value.func, value.args, value.keywords)))
@@ -123,7 +139,11 @@ class ObjectEncoder(Encoder):
         if isinstance(value, BaseException):
             content = self.encode(BaseException.__dict__["args"].__get__(value))
         known = content is not None or not any(_is_compiled(base) for base in cls.__mro__)
-        if not known or (top != PROJECT and not state and content is None) or top in ("python",) and content is not None:
+        if (
+            not known
+            or (top != PROJECT and not state and content is None)
+            or (top in ("python",) and content is not None)
+        ):
             if top == PROJECT:
                 raise UnhashableError(value, "holds state of compiled code")
             return self.reference(cls) + self._reduced(value)
@@ -136,7 +156,7 @@ class ObjectEncoder(Encoder):
             raise UnhashableError(value, "is used up by reading")
         try:
             reduced = value.__reduce_ex__(4)
-        except Exception as error:  # noqa: BLE001 - any failure means that it has no content to show
+        except Exception as error:
             raise UnhashableError(value) from error
         if isinstance(reduced, str):
             return frame(b"G", reduced.encode())
@@ -165,4 +185,10 @@ def library_of_function(function: FunctionType) -> str:
     return library_of_globals(function.__globals__)
 
 
-Check = Callable[[], bool]
+def cached_function(wrapper: Any) -> Any:
+    """What `function_cache` keeps with its wrapper; None for anything else.
+
+    A decorator above it copies the wrapper's attributes (`functools.wraps`), but is not it.
+    """
+    found = getattr(wrapper, "__dict__", {}).get("__cached_function__")
+    return found if found is not None and found.wrapper is wrapper else None

@@ -1,9 +1,9 @@
 """What a running function opens, seen through Python's audit events and told to its recorder.
 
-One hook for the process, added when the first cached function runs; Python offers no way to remove one. Events belong
-to the recorder of the context they happen in, or of the context that started their thread. Readers of native code that
-open files themselves (`pyarrow.parquet`, SQL drivers, child processes) raise no event: their paths must be among the
-function's arguments or constants.
+One hook for the process, added when the first cached function runs; Python offers no way to remove one.
+Events belong to the recorder of the context they happen in, or of the context that started their thread.
+Readers of native code that open files themselves (`pyarrow.parquet`, SQL drivers, child processes) raise no
+event: their paths must be among the function's arguments or constants.
 """
 
 from __future__ import annotations
@@ -24,12 +24,37 @@ _installed = False
 _threads: WeakKeyDictionary[threading.Thread, Recorder] = WeakKeyDictionary()
 
 _NEVER = ("/proc/", "/dev/", "/sys/")
-# Configuration of the system and of the user: a library that looks there on its own does not make it an input.
+# Configuration of the system and of the user: a library that looks there on its own does not make it an
+# input.
 _CONFIGURATION = ("/etc/", "/usr/", "/lib/", "/run/", "/var/lib/", os.path.join(os.path.expanduser("~"), "."))
 # They open what they are asked to: whose file it is, their caller knows.
 _THIN = frozenset(
-    "pathlib io codecs gzip bz2 lzma zipfile tarfile configparser json csv fileinput glob os shutil tomllib pickle "
-    "_compression tempfile sqlite3 xml zoneinfo fnmatch contextlib".split()
+    [
+        "pathlib",
+        "io",
+        "codecs",
+        "gzip",
+        "bz2",
+        "lzma",
+        "zipfile",
+        "tarfile",
+        "configparser",
+        "json",
+        "csv",
+        "fileinput",
+        "glob",
+        "os",
+        "shutil",
+        "tomllib",
+        "pickle",
+        "_compression",
+        "tempfile",
+        "sqlite3",
+        "xml",
+        "zoneinfo",
+        "fnmatch",
+        "contextlib",
+    ]
 )
 # They read code, which the fingerprint covers.
 _CODE_READERS = frozenset({"linecache", "tokenize", "inspect", "pkgutil", "zipimport", "runpy", "traceback"})

@@ -1,7 +1,7 @@
 """What a result was made from: files, folders and remote objects, each with the version that was read.
 
-A version identifies content without reading it: size, times and inode of a local file, what the protocol's own
-function says of a remote one. Versions are recorded with an entry and asked again at each hit.
+A version identifies content without reading it: size, times and inode of a local file, what the protocol's
+own function says of a remote one. Versions are recorded with an entry and asked again at each hit.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -19,14 +19,18 @@ from typing import Any, Literal
 
 import xxhash
 
+from caching.values import digest
+
 Kind = Literal["file", "absent", "folder", "tree", "glob", "remote"]
 
 # Clocks of file systems are coarse: a file this young may be rewritten without a trace in its times.
 _YOUNG_SECONDS = 2.0
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+)://")
+_WORD = re.compile(r"[^/.\\\\]*")
 _MAGIC = re.compile(r"[*?\[]")
 _LONGEST_PATH = 1024
 _MOST_FILES = 100_000
+_HIDDEN = "argument:"
 
 _versions: dict[str, Callable[[str], str | None]] = {}
 
@@ -104,13 +108,13 @@ def observe(location: str, kind: Kind, without: tuple[str, ...] = ()) -> Source:
     if kind in ("folder", "tree"):
         lines = (line for _, line in _lines(location, kind, without))
         return Source(location, kind, _digest(lines), without=without)
-    matches = sorted(glob.glob(location, recursive=True))  # noqa: PTH207 - as the reader will
+    matches = sorted(glob.glob(location, recursive=True))
     return Source(location, kind, _digest(f"{match} {signature(match)}" for match in matches), without=without)
 
 
 def _observe_file(path: str) -> Source:
     try:
-        status = os.stat(path)  # noqa: PTH116 - on the path of every hit
+        status = os.stat(path)
     except (OSError, ValueError):
         return Source(path, "absent", None)
     if stat.S_ISDIR(status.st_mode):
@@ -124,7 +128,7 @@ def _observe_file(path: str) -> Source:
 def signature(path: str) -> str:
     """Size, times and inode of a file; of a folder only that it is one."""
     try:
-        return _signature(os.stat(path))  # noqa: PTH116 - on the path of every hit
+        return _signature(os.stat(path))
     except OSError:
         return "absent"
 
@@ -137,7 +141,7 @@ def _signature(status: os.stat_result) -> str:
 
 def _content(path: str) -> str:
     total = xxhash.xxh3_128()
-    with recording(None), open(path, "rb") as file:  # noqa: PTH123 - on the path of a hit
+    with recording(None), open(path, "rb") as file:
         while block := file.read(1 << 20):
             total.update(block)
     return str(total.hexdigest())
@@ -157,7 +161,7 @@ def _lines(path: str, kind: Kind, without: tuple[str, ...]) -> Iterator[tuple[st
 def _places(path: str, kind: Kind) -> Iterator[str]:
     if kind == "folder":
         try:
-            names = sorted(os.listdir(path))  # noqa: PTH208 - texts, not objects
+            names = sorted(os.listdir(path))
         except OSError:
             return
         yield from (os.path.join(path, name) for name in names if name != "__pycache__")
@@ -200,7 +204,16 @@ def _version_by_fsspec(location: str) -> str | None:
 
 
 def _identity(info: Mapping[str, Any]) -> list[str]:
-    names = ("ETag", "etag", "VersionId", "version_id", "LastModified", "Last-Modified", "last_modified", "mtime")
+    names = (
+        "ETag",
+        "etag",
+        "VersionId",
+        "version_id",
+        "LastModified",
+        "Last-Modified",
+        "last_modified",
+        "mtime",
+    )
     known = [f"{name}={info[name]}" for name in (*names, "created", "md5", "generation") if info.get(name)]
     return [f"size={info.get('size')}", *known] if known else []
 
@@ -209,48 +222,84 @@ def stale_reason(source: Source, *, ask_remote: bool = True) -> str:
     """Why a recorded source is not as it was, or an empty text."""
     if source.kind == "remote" and (not ask_remote or source.version is None):
         return ""
+    if source.kind == "file" and not source.content and signature(source.location) == source.version:
+        return ""
     try:
         now = observe(source.location, source.kind, source.without)
     except Exception as error:  # noqa: BLE001 - not told is not the same
-        return f"{source.location} cannot be asked for its version: {error}"
-    if now.kind == source.kind and now.version == source.version:
-        if not source.content or (now.content or _content(source.location)) == source.content:
-            return ""
+        return f"{shown(source.location)} cannot be asked for its version: {type(error).__name__}"
+    same = now.kind == source.kind and now.version == source.version
+    if same and (not source.content or (now.content or _content(source.location)) == source.content):
+        return ""
+    if source.kind == "absent":
+        return "a file that was not there has appeared"
     if now.kind == "absent":
         return f"{source.location} is gone"
-    if source.kind == "absent":
-        return f"{source.location} has appeared"
     if source.kind in ("folder", "tree", "glob"):
         return f"what {source.location} holds changed"
     if source.kind == "remote":
-        return f"{source.location} has another version"
+        return f"{shown(source.location)} has another version"
     return f"{source.location} was rewritten{_when(source.location)}"
 
 
 def _when(path: str) -> str:
     try:
-        return time.strftime(" at %Y-%m-%d %H:%M:%S", time.localtime(os.stat(path).st_mtime))  # noqa: PTH116
+        return time.strftime(" at %Y-%m-%d %H:%M:%S", time.localtime(os.stat(path).st_mtime))
     except OSError:
         return ""
 
 
-def locations_among(values: Iterable[Any], depth: int = 0) -> Iterator[tuple[str, Kind]]:
+def locations_among(values: Iterable[Any]) -> Iterator[tuple[str, Kind]]:
     """Every location among a call's arguments: paths, globs and URLs, also within containers."""
-    for value in values:
-        if isinstance(value, str):
-            text = value
-        elif isinstance(value, os.PathLike):
-            text = os.fsdecode(value)
-        else:
-            if depth < 4:
-                if isinstance(value, dict):
-                    yield from locations_among((*value.keys(), *value.values()), depth + 1)
-                elif isinstance(value, list | tuple | set | frozenset):
-                    yield from locations_among(value, depth + 1)
-            continue
+    for text, depth in _texts_among(values, 0):
         kind = _kind(text, certain=depth == 0)
         if kind is not None:
-            yield _local(text) if kind != "remote" else text, kind
+            yield text if kind == "remote" else _local(text), kind
+
+
+def _texts_among(values: Iterable[Any], depth: int) -> Iterator[tuple[str, int]]:
+    for value in values:
+        if isinstance(value, str):
+            yield value, depth
+        elif isinstance(value, os.PathLike):
+            yield os.fsdecode(value), depth
+        elif depth < 4:
+            if isinstance(value, dict):
+                yield from _texts_among((*value.keys(), *value.values()), depth + 1)
+            elif isinstance(value, list | tuple | set | frozenset):
+                yield from _texts_among(value, depth + 1)
+
+
+def hide(source: Source, given: Collection[str]) -> Source:
+    """A source as it may be written down: an argument that may be a secret only as its digest.
+
+    A text that names no file may be a password; a URL may carry one.
+    """
+    secret = source.kind == "absent" or (source.kind == "remote" and shown(source.location) != source.location)
+    return replace(source, location=_digest_of_text(source.location)) if secret and source.location in given else source
+
+
+def reveal(sources: list[Source], values: Iterable[Any]) -> list[Source]:
+    """The sources with the locations that were hidden, found among the arguments again."""
+    if not any(source.location.startswith(_HIDDEN) for source in sources):
+        return sources
+    known = {_digest_of_text(place): place for text, _ in _texts_among(values, 0) for place in (text, _local(text))}
+    return [replace(source, location=known.get(source.location, source.location)) for source in sources]
+
+
+def _digest_of_text(text: str) -> str:
+    return _HIDDEN + digest(text.encode("utf-8", "surrogatepass"))[:20]
+
+
+def shown(location: str) -> str:
+    """A location without what may be a secret in it.
+
+    >>> shown("https://user:word@host/a.csv?signature=1f")
+    'https://host/a.csv'
+    """
+    if protocol_of(location) is None:
+        return location
+    return re.sub(r"(?<=://)[^/@]*@", "", location.partition("?")[0])
 
 
 def _kind(text: str, *, certain: bool) -> Kind | None:
@@ -260,9 +309,9 @@ def _kind(text: str, *, certain: bool) -> Kind | None:
         return "remote"
     path = _local(text)
     try:
-        status = os.stat(path)  # noqa: PTH116 - on the path of every hit
+        status = os.stat(path)
     except (OSError, ValueError):
-        if _MAGIC.search(path) and (glob.glob(path, recursive=True)):  # noqa: PTH207 - as the reader will
+        if _MAGIC.search(path) and (glob.glob(path, recursive=True)):
             return "glob"
         # A word that names no file may name one tomorrow.
         return "absent" if certain else None
@@ -277,7 +326,8 @@ class Recorder:
     anchors: tuple[str, ...] = ()  # absolute paths that the function knows
     trusts_unversioned: bool = False
     sources: dict[str, Source] = field(default_factory=dict)
-    arguments: dict[str, Source] = field(default_factory=dict)
+    given: frozenset[str] = frozenset()  # the locations among the arguments
+    arguments: dict[str, Source] = field(default_factory=dict)  # those, and what the function's constants name
     contents: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # of folders, as first seen
     written: set[str] = field(default_factory=set)
     made: set[str] = field(default_factory=set)  # folders made during the run
@@ -308,7 +358,7 @@ class Recorder:
     def _read_remote(self, location: str, version: str | None) -> None:
         known = self.sources.get(location)
         if known is not None and version not in (None, known.version):
-            self.trouble = f"{location} changed while it was read"
+            self.trouble = f"{shown(location)} changed while it was read"
         elif known is None and version is not None:
             self.sources[location] = Source(location, "remote", version)
         elif known is None:
@@ -326,12 +376,19 @@ class Recorder:
     def absorb(self, sources: Iterable[Source], trouble: str = "", expires_at: float | None = None) -> None:
         """Take over what a cached function called by this one was made from."""
         for source in sources:
+            if source.kind == "absent" and source.location not in self.given and _WORD.fullmatch(source.location):
+                continue  # an argument of the inner one: not a path, and perhaps a secret
             known = self.sources.setdefault(source.location, source)
             if known.version != source.version:
-                self.trouble = f"{source.location} changed while it was read"
+                self.trouble = f"{shown(source.location)} changed while it was read"
         self.trouble = self.trouble or trouble
         if expires_at is not None:
             self.expires_at = min(expires_at, self.expires_at or expires_at)
+
+    def agrees(self, sources: Iterable[Source]) -> bool:
+        """Tell whether what was read is of the same versions as these sources of an earlier run."""
+        seen = {source.location: source.version for source in (*self.arguments.values(), *self.sources.values())}
+        return all(seen.get(source.location, source.version) == source.version for source in sources)
 
     def settle(self) -> list[Source]:
         """The sources as they are to be stored, looked at once more.
@@ -354,25 +411,25 @@ class Recorder:
             before = [line for place, line in self.contents[source.location] if not _is_below(place, left_out)]
             now = observe(source.location, source.kind, left_out)
             if now.version != _digest(before):
-                raise UnversionedError(f"{source.location} changed while it was read")
+                raise UnversionedError(f"{shown(source.location)} changed while it was read")
             return now
         now = observe(source.location, source.kind)
         same = (now.kind, now.version) == (source.kind, source.version)
         if not same or (source.content and (now.content or _content(source.location)) != source.content):
-            raise UnversionedError(f"{source.location} changed while it was read")
+            raise UnversionedError(f"{shown(source.location)} changed while it was read")
         return source
 
     def _settled_remote(self, source: Source) -> Source:
         if source.version is None:
             if self.trusts_unversioned:
                 return source
-            raise UnversionedError(f"the version of {source.location} cannot be told (ttl_seconds= would do)")
+            raise UnversionedError(f"the version of {shown(source.location)} cannot be told (ttl_seconds= would do)")
         try:
             now = remote_version(source.location)
         except Exception as error:
-            raise UnversionedError(f"the version of {source.location} cannot be told: {error}") from error
+            raise UnversionedError(f"the version of {shown(source.location)} cannot be told: {error}") from error
         if now != source.version:
-            raise UnversionedError(f"{source.location} changed while it was read")
+            raise UnversionedError(f"{shown(source.location)} changed while it was read")
         return source
 
     def _observe(self, location: str, kind: Kind) -> Source:
@@ -394,7 +451,7 @@ class Recorder:
         """A path as the function knows it: a library may have made a relative one absolute on the way."""
         if not os.path.isabs(location) or location in self.arguments or location.startswith(self.anchors):
             return location
-        folder = os.path.join(os.getcwd(), "")  # noqa: PTH109 - the text is what is needed
+        folder = os.path.join(os.getcwd(), "")
         return location.removeprefix(folder) if len(folder) > 1 else location
 
     @contextmanager

@@ -5,12 +5,17 @@ Nothing is imported here before a value of its library is met: by then the libra
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from caching.values import UnhashableError, buffer, frame, type_name
 
 if TYPE_CHECKING:
     from caching.values import Encoder
+
+
+# The stubs of these libraries lack what is asked here, so nothing is narrowed.
+_is: Callable[[Any, Any], bool] = isinstance
 
 
 def encode(encoder: Encoder, value: Any) -> bytes | None:
@@ -23,20 +28,20 @@ def encode(encoder: Encoder, value: Any) -> bytes | None:
 def _numpy(encoder: Encoder, value: Any) -> bytes | None:
     import numpy as np
 
-    if isinstance(value, np.ma.MaskedArray):
+    if _is(value, np.ma.MaskedArray):
         parts = (np.asarray(value.filled()), np.ma.getmaskarray(value), value.fill_value)
         return encoder.encode(parts)
-    if isinstance(value, np.ndarray):
+    if _is(value, np.ndarray):
         return encoder.nested(value, lambda: _array(encoder, np.asarray(value)))
-    if isinstance(value, np.dtype):
+    if _is(value, np.dtype):
         return encoder.encode((value.str, repr(value)))
-    if isinstance(value, np.generic):
+    if _is(value, np.generic):
         return encoder.encode(value.dtype) + _array(encoder, np.asarray(value))
-    if isinstance(value, np.random.Generator):
+    if _is(value, np.random.Generator):
         return encoder.encode(value.bit_generator.state)
-    if isinstance(value, np.random.RandomState):
+    if _is(value, np.random.RandomState):
         return encoder.encode(value.get_state(legacy=False))
-    if isinstance(value, np.ufunc):
+    if _is(value, np.ufunc):
         return frame(b"", value.__name__.encode())
     return None
 
@@ -53,41 +58,45 @@ def _array(encoder: Encoder, value: Any) -> bytes:
         if missing.any():
             value = np.where(missing, value.dtype.type("nan"), value)
     flat = np.ascontiguousarray(value).reshape(-1)
-    return head + buffer(b"", memoryview(flat.view(np.uint8)) if flat.size and flat.itemsize else b"")
+    return head + buffer(b"", flat.view(np.uint8).data if flat.size and flat.itemsize else b"")
 
 
 def _pandas(encoder: Encoder, value: Any) -> bytes | None:
     import pandas as pd
 
-    if isinstance(value, pd.DataFrame):
+    if _is(value, pd.DataFrame):
         columns = [_column(encoder, value._ixs(i, axis=1).array) for i in range(value.shape[1])]
         head = encoder.encode((value.attrs, value.flags.allows_duplicate_labels, value.index, value.columns))
         return head + b"".join(columns)
-    if isinstance(value, pd.Series):
+    if _is(value, pd.Series):
         head = encoder.encode((value.name, value.attrs, value.flags.allows_duplicate_labels, value.index))
         return head + _column(encoder, value.array)
-    if isinstance(value, pd.RangeIndex):
+    if _is(value, pd.RangeIndex):
         return encoder.encode((value.start, value.stop, value.step, value.name))
-    if isinstance(value, pd.MultiIndex):
-        return encoder.encode((list(value.names), list(value.levels), [codes for codes in value.codes]))
-    if isinstance(value, pd.Index):
+    if _is(value, pd.MultiIndex):
+        return encoder.encode((list(value.names), list(value.levels), list(value.codes)))
+    if _is(value, pd.Index):
         return encoder.encode((value.name, getattr(value, "freqstr", None))) + _column(encoder, value.array)
-    if isinstance(value, pd.api.extensions.ExtensionArray):
+    if _is(value, pd.api.extensions.ExtensionArray):
         return _column(encoder, value)
-    if isinstance(value, pd.api.extensions.ExtensionDtype):
+    if _is(value, pd.api.extensions.ExtensionDtype):
         return _dtype(encoder, value)
     if value is pd.NaT or value is pd.NA:
         return b""
-    if isinstance(value, pd.Timestamp):
-        return encoder.encode((value.as_unit("ns").value if _fits(value) else str(value), value.unit, value.tz, value.fold))
-    if isinstance(value, pd.Timedelta):
+    if _is(value, pd.Timestamp):
+        return encoder.encode(
+            (value.as_unit("ns").value if _fits(value) else str(value), value.unit, value.tz, value.fold)
+        )
+    if _is(value, pd.Timedelta):
         return encoder.encode((value.unit, str(value.asm8)))
-    if isinstance(value, pd.Period):
+    if _is(value, pd.Period):
         return encoder.encode((value.ordinal, value.freqstr))
-    if isinstance(value, pd.Interval):
+    if _is(value, pd.Interval):
         return encoder.encode((value.left, value.right, value.closed))
-    if isinstance(value, pd.offsets.BaseOffset):
-        return encoder.encode((value.freqstr, value.n, value.normalize, sorted(value.kwds.items(), key=lambda item: item[0])))
+    if _is(value, pd.offsets.BaseOffset):
+        return encoder.encode(
+            (value.freqstr, value.n, value.normalize, sorted(value.kwds.items(), key=lambda item: item[0]))
+        )
     return None
 
 
@@ -102,7 +111,7 @@ def _fits(value: Any) -> bool:
 def _dtype(encoder: Encoder, dtype: Any) -> bytes:
     import pandas as pd
 
-    if isinstance(dtype, pd.CategoricalDtype):
+    if _is(dtype, pd.CategoricalDtype):
         return encoder.encode(("category", dtype.ordered, dtype.categories))
     # The storage of a string dtype and the missing value it shows are not in its name.
     extra = [getattr(dtype, name, None) for name in ("storage", "fill_value", "subtype", "closed")]
@@ -116,15 +125,15 @@ def _column(encoder: Encoder, array: Any) -> bytes:
     import pandas as pd
 
     head = _dtype(encoder, array.dtype)
-    if isinstance(array, pd.arrays.NumpyExtensionArray):
+    if _is(array, pd.arrays.NumpyExtensionArray):
         return head + encoder.encode(array.to_numpy())
-    if isinstance(array, pd.Categorical):
+    if _is(array, pd.Categorical):
         return head + encoder.encode(array.codes)
-    if isinstance(array, pd.arrays.DatetimeArray | pd.arrays.TimedeltaArray | pd.arrays.PeriodArray):
+    if _is(array, pd.arrays.DatetimeArray | pd.arrays.TimedeltaArray | pd.arrays.PeriodArray):
         return head + encoder.encode((array.asi8, getattr(array, "freqstr", None)))
-    if isinstance(array, pd.arrays.IntervalArray):
+    if _is(array, pd.arrays.IntervalArray):
         return head + encoder.encode((array.left, array.right))
-    if isinstance(array, pd.arrays.SparseArray):
+    if _is(array, pd.arrays.SparseArray):
         return head + encoder.encode((array.sp_values, array.sp_index.indices, array.fill_value, len(array)))
     if hasattr(array, "_pa_array"):
         return head + _arrow_array(array._pa_array)
@@ -138,7 +147,7 @@ def _column(encoder: Encoder, array: Any) -> bytes:
 def _arrow_array(value: Any) -> bytes:
     import pyarrow as pa
 
-    chunked = value if isinstance(value, pa.ChunkedArray) else pa.chunked_array([value])
+    chunked = value if _is(value, pa.ChunkedArray) else pa.chunked_array([value])
     return _arrow_table(pa.table({"": chunked}))
 
 
@@ -156,21 +165,21 @@ def _arrow_table(table: Any) -> bytes:
 def _pyarrow(encoder: Encoder, value: Any) -> bytes | None:
     import pyarrow as pa
 
-    if isinstance(value, pa.Table):
+    if _is(value, pa.Table):
         return _arrow_table(value)
-    if isinstance(value, pa.RecordBatch):
+    if _is(value, pa.RecordBatch):
         return _arrow_table(pa.Table.from_batches([value]))
-    if isinstance(value, pa.Array | pa.ChunkedArray):
+    if _is(value, pa.Array | pa.ChunkedArray):
         return encoder.encode(str(value.type)) + _arrow_array(value)
-    if isinstance(value, pa.Scalar):
+    if _is(value, pa.Scalar):
         return encoder.encode(str(value.type)) + _arrow_array(pa.array([value.as_py()], value.type))
-    if isinstance(value, pa.Schema):
+    if _is(value, pa.Schema):
         return frame(b"", bytes(value.serialize()))
-    if isinstance(value, pa.Field):
+    if _is(value, pa.Field):
         return frame(b"", bytes(pa.schema([value]).serialize()))
-    if isinstance(value, pa.DataType):
+    if _is(value, pa.DataType):
         return frame(b"", bytes(pa.schema([pa.field("", value)]).serialize()))
-    if isinstance(value, pa.Buffer):
+    if _is(value, pa.Buffer):
         return buffer(b"", memoryview(value))
     return None
 
@@ -180,15 +189,15 @@ def _polars(encoder: Encoder, value: Any) -> bytes | None:
 
     import polars as pl
 
-    if isinstance(value, pl.Series):
-        return encoder.encode(value.name) + _polars(encoder, value.to_frame()) if value is not None else None  # type: ignore[operator]  # a frame has an encoding
-    if isinstance(value, pl.DataFrame):
+    if _is(value, pl.Series):
+        return encoder.encode((value.name, value.to_frame()))
+    if _is(value, pl.DataFrame):
         sink = io.BytesIO()
         value.rechunk().write_ipc_stream(sink)
         return frame(b"", repr(value.schema).encode()) + buffer(b"", sink.getbuffer())
-    if isinstance(value, pl.DataType) or (isinstance(value, type) and issubclass(value, pl.DataType)):
+    if _is(value, pl.DataType) or (_is(value, type) and issubclass(value, pl.DataType)):
         return frame(b"", repr(value).encode())
-    if isinstance(value, pl.LazyFrame):
+    if _is(value, pl.LazyFrame):
         raise UnhashableError(value, "names a computation, not data; collect() it")
     return None
 

@@ -1,7 +1,8 @@
 """Values as bytes: equal bytes exactly for values of the same type and content, in every process.
 
-The encoding is self-delimiting, so that no two nestings of the same parts meet, and it never runs code of the value's
-own (`__eq__`, `__hash__`, properties, `__reduce__` of a project's class): what a value is, is read, not asked.
+The encoding is self-delimiting, so that no two nestings of the same parts meet, and it never runs code of the
+value's own (`__eq__`, `__hash__`, properties, `__reduce__` of a project's class): what a value is, is read,
+not asked.
 """
 
 from __future__ import annotations
@@ -184,7 +185,9 @@ _KNOWN: dict[type, Callable[[Encoder, Any], bytes]] = {
     str: _text,
     bytes: lambda _, value: buffer(b"y", value),
     bytearray: lambda _, value: buffer(b"Y", value),
-    memoryview: lambda encoder, value: b"M" + encoder.encode((value.format, value.shape)) + buffer(b"", value.tobytes()),
+    memoryview: lambda encoder, value: (
+        b"M" + encoder.encode((value.format, value.shape)) + buffer(b"", value.tobytes())
+    ),
     tuple: _sequence(b"t"),
     list: _sequence(b"l"),
     dict: _mapping,

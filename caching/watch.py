@@ -1,7 +1,7 @@
 """What a fingerprint was taken from, so that the next call need only ask whether any of it has changed.
 
-Everything is compared by identity, at the speed of C: a name bound to another object, a container whose members are
-others. What cannot be compared that way (arrays, frames) is encoded again.
+Everything is compared by identity, at the speed of C: a name bound to another object, a container whose
+members are others. What cannot be compared that way (arrays, frames) is encoded again.
 """
 
 from __future__ import annotations

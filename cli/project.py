@@ -30,9 +30,14 @@ _params = click.option("--params", multiple=True, metavar="K=V", help="Override 
 _debug = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 
 
+def telling_command(command: Command) -> Command:
+    """Give a command `--debug`, and turn errors meant for users into a few lines."""
+    return _debug(_told(command))
+
+
 def project_command(command: Command) -> Command:
-    """Give a command `--configs` and `--debug`, and turn errors meant for users into a few lines."""
-    return _configs(_debug(_told(command)))
+    """The same for a command that works on a project: it has `--configs` too."""
+    return _configs(telling_command(command))
 
 
 def environment_command(command: Command) -> Command:

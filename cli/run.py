@@ -12,7 +12,7 @@ from cli.project import environment_command
 from cli.table import echo_table
 
 if TYPE_CHECKING:
-    from caching.cache import Mode
+    from caching.context import Mode
     from loaders.config import Config
     from loaders.plan import Plan
 
@@ -70,6 +70,7 @@ def run(
 
 
 def _execute(planned: Plan, outputs: list[str], mode: Mode) -> dict[str, Any]:
+    from cli.progress import progress_line
     from cli.report import RunReport
 
     click.echo(planned.headline, err=True)
@@ -77,7 +78,8 @@ def _execute(planned: Plan, outputs: list[str], mode: Mode) -> dict[str, Any]:
     started = time.perf_counter()
     driver = planned.build([report], cache_mode=mode, observer=report.cache_event)
     try:
-        results: dict[str, Any] = driver.execute([*outputs])
+        with progress_line():
+            results: dict[str, Any] = driver.execute([*outputs])
     except Exception as error:
         # Whatever the user's own functions raise is theirs to see, in a few lines.
         raise report.failure(error) from error
@@ -92,9 +94,12 @@ def _echo_plan(planned: Plan, outputs: list[str], mode: Mode) -> None:
     click.echo(f"dataflow: {', '.join(module.__name__ for module in planned.modules) or '(none)'}")
     click.echo(f"outputs: {', '.join(outputs)}")
     rows = []
+    environment = planned.call_environment(outputs)
     for dataset, needed in planned.needed(outputs):
         if needed:
-            rows.append((dataset.name, planned.location(dataset), *planned.lookup(dataset, mode)))
+            columns = environment.columns(dataset.definition.namespace) or dataset.columns
+            share = f"{len(columns)} of {len(dataset.columns)}"
+            rows.append((dataset.name, planned.location(dataset), share, *planned.lookup(dataset, outputs, mode)))
         else:
-            rows.append((dataset.name, planned.location(dataset), "not needed", ""))
-    echo_table(("dataset", "location", "cache", "because"), rows)
+            rows.append((dataset.name, planned.location(dataset), "none", "not needed", ""))
+    echo_table(("dataset", "location", "columns", "cache", "because"), rows)

@@ -58,6 +58,7 @@ class Settings(BaseModel):
     sources: dict[str, Any] = {}
     inputs: dict[str, Any] = {}
     outputs: tuple[str, ...] = ()
+    only_needed_columns: bool = True
     storage: StorageSettings = StorageSettings()
     cache: CacheSettings = CacheSettings()
     formats: dict[str, FormatOverride] = {}

@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from loaders.contract import DatasetContract
 from loaders.dtypes import storage_type
-from loaders.errors import ConfigError, ContractError
+from loaders.errors import ConfigError
 from loaders.exact_cast import InexactError, cast_violation, exact_cast
-from loaders.pandas_values import MixedError, arrow_column, pandas_column
+from loaders.pandas_values import BrokenColumnError, arrow_column, pandas_column
 from loaders.rules import broken_rules
 from loaders.violation import Origin, Violation, contract_error
 
@@ -45,10 +45,12 @@ def conform(
     wanted = wanted_columns(contract, columns)
     origin = Origin(location, tuple(parts))
     found = [str(name) for name in (data.columns if isinstance(data, pd.DataFrame) else data.column_names)]
+    if isinstance(data, pd.DataFrame):
+        _refuse_index(data, contract, found, origin)
     names = match_columns(found, contract, wanted, origin)
     column_of = (lambda position: data.iloc[:, position]) if isinstance(data, pd.DataFrame) else data.column
     taken = {name: column_of(found.index(source_name)) for name, source_name in names.items()}
-    return frame_of(typed_table(taken, contract, origin), contract, origin)
+    return frame_of(typed_table(taken, contract, origin), contract, origin, len(data))
 
 
 def typed_table(
@@ -61,25 +63,36 @@ def typed_table(
         field = contract.schema.field(name)
         try:
             typed[name] = _typed(values, field.with_type(storage_type(field.type)))
-        except _BrokenError as broken:
+        except BrokenColumnError as broken:
             violations.append(broken.violation)
     if violations:
         raise contract_error(contract.name, violations, origin)
     return pa.table(typed)
 
 
-def frame_of(table: pa.Table, contract: DatasetContract, origin: Origin) -> pd.DataFrame:
-    """Return the frame of a typed table, after all rules about its columns were found to hold."""
+def frame_of(table: pa.Table, contract: DatasetContract, origin: Origin, rows: int) -> pd.DataFrame:
+    """Return the frame of a typed table, after all rules about its columns were found to hold.
+
+    A table of no columns knows no `rows`, so they are given.
+    """
     columns = dict(zip(table.column_names, table.columns, strict=True))
     violations = list(broken_rules(columns, contract))
     if violations:
         raise contract_error(contract.name, violations, origin)
-    rows = table.num_rows
     del table
     dtypes = contract.dtypes
     # Each column leaves the table as its copy appears, so that the frame never stands in memory twice.
     arrays = {name: pandas_column(columns.pop(name), dtypes[name]) for name in list(columns)}
     return pd.DataFrame(arrays, index=pd.RangeIndex(rows), copy=False)
+
+
+def _refuse_index(frame: pd.DataFrame, contract: DatasetContract, found: Sequence[str], origin: Origin) -> None:
+    """Refuse a frame that has a column of the contract as its index: rows have no names in a dataset."""
+    known = {*contract.columns, *(contract.source_name(name) for name in contract.columns)}
+    hidden = [str(name) for name in frame.index.names if name in known and name not in found]
+    if hidden:
+        rule = f"{_quoted(hidden)} is the index of the frame; make it a column with reset_index()"
+        raise contract_error(contract.name, [Violation("columns", rule)], origin)
 
 
 def wanted_columns(contract: DatasetContract, columns: Iterable[str] | None) -> tuple[str, ...]:
@@ -122,25 +135,14 @@ def match_columns(
     return {name: names[name] for name in wanted}
 
 
-class _BrokenError(ContractError):
-    def __init__(self, violation: Violation) -> None:
-        super().__init__(violation.rule)
-        self.violation = violation
-
-
 def _typed(values: pd.Series[Any] | pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
     """Return the column in the type of its field, or raise what is wrong with it."""
-    if isinstance(values, pa.ChunkedArray):
-        try:
-            return exact_cast(values, field.type)
-        except InexactError as error:
-            raise _BrokenError(cast_violation(field.name, values, field.type, error)) from None
-    try:
+    if not isinstance(values, pa.ChunkedArray):
         return arrow_column(values, field)
-    except MixedError as error:
-        raise _BrokenError(error.violation) from None
+    try:
+        return exact_cast(values, field.type)
     except InexactError as error:
-        raise _BrokenError(Violation(field.name, str(error))) from None
+        raise BrokenColumnError(cast_violation(field.name, values, field.type, error)) from None
 
 
 def _nearest(missing: Sequence[str], found: Sequence[str]) -> str:

@@ -153,8 +153,12 @@ class DatasetContract:
 
         It shrinks to few rows of plain values. `frames` are those that its columns refer to, as for `example`.
         """
-        from loaders.strategies import frame_of
-
+        try:
+            from loaders.strategies import frame_of
+        except ModuleNotFoundError as error:
+            if error.name != "hypothesis":
+                raise
+            raise ConfigError("A contract's strategy() needs hypothesis. Run: pip install hypothesis") from None
         return frame_of(self, min_rows=min_rows, max_rows=max_rows, frames=frames)
 
     def diff(self, other: DatasetContract) -> list[ContractChange]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hamilton.driver import Driver
 
 # What a plain mapping may say beside its inputs, as the sections of a configuration file.
-_SECTIONS = ("data_source", "modules", "sources", "storage", "cache", "formats")
+_SECTIONS = ("data_source", "modules", "sources", "storage", "cache", "formats", "only_needed_columns")
 
 
 def build_driver(

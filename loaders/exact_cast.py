@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -36,7 +36,8 @@ def exact_cast(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
         InexactError: a value would change, or does not fit.
     """
     source = values.type
-    if isinstance(source, pa.BaseExtensionType):
+    if isinstance(source, pa.BaseExtensionType) and kind(source.storage_type) in ("text", "binary"):
+        # Of others the storage is a code: a period's ordinal is no integer.
         values = pa.chunked_array([chunk.storage for chunk in values.chunks], source.storage_type)
         source = values.type
     if source == target:
@@ -47,7 +48,7 @@ def exact_cast(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
         return pa.chunked_array([pa.nulls(len(values), target)])
     cast = _CASTS.get((kind(source), kind(target)))
     if cast is None:
-        raise KindError(f"expected {target}, found {source}")
+        raise KindError(f"expected {type_name(target)}, found {type_name(source, found=True)}")
     try:
         return cast(values, target)
     except InexactError:
@@ -57,36 +58,50 @@ def exact_cast(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
 
 
 def cast_violation(column: str, values: pa.ChunkedArray, target: pa.DataType, error: InexactError) -> Violation:
-    """Return what to say of an array that `exact_cast` refused: which rows, found by halving."""
+    """Return what to say of an array that `exact_cast` refused, and of which rows."""
     if isinstance(error, KindError):
         return Violation(column, str(error))
-    rows = 0
-    examples: list[tuple[int, object]] = []
-    budget = [_SEARCH_BUDGET]
-    for row in failing_rows(values, lambda part: exact_cast(part, target), budget):
-        rows += 1
-        if len(examples) < MAX_EXAMPLES:
-            examples.append((row, values[row].as_py()))
-    rule = f"{values.type} values that are no exact {target}"
-    return Violation(column, rule, rows or None, tuple(examples), counted_all=budget[0] > 0)
+    rows, all_found = failing_rows(len(values), lambda start, end: exact_cast(values[start:end], target))
+    examples = tuple((row, values[row].as_py()) for row in rows[:MAX_EXAMPLES])
+    rule = f"{type_name(values.type, found=True)} that is no exact {type_name(target)}"
+    return Violation(column, rule, len(rows) or None, examples, counted_all=all_found)
 
 
-def failing_rows(
-    values: pa.ChunkedArray, attempt: Callable[[pa.ChunkedArray], object], budget: list[int], start: int = 0
-) -> Iterator[int]:
-    """Yield the rows whose cast fails, in order, until the budget of attempts is spent."""
-    if len(values) == 0 or budget[0] <= 0:
-        return
-    budget[0] -= 1
-    try:
-        attempt(values)
-    except InexactError:
-        if len(values) == 1:
-            yield start
-            return
-        middle = len(values) // 2
-        yield from failing_rows(values.slice(0, middle), attempt, budget, start)
-        yield from failing_rows(values.slice(middle), attempt, budget, start + middle)
+def type_name(arrow_type: pa.DataType, *, found: bool = False) -> str:
+    """Return the name of a type as contracts are written; all layouts of a text that was found are text."""
+    if found and is_text(arrow_type):
+        return "text"
+    names = {
+        pa.float16(): "float16",
+        pa.float32(): "float32",
+        pa.float64(): "float64",
+        pa.date32(): "date32",
+        pa.date64(): "date64",
+        pa.large_string(): "string",
+    }
+    return names.get(arrow_type, str(arrow_type))
+
+
+def failing_rows(count: int, attempt: Callable[[int, int], object]) -> tuple[list[int], bool]:
+    """Return the rows that an attempt at them alone fails for, found by halving; and whether these are all of them.
+
+    `attempt(start, end)` raises InexactError if a row from start up to end is wrong.
+    """
+    found: list[int] = []
+    waiting = [(0, count)]
+    for _ in range(_SEARCH_BUDGET):
+        if not waiting:
+            return found, True
+        start, end = waiting.pop()
+        try:
+            attempt(start, end)
+        except InexactError:
+            if end - start == 1:
+                found.append(start)
+            elif end > start:
+                middle = (start + end) // 2
+                waiting += [(middle, end), (start, middle)]
+    return found, False
 
 
 def kind(arrow_type: pa.DataType) -> str:
@@ -139,7 +154,7 @@ def _round_trip(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray
     if pa.types.is_floating(values.type):
         same = pc.or_(same, pc.and_(pc.is_nan(back), pc.is_nan(values)))
     if not pc.all(same, min_count=0).as_py() or there.null_count != values.null_count:
-        raise InexactError(f"a {values.type} value does not fit {target}")
+        raise InexactError(f"a {type_name(values.type)} value does not fit {type_name(target)}")
     return there
 
 
@@ -155,6 +170,11 @@ def _from_float(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray
     return _round_trip(values, target)
 
 
+def _integer_to_decimal(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    # Arrow wants room for the largest integer of the type, whatever the values.
+    return values.cast(pa.decimal256(76, max(target.scale, 0))).cast(target)
+
+
 def _reencoded(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     plain = _decoded(values) if pa.types.is_dictionary(values.type) else values
     chunks = [chunk.dictionary_encode() for chunk in exact_cast(plain, target.value_type).unify_dictionaries().chunks]
@@ -165,14 +185,14 @@ def _reencoded(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
 def _nested(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     there = values.cast(target)
     if not there.cast(values.type).equals(values):
-        raise InexactError(f"a {values.type} value does not fit {target}")
+        raise InexactError(f"a {type_name(values.type)} value does not fit {type_name(target)}")
     return there
 
 
 _CASTS: dict[tuple[str, str], Callable[[pa.ChunkedArray, pa.DataType], pa.ChunkedArray]] = {
     ("integer", "integer"): _safe,
     ("integer", "float"): _round_trip,
-    ("integer", "decimal"): _safe,
+    ("integer", "decimal"): _integer_to_decimal,
     ("float", "float"): _round_trip,
     ("float", "integer"): _from_float,
     ("float", "decimal"): _from_float,

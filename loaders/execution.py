@@ -13,13 +13,13 @@ from hamilton import htypes, lifecycle, node
 from hamilton.lifecycle import base as lifecycle_base
 from hamilton.plugins.h_threadpool import FutureAdapter
 
-Active = Callable[[], AbstractContextManager[None]]
+Active = Callable[[list[str]], AbstractContextManager[None]]
 
 
 def execution_adapters(active: Active, nodes: int, own: Sequence[Any]) -> list[Any]:
     """Return the adapters of a driver of so many nodes: the user's own, and ours where they leave room.
 
-    `active` gives the context that surrounds each execution.
+    `active` gives the context that surrounds an execution that asks for some outputs.
 
     Concurrency gives way to any adapter that executes nodes itself, as those of Dask and Ray do. A result builder
     of the user's moves into the thread pool's, since a driver takes only one.
@@ -68,9 +68,9 @@ class ExecutionContext(lifecycle.GraphExecutionHook):
         self._active = active
         self._running: dict[str, AbstractContextManager[None]] = {}
 
-    def run_before_graph_execution(self, *, run_id: str, **future_kwargs: Any) -> None:
+    def run_before_graph_execution(self, *, run_id: str, final_vars: list[str], **future_kwargs: Any) -> None:
         """Enter the contexts, in the thread that executes."""
-        context = self._active()
+        context = self._active(final_vars)
         context.__enter__()
         self._running[run_id] = context
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,14 +13,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from loaders.dtypes import PandasDtype
-from loaders.exact_cast import InexactError, KindError, exact_cast, kind
+from loaders.exact_cast import InexactError, cast_violation, exact_cast, failing_rows, kind, type_name
 from loaders.violation import MAX_EXAMPLES, Violation
 
 _SMALLEST_INT64 = np.iinfo(np.int64).min
 
 
-class MixedError(KindError):
-    """Some of the Python objects in a column are of another kind than the contract's."""
+class BrokenColumnError(Exception):
+    """A column holds what the contract's type cannot mean."""
 
     def __init__(self, violation: Violation) -> None:
         super().__init__(violation.rule)
@@ -31,99 +31,120 @@ def arrow_column(series: pd.Series[Any], field: pa.Field) -> pa.ChunkedArray:
     """Return the values of a pandas column in the type of the field, each unaltered; pandas' missing values are null.
 
     Raises:
-        InexactError: a value would change, does not fit, or is of another kind.
+        BrokenColumnError: a value would change, does not fit, or is of another kind.
     """
     dtype = series.dtype
-    if isinstance(dtype, pd.CategoricalDtype):
-        series = series.astype(dtype.categories.dtype)
-        dtype = series.dtype
     if dtype == np.dtype(object):
         return _objects_to_arrow(series, field)
+    is_numpy = isinstance(dtype, np.dtype)
     try:
-        values = pa.array(series, from_pandas=not isinstance(dtype, np.dtype) or dtype.kind in "mM")
+        array = pa.array(series, from_pandas=not is_numpy or dtype.kind in "mM")
     except (pa.ArrowException, TypeError, NotImplementedError):
-        raise KindError(f"expected {field.type}, found pandas {dtype}") from None
-    except UnicodeError as error:
-        raise InexactError(f"text that is not valid Unicode: {error}") from None
-    chunked = values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values])
-    if field.nullable and isinstance(dtype, np.dtype) and not field.type.equals(chunked.type) and dtype.kind == "f":
-        chunked = pc.if_else(pc.is_nan(chunked), pa.scalar(None, chunked.type), chunked)
-    return exact_cast(chunked, field.type)
+        rule = f"expected {type_name(field.type)}, found pandas {dtype}"
+        raise BrokenColumnError(Violation(field.name, rule)) from None
+    values = array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
+    if field.nullable and is_numpy and pa.types.is_floating(values.type) and values.type != field.type:
+        values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
+    try:
+        return exact_cast(values, field.type)
+    except InexactError as error:
+        raise BrokenColumnError(cast_violation(field.name, values, field.type, error)) from None
 
 
 def _objects_to_arrow(series: pd.Series[Any], field: pa.Field) -> pa.ChunkedArray:
-    objects = series.to_numpy()
-    missing = pd.isna(objects) if not pa.types.is_nested(field.type) else np.array([_is_null(o) for o in objects])
-    accepted = _ACCEPTED.get(kind(_value_type(field.type)))
-    if accepted is not None:
-        _refuse_others(field, objects, missing, accepted)
-    present = objects.copy()
-    present[missing] = None
-    try:
-        # Inference may narrow (a datetime among dates loses its time of day), so the type is always given.
-        values = pa.array(present, type=_object_type(field.type, present))
-    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        raise InexactError(f"objects that are no exact {field.type}: {_first_line(error)}") from None
-    return exact_cast(pa.chunked_array([values]), field.type)
-
-
-def _value_type(arrow_type: pa.DataType) -> pa.DataType:
-    return arrow_type.value_type if pa.types.is_dictionary(arrow_type) else arrow_type
-
-
-def _object_type(arrow_type: pa.DataType, objects: Iterable[Any]) -> pa.DataType | None:
-    """Return the Arrow type that holds the objects before the exact cast; it must not lose anything itself."""
-    value_type = _value_type(arrow_type)
-    name = kind(value_type)
-    if name == "decimal":
-        return None  # inferred: digits and scale of the Decimals themselves
-    if name == "integer" and any(isinstance(value, float) for value in objects):
-        return pa.float64()
-    if name == "date" and any(isinstance(value, dt.datetime) for value in objects):
-        return pa.timestamp("ns")
-    return value_type
-
-
-def _refuse_others(
-    field: pa.Field, objects: np.ndarray[Any, Any], missing: np.ndarray[Any, Any], accepted: Callable[[Any], bool]
-) -> None:
-    refused = [row for row in np.flatnonzero(~missing) if not accepted(objects[row])]
+    objects = [None if _is_null(value) else value for value in series]
+    meaning = kind(field.type.value_type if pa.types.is_dictionary(field.type) else field.type)
+    accepts = _ACCEPTED.get(meaning, lambda value: True)
+    refused = [row for row, value in enumerate(objects) if value is not None and not accepts(value)]
     if refused:
-        kinds = sorted({type(objects[row]).__name__ for row in refused})[:MAX_EXAMPLES]
-        examples = tuple((int(row), objects[row]) for row in refused[:MAX_EXAMPLES])
-        rule = f"expected {field.type}, found {', '.join(kinds)}"
-        raise MixedError(Violation(field.name, rule, len(refused), examples))
+        names = ", ".join(
+            sorted({_KIND_NAMES.get(name, name) for name in (type(objects[r]).__name__ for r in refused)})
+        )
+        raise BrokenColumnError(_violation(field, f"expected {type_name(field.type)}, found {names}", refused, objects))
+    if meaning == "date":
+        objects = [_plain_date(value) for value in objects]
+    elif meaning == "local time":
+        objects = [_with_time(value) for value in objects]
+    try:
+        return _converted(objects, field.type, meaning)
+    except InexactError:
+        rows, all_found = failing_rows(
+            len(objects), lambda start, end: _converted(objects[start:end], field.type, meaning)
+        )
+        rule = f"values that are no exact {type_name(field.type)}"
+        raise BrokenColumnError(_violation(field, rule, rows, objects, counted_all=all_found)) from None
+
+
+def _converted(objects: list[Any], target: pa.DataType, meaning: str) -> pa.ChunkedArray:
+    """Return the objects in the type; Arrow's inference may lose something, so that it is left to decimals alone."""
+    value_type = target.value_type if pa.types.is_dictionary(target) else target
+    through = value_type
+    if meaning == "decimal":
+        through = None
+        objects = [None if value is None else decimal.Decimal(value) for value in objects]
+    elif meaning == "integer" and any(isinstance(value, float) for value in objects):
+        objects = [int(value) if isinstance(value, float) and value.is_integer() else value for value in objects]
+    try:
+        return exact_cast(pa.chunked_array([pa.array(objects, type=through)]), target)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        raise InexactError(str(error)) from None
+
+
+def _violation(
+    field: pa.Field, rule: str, rows: list[int], objects: list[Any], *, counted_all: bool = True
+) -> Violation:
+    examples = tuple((row, objects[row]) for row in rows[:MAX_EXAMPLES])
+    return Violation(field.name, rule, len(rows), examples, counted_all)
+
+
+def _plain_date(value: Any) -> Any:
+    """Return midnights as dates; another time of day stays, to be refused."""
+    if isinstance(value, dt.datetime) and value.tzinfo is None and value == dt.datetime.combine(value, dt.time()):
+        return value.date()
+    return _NotADate(value) if isinstance(value, dt.datetime) else value
+
+
+def _with_time(value: Any) -> Any:
+    is_date = isinstance(value, dt.date) and not isinstance(value, dt.datetime)
+    return dt.datetime.combine(value, dt.time()) if is_date else value
+
+
+class _NotADate:
+    """Hides a datetime from Arrow, which would take its date and drop the time of day."""
+
+    def __init__(self, value: dt.datetime) -> None:
+        self._value = value
+
+    def __repr__(self) -> str:
+        return repr(self._value)
 
 
 def _is_instance(*types: type, without: tuple[type, ...] = ()) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, types) and not isinstance(value, without)
 
 
+_KIND_NAMES = {"str": "text", "bool": "bool", "bool_": "bool"}
 _ACCEPTED: dict[str, Callable[[Any], bool]] = {
     "bool": _is_instance(bool, np.bool_),
     "integer": _is_instance(int, np.integer, float, np.floating, without=(bool,)),
     "float": _is_instance(int, np.integer, float, np.floating, without=(bool,)),
-    "decimal": _is_instance(decimal.Decimal, int, np.integer, without=(bool,)),
+    "decimal": _is_instance(decimal.Decimal, int, without=(bool,)),
     "text": _is_instance(str),
     "binary": _is_instance(bytes),
     "date": _is_instance(dt.date),
     "time": _is_instance(dt.time),
     "duration": _is_instance(dt.timedelta, np.timedelta64),
-    "local time": lambda value: isinstance(value, np.datetime64) or _is_datetime(value, aware=False),
-    "instant": lambda value: _is_datetime(value, aware=True),
+    "local time": lambda value: isinstance(value, np.datetime64) or _is_local_time(value),
+    "instant": lambda value: isinstance(value, dt.datetime) and value.tzinfo is not None,
 }
 
 
-def _is_datetime(value: Any, *, aware: bool) -> bool:
-    return isinstance(value, dt.datetime) and (value.tzinfo is not None) == aware
+def _is_local_time(value: Any) -> bool:
+    return isinstance(value, dt.date) and getattr(value, "tzinfo", None) is None
 
 
 def _is_null(value: Any) -> bool:
     return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def pandas_column(values: pa.ChunkedArray, dtype: PandasDtype) -> Any:

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from loaders.call_environment import LoaderEnvironment
 from loaders.config import Config
 from loaders.dataflow import Dataset, Definition, datasets, definitions
 from loaders.errors import ConfigError
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from hamilton.driver import Driver
 
     from caching import CacheEvent
-    from caching.cache import Mode
+    from caching.context import Mode
 
 
 class Plan:
@@ -110,31 +111,42 @@ class Plan:
         reached = self._reached(outputs)
         return [(dataset, dataset.name in reached) for dataset in self.datasets]
 
-    def lookup(self, dataset: Dataset, mode: Mode) -> tuple[str, str]:
+    def lookup(self, dataset: Dataset, outputs: Iterable[str], mode: Mode) -> tuple[str, str]:
         """Return whether the cache would answer for a dataset now, and why not; nothing is loaded."""
         function = dataset.definition.function
-        if mode != "on" or not hasattr(function, "lookup"):
-            return ("not cached" if not hasattr(function, "lookup") else mode, "")
+        if not hasattr(function, "lookup"):
+            return "not cached", ""
         arguments = {name: self.inputs[name] for name in dataset.definition.inputs if name in self.inputs}
-        with self.active(mode):
+        with self.active(outputs, mode):
             found = function.lookup(**arguments)
         return found.outcome, found.reason
 
     @contextmanager
-    def active(self, mode: Mode = "on", observer: Callable[[CacheEvent], None] | None = None) -> Iterator[None]:
-        """Make this environment's storage and cache the active ones."""
+    def active(
+        self, outputs: Iterable[str], mode: Mode = "on", observer: Callable[[CacheEvent], None] | None = None
+    ) -> Iterator[None]:
+        """Make this environment's storage and cache the active ones, for an execution that asks for these outputs."""
         from caching import LocalCache, activate
 
         settings = self.config.settings
         chosen = settings.cache
         cache = LocalCache(chosen.directory, max_size=chosen.max_size, ttl_seconds=chosen.ttl_seconds)
+        formats = {name: override.model_dump(exclude_unset=True) for name, override in settings.formats.items()}
+        calls = self.call_environment(outputs)
         with ExitStack() as stack:
             stack.enter_context(use_storage(in_sandbox(settings.storage)))
-            formats = {name: override.model_dump(exclude_unset=True) for name, override in settings.formats.items()}
             stack.enter_context(use_formats(formats))
             stack.enter_context(use_project_root(self.config.root))
-            stack.enter_context(activate(cache=cache, mode=mode if chosen.enabled else "off", observer=observer))
+            stack.enter_context(calls.uncached())
+            stack.enter_context(activate(cache, mode if chosen.enabled else "off", observer, calls))
             yield
+
+    def call_environment(self, outputs: Iterable[str]) -> LoaderEnvironment:
+        """Return what the loaders' calls depend on when these outputs are asked for."""
+        settings = self.config.settings
+        formats = {name: override.model_dump(exclude_unset=True) for name, override in settings.formats.items()}
+        needed = self.needed_columns(outputs) if settings.only_needed_columns else {}
+        return LoaderEnvironment(self.datasets, self.config.root, formats, needed)
 
     def build(
         self,
@@ -148,7 +160,7 @@ class Plan:
 
         from loaders.execution import execution_adapters
 
-        own = execution_adapters(lambda: self.active(cache_mode, observer), len(self._nodes), adapters)
+        own = execution_adapters(lambda outputs: self.active(outputs, cache_mode, observer), len(self._nodes), adapters)
         builder = driver.Builder()  # type: ignore[no-untyped-call]  # Hamilton leaves it unannotated
         builder = builder.with_config({**self.inputs, "data_source": self.data_source})
         return builder.with_modules(self.source, *self.modules).with_adapters(*own).build()

@@ -79,11 +79,10 @@ def _broken_key(columns: Columns, key: tuple[str, ...]) -> Iterator[Violation]:
 
 def _repeated_rows(columns: Columns, key: tuple[str, ...]) -> np.ndarray[Any, Any]:
     """Return the rows whose key an earlier row has already."""
-    codes = [_codes(columns[name]) for name in key]
-    code = codes[0]
-    for other in codes[1:]:
+    code, *others = (_codes(columns[name]) for name in key)
+    for other in others:
         if _span(code) * _span(other) >= 2**62:
-            code = np.unique(code, return_inverse=True)[1]
+            code, other = _ranks(code), _ranks(other)
         code = (code - _least(code)) * _span(other) + (other - _least(other))
     if len(code) < 2 or bool((np.diff(code) > 0).all()):
         return np.empty(0, dtype=np.int64)  # in order and without repeats, as most data comes
@@ -126,6 +125,10 @@ def _widened(values: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _viewed(values: pa.ChunkedArray, numbers: pa.DataType) -> pa.ChunkedArray:
     return pa.chunked_array([chunk.view(numbers) for chunk in values.chunks], numbers)
+
+
+def _ranks(code: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return np.unique(code, return_inverse=True)[1]
 
 
 def _least(code: np.ndarray[Any, Any]) -> int:

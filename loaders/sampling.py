@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from loaders.contract import DatasetContract
+from loaders.references import node_name, split_reference
 
 Method = Literal["first", "random", "key"]
 
@@ -65,9 +66,9 @@ def _referred_rows(
     """The rows that the samples so far refer to, None where none of them refers to this dataset."""
     wanted: pd.Series | None = None
     for other, sample in sampled.items():
-        for column, target in contracts[other].references.items():
-            dataset, _, key = target.partition(".")
+        for column in contracts[other].references:
+            dataset, referred = split_reference(contracts[other], column)
             if dataset == name:
-                found = frame[key].isin(sample[column].dropna())
+                found = frame[node_name(contracts[name], referred)].isin(sample[column].dropna())
                 wanted = found if wanted is None else wanted | found
     return wanted

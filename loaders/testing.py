@@ -42,18 +42,98 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "loader_env(name): loader_driver takes its configuration from this environment of configs/."
     )
+    config.pluginmanager.register(_Running(), "loader-test")
+
+
+class _Running:
+    """The test that runs, and the loader modules that were made while its function ran.
+
+    The fixtures that only return a function are the session's, because hypothesis refuses a test's own ones: they
+    would be shared among its examples. What is the test's own they ask for here.
+    """
+
+    def __init__(self) -> None:
+        self._item: pytest.Item | None = None
+        self._is_called = False
+        self._modules: list[str] = []
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        self._item = item
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_call(self) -> None:
+        self._is_called = True
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_teardown(self) -> None:
+        self._is_called = False
+        for name in self._modules:
+            sys.modules.pop(name, None)
+        self._modules.clear()
+
+    @property
+    def item(self) -> pytest.Item:
+        if self._item is None:
+            raise pytest.UsageError("The loader fixtures give data to a test, and no test is running.")
+        return self._item
+
+    @property
+    def project_root(self) -> Path:
+        """The folder with `configs/` nearest to the test, else pytest's root."""
+        root = self.item.config.rootpath
+        above = [folder for folder in self.item.path.parents if folder.is_relative_to(root)]
+        return next((folder for folder in above if (folder / "configs").is_dir()), root)
+
+    def cache_directory(self, temporary: pytest.TempPathFactory) -> Path:
+        if _CACHE_DIRECTORY not in self.item.stash:
+            self.item.stash[_CACHE_DIRECTORY] = temporary.mktemp("loader-cache")
+        return self.item.stash[_CACHE_DIRECTORY]
+
+    def contracts(self, given: Sequence[Contracts]) -> dict[str, DatasetContract]:
+        from loaders.memory_modules import collect_contracts, project_contracts
+        from loaders.sources import import_module, make_importable
+
+        if given:
+            return collect_contracts(given)
+        named = self.item.config.getini("loader_contracts")
+        if not named:
+            return project_contracts(self.project_root)
+        make_importable(self.item.config.rootpath)
+        return collect_contracts([import_module(path, "The ini option loader_contracts:") for path in named])
+
+    def module(self, contracts: Mapping[str, DatasetContract], frames: Mapping[str, pd.DataFrame]) -> ModuleType:
+        from loaders.memory_modules import memory_module
+
+        # Hamilton wants a module's name to be its own in the process.
+        name = f"memory_loaders_{uuid.uuid4().hex}"
+        if self._is_called:  # what a fixture makes may serve other tests as well
+            self._modules.append(name)
+        return memory_module(name, contracts, frames)
+
+
+_CACHE_DIRECTORY = pytest.StashKey[Path]()
+
+
+@pytest.fixture(scope="session")
+def _loader_test(request: pytest.FixtureRequest) -> _Running:
+    running = request.config.pluginmanager.get_plugin("loader-test")
+    assert isinstance(running, _Running)
+    return running
 
 
 @pytest.fixture
-def loader_cache_dir(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def loader_cache_dir(
+    _loader_test: _Running, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Path:
     """Return the folder of a cache of this test's own, which is the default cache while it runs."""
-    folder = tmp_path_factory.mktemp("loader-cache")
+    folder = _loader_test.cache_directory(tmp_path_factory)
     monkeypatch.setenv("SOURCESWAP_CACHE_DIR", str(folder))
     return folder
 
 
-@pytest.fixture
-def memory_loaders(_loader_modules: _Modules) -> Callable[..., ModuleType]:
+@pytest.fixture(scope="session")
+def memory_loaders(_loader_test: _Running) -> Callable[..., ModuleType]:
     """Return a function that makes a loader module of frames by dataset: `memory_loaders(marketing_spend=frame)`.
 
     The contracts are the project's (those of the loader modules in its `configs/`, or of the ini option
@@ -62,13 +142,13 @@ def memory_loaders(_loader_modules: _Modules) -> Callable[..., ModuleType]:
     """
 
     def make(*contracts: Contracts, **frames: pd.DataFrame) -> ModuleType:
-        return _loader_modules.make(_loader_modules.contracts(contracts), frames)
+        return _loader_test.module(_loader_test.contracts(contracts), frames)
 
     return make
 
 
-@pytest.fixture
-def contract_loaders(_loader_modules: _Modules) -> Callable[..., ModuleType]:
+@pytest.fixture(scope="session")
+def contract_loaders(_loader_test: _Running) -> Callable[..., ModuleType]:
     """Return a function that makes a loader module of generated data: `contract_loaders(rows=1000, seed=1)`.
 
     The rows obey their contracts and refer to each other as these say. Contracts are found as for `memory_loaders`;
@@ -78,15 +158,15 @@ def contract_loaders(_loader_modules: _Modules) -> Callable[..., ModuleType]:
     def make(*contracts: Contracts, rows: int = 100, seed: int = 0, **frames: pd.DataFrame) -> ModuleType:
         from loaders.examples import examples
 
-        known = _loader_modules.contracts(contracts)
-        return _loader_modules.make(known, examples(known.values(), rows, seed, frames=frames))
+        known = _loader_test.contracts(contracts)
+        return _loader_test.module(known, examples(known.values(), rows, seed, frames=frames))
 
     return make
 
 
-@pytest.fixture
-def loader_driver(request: pytest.FixtureRequest, loader_cache_dir: Path) -> Callable[..., Driver]:
-    """Return a function that builds a driver over dataflow modules, with a cache of this test's own.
+@pytest.fixture(scope="session")
+def loader_driver(_loader_test: _Running, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Driver]:
+    """Return a function that builds a driver over dataflow modules, with a cache of the test's own.
 
     `loader_driver(features, sources=module, window=3)` takes its data from a loader module, `loader_driver(features,
     data_source="local", orders_data_path=…)` from a source by name. Under the marker `loader_env("staging")` the
@@ -101,13 +181,15 @@ def loader_driver(request: pytest.FixtureRequest, loader_cache_dir: Path) -> Cal
     ) -> Driver:
         from loaders.driver import build_driver
 
-        marker = request.node.get_closest_marker("loader_env")
+        cache_directory = _loader_test.cache_directory(tmp_path_factory)
+        marker = _loader_test.item.get_closest_marker("loader_env")
+        own = {"cache": {"directory": str(cache_directory)}, **config}
         if sources is not None and not isinstance(sources, Mapping):
             table = {"test": sources}
-            return build_driver({"data_source": "test", **config}, *modules, adapters=adapters, sources=table)
+            return build_driver({"data_source": "test", **own}, *modules, adapters=adapters, sources=table)
         if marker is None:
-            return build_driver(config, *modules, adapters=adapters, sources=sources)
-        environment = _environment(marker, request.config.rootpath, config, loader_cache_dir)
+            return build_driver(own, *modules, adapters=adapters, sources=sources)
+        environment = _environment(marker, _loader_test.project_root, config, cache_directory)
         return build_driver(environment, *modules, adapters=adapters, sources=sources)
 
     return build
@@ -155,44 +237,6 @@ def loader_s3(loader_s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> It
     yield bucket
     bucket.client.delete_bucket(Bucket=bucket.name)  # with all that is in it
     _forget_s3fs()
-
-
-@pytest.fixture
-def _loader_modules(request: pytest.FixtureRequest) -> Iterator[_Modules]:
-    modules = _Modules(request.config)
-    yield modules
-    modules.forget()
-
-
-class _Modules:
-    """The loader modules of one test, each under a name of its own: Hamilton wants them unique in a process."""
-
-    def __init__(self, config: pytest.Config) -> None:
-        self._config = config
-        self._names: list[str] = []
-
-    def contracts(self, given: Sequence[Contracts]) -> dict[str, DatasetContract]:
-        from loaders.memory_modules import collect_contracts, project_contracts
-        from loaders.sources import import_module, make_importable
-
-        if given:
-            return collect_contracts(given)
-        named = self._config.getini("loader_contracts")
-        if not named:
-            return project_contracts(self._config.rootpath)
-        make_importable(self._config.rootpath)
-        return collect_contracts([import_module(path, "The ini option loader_contracts:") for path in named])
-
-    def make(self, contracts: Mapping[str, DatasetContract], frames: Mapping[str, pd.DataFrame]) -> ModuleType:
-        from loaders.memory_modules import memory_module
-
-        name = f"memory_loaders_{uuid.uuid4().hex}"
-        self._names.append(name)
-        return memory_module(name, contracts, frames)
-
-    def forget(self) -> None:
-        for name in self._names:
-            sys.modules.pop(name, None)
 
 
 def _environment(marker: pytest.Mark, root: Path, inputs: Mapping[str, Any], cache_directory: Path) -> Any:

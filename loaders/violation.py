@@ -70,5 +70,6 @@ def _line(violation: Violation, origin: Origin) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = "null" if value is None else repr(value)
+    # As the value would stand in a file; text in quotes, so that blanks and emptiness show.
+    text = "null" if value is None else repr(value) if isinstance(value, str | bytes) else str(value)
     return text if len(text) <= _MAX_VALUE_LENGTH else text[: _MAX_VALUE_LENGTH - 1] + "…"

@@ -7,7 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from caching.codec.coder import Damaged, Decoder, Encoder, Node, NotExact, Writer, reads, writes, writes_special
+from caching.codec.coder import (
+    Damaged,
+    Decoder,
+    Encoder,
+    Node,
+    NotExact,
+    Writer,
+    reads,
+    writes,
+    writes_special,
+)
 from caching.codec.plain import read_items, write_items
 
 # How many steps of the exact test for shared memory are worth taking before the answer is "perhaps".
@@ -33,9 +43,11 @@ def _write_structure(dtype: np.dtype[Any]) -> Node:
     if dtype.type is not np.void:
         raise NotExact(f"it contains an array of the numpy dtype {dtype}")
     fields = [dtype.fields[name] for name in dtype.names or ()] if dtype.fields is not None else []
-    if any(len(field) > 2 for field in fields):
-        raise NotExact("it contains a numpy dtype with titles")
+    titles = [field[2] if len(field) > 2 else None for field in fields]
+    if not all(title is None or type(title) is str for title in titles):
+        raise NotExact("it contains a numpy dtype whose titles are no texts")
     return {
+        **({"titles": titles} if any(titles) else {}),
         "names": list(dtype.names or ()),
         "formats": [write_dtype(field[0]) for field in fields],
         "offsets": [field[1] for field in fields],
@@ -52,15 +64,15 @@ def read_dtype(node: Node) -> np.dtype[Any]:
         raise Damaged("a dtype is neither a string nor a structure")
     if "item" in node:
         return np.dtype((read_dtype(node["item"]), tuple(node["shape"])))
-    return np.dtype(
-        {
-            "names": node["names"],
-            "formats": [read_dtype(item) for item in node["formats"]],
-            "offsets": node["offsets"],
-            "itemsize": node["itemsize"],
-        },
-        align=node["aligned"],
-    )
+    structure: Any = {
+        "names": node["names"],
+        "formats": [read_dtype(item) for item in node["formats"]],
+        "offsets": node["offsets"],
+        "itemsize": node["itemsize"],
+        **({"titles": node["titles"]} if "titles" in node else {}),
+    }
+    dtype: np.dtype[Any] = np.dtype(structure, align=bool(node["aligned"]))
+    return dtype
 
 
 def write_array(encoder: Encoder, array: np.ndarray[Any, Any]) -> Node:
@@ -78,8 +90,8 @@ def write_array(encoder: Encoder, array: np.ndarray[Any, Any]) -> Node:
 def _write_objects(encoder: Encoder, array: np.ndarray[Any, Any]) -> Node:
     if array.dtype != np.dtype(object):
         raise NotExact("it contains a structured array with Python objects in it")
-    order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
-    items = array.ravel(order).tolist()  # type: ignore[call-overload]
+    order: Any = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"
+    items = array.ravel(order).tolist()
     return ["O", list(array.shape), order, write_items(encoder, items)]
 
 
@@ -131,7 +143,7 @@ def refuse_shared_memory(arrays: list[np.ndarray[Any, Any]]) -> None:
 
 def _may_share(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any]) -> bool:
     try:
-        return np.shares_memory(first, second, max_work=_MAX_OVERLAP_WORK)
+        return np.shares_memory(first, second, max_work=_MAX_OVERLAP_WORK)  # type: ignore[arg-type] # any number
     except np.exceptions.TooHardError:
         return True
 
@@ -163,7 +175,8 @@ def _read_scalar(decoder: Decoder, dtype: Node, digits: str) -> np.generic:
 
 @writes(np.str_, immutable=True)
 def _write_numpy_str(encoder: Encoder, value: np.str_) -> Node:
-    return ["np.str", encoder.encode(str(value))]
+    # Not str(value), which drops zeros at the end.
+    return ["np.str", encoder.encode("".join(value))]
 
 
 @reads("np.str")

@@ -1,7 +1,8 @@
 """Arrow arrays, tables, schemas and scalars.
 
-Flat types keep their own buffers, one of ours for each of Arrow's, so that neither writing nor reading copies them.
-Everything else (nested, dictionary, view and run-end types) goes through Arrow's IPC format, which is exact for it.
+Flat types keep their own buffers, one of ours for each of Arrow's, so that neither writing nor reading copies
+them. Everything else (nested, dictionary, view and run-end types) goes through Arrow's IPC format, which is
+exact for it.
 """
 
 from __future__ import annotations
@@ -15,14 +16,23 @@ import pyarrow as pa
 from caching.codec.coder import Damaged, Decoder, Encoder, Node, NotExact, reads, writes, writes_special
 from caching.codec.coder import Writer as NodeWriter
 
-_STRINGS = {pa.string(): np.int32, pa.binary(): np.int32, pa.large_string(): np.int64, pa.large_binary(): np.int64}
+_STRINGS = {
+    pa.string(): np.int32,
+    pa.binary(): np.int32,
+    pa.large_string(): np.int64,
+    pa.large_binary(): np.int64,
+}
 _NAMED = {
     str(kind): kind
     for kind in (
-        *_STRINGS, pa.bool_(), pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(),
-        pa.uint64(), pa.float16(), pa.float32(), pa.float64(), pa.date32(), pa.date64(), pa.null(),
+        *_STRINGS, pa.bool_(), pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(),
+        pa.uint32(), pa.uint64(), pa.float16(), pa.float32(), pa.float64(), pa.date32(), pa.date64(),
+        pa.null(),
     )
 }  # fmt: skip
+
+_EMPTY = pa.py_buffer(b"")
+_OFFSETS_AT_ONCE = 1 << 15
 
 
 def write_type(kind: pa.DataType) -> Node:
@@ -38,7 +48,7 @@ def _write_schema(schema: pa.Schema) -> bytes:
     message = schema.serialize()
     if not pa.ipc.read_schema(message).equals(schema, check_metadata=True):
         raise NotExact("it contains an Arrow type that does not survive Arrow's own format")
-    return message.to_pybytes()
+    return bytes(message)
 
 
 def _refuse_foreign(kind: pa.DataType) -> None:
@@ -78,7 +88,7 @@ def _bit_width(kind: pa.DataType) -> int:
 
 
 def _write_flat(encoder: Encoder, kind: pa.DataType, array: pa.Array) -> Node:
-    """Length, offset, nulls and buffers of what a slice can see; bitmaps are cut at a byte, hence the offset."""
+    """Length, offset, nulls and buffers of a slice; bitmaps are cut at a byte, hence the offset."""
     length, skipped = len(array), array.offset % 8
     first, last = array.offset - skipped, array.offset + length
     buffers = array.buffers()
@@ -120,32 +130,42 @@ def read_chunks(decoder: Decoder, node: Node) -> tuple[pa.DataType, list[pa.Arra
     return kind, chunks
 
 
-def _read_flat(decoder: Decoder, kind: pa.DataType, length: int, skipped: int, nulls: int, numbers: list[int]) -> pa.Array:
+def _read_flat(
+    decoder: Decoder, kind: pa.DataType, length: int, skipped: int, nulls: int, numbers: list[int]
+) -> pa.Array:
     bits = 0 if kind in _STRINGS else _bit_width(kind)
     if type(length) is not int or length < 0 or skipped not in range(8) or nulls not in range(length + 1):
         raise Damaged("an Arrow array has an impossible length")
-    buffers = [None if number == -1 else pa.py_buffer(decoder.buffer(number)) for number in numbers]
+    # A missing bitmap says that there are no nulls; any other missing buffer is an empty one.
+    buffers: list[Any] = [
+        pa.py_buffer(decoder.buffer(number)) if number != -1 else (_EMPTY if place else None)
+        for place, number in enumerate(numbers)
+    ]
     if (buffers[0] is None) != (nulls == 0) or (not bits and kind not in _STRINGS):
         raise Damaged("an Arrow array lacks its buffers")
     if buffers[0] is not None and buffers[0].size * 8 < skipped + length:
         raise Damaged("an Arrow array is longer than its bitmap")
     if kind in _STRINGS:
         _check_offsets(_STRINGS[kind], buffers, skipped + length)
-    elif (0 if buffers[1] is None else buffers[1].size) * 8 < (skipped + length) * bits and length:
+    elif len(buffers) != 2 or buffers[1].size * 8 < (skipped + length) * bits:
         raise Damaged("an Arrow array is longer than its buffer")
     return pa.Array.from_buffers(kind, length, buffers, nulls, skipped)
 
 
 def _check_offsets(offset_type: Any, buffers: list[Any], length: int) -> None:
     """Arrow trusts offsets: those that leave the buffer would read foreign memory."""
-    size = 0 if buffers[2] is None else buffers[2].size
-    if buffers[1] is None:
-        if length:
-            raise Damaged("an Arrow array of strings lacks its offsets")
-        return
+    if len(buffers) != 3:
+        raise Damaged("an Arrow array lacks its buffers")
     offsets = np.frombuffer(buffers[1], offset_type)
-    if len(offsets) != length + 1 or offsets[0] != 0 or offsets[-1] != size or (offsets[1:] < offsets[:-1]).any():
-        raise Damaged("the offsets of an Arrow array leave its buffer")
+    if not len(offsets) and not length:
+        return
+    if len(offsets) != length + 1 or offsets[0] != 0 or offsets[-1] != buffers[2].size:
+        raise Damaged("the offsets of an Arrow array do not fit its buffer")
+    for start in range(0, length, _OFFSETS_AT_ONCE):
+        # A piece stays in the processor's cache while both of its shifts are compared.
+        piece = offsets[start : start + _OFFSETS_AT_ONCE + 1]
+        if (piece[1:] < piece[:-1]).any():
+            raise Damaged("the offsets of an Arrow array run backwards")
 
 
 @writes(pa.ChunkedArray)
@@ -247,10 +267,15 @@ def _read_type_itself(decoder: Decoder, node: Node) -> pa.DataType:
 
 @writes_special("pyarrow")
 def _find_writer(kind: type) -> NodeWriter | None:
-    # Arrow has a class for each type's arrays and scalars; only its own count, not what users derive from them.
+    # Arrow has a class for each type's arrays and scalars; only its own count, not what users derive from
+    # them.
     if not kind.__module__.startswith("pyarrow."):
         return None
-    for base, write in ((pa.Array, _write_array), (pa.Scalar, _write_scalar), (pa.DataType, _write_type_itself)):
+    for base, write in (
+        (pa.Array, _write_array),
+        (pa.Scalar, _write_scalar),
+        (pa.DataType, _write_type_itself),
+    ):
         if issubclass(kind, base):
             return write
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple, TypeAlias
@@ -15,8 +16,8 @@ Node: TypeAlias = Any
 Buffer: TypeAlias = Any
 """Anything contiguous that `memoryview` takes."""
 
-# The families of types that need a library. Values choose their family by the top package of their class, documents
-# by the prefix of a tag; neither can name a module that is not in this table.
+# The families of types that need a library. Values choose their family by the top package of their class,
+# documents by the prefix of a tag; neither can name a module that is not in this table.
 _FAMILIES = {
     "np": ("numpy", "caching.codec.arrays"),
     "pa": ("pyarrow", "caching.codec.arrow"),
@@ -26,18 +27,19 @@ _FAMILIES = {
     "pytz": ("pytz", "caching.codec.timezones"),
     "dateutil": ("dateutil", "caching.codec.timezones"),
 }
-_FAMILY_OF_PACKAGE = {package: module for package, module in _FAMILIES.values()}
+_FAMILY_OF_PACKAGE = dict(_FAMILIES.values())
+_parse = json.JSONDecoder().raw_decode
 _JSON_SCALARS = (str, int, float, bool, type(None))
 
 # A document nested deeper than this would not fit the interpreter's stack on the way back.
 _MAX_DEPTH = 100
 
 
-class NotExact(CachingException):  # noqa: N818 - says what is wrong with the value
+class NotExact(CachingException):
     """The value could not come back exactly as it is."""
 
 
-class Damaged(CachingException):  # noqa: N818 - says what is wrong with the entry
+class Damaged(CachingException):
     """The bytes are not what their writer wrote."""
 
 
@@ -49,7 +51,7 @@ class Encoded(NamedTuple):
 
 
 def encode(value: object) -> Encoded:
-    """The value as document and buffers; the buffers are views of the value's own memory where that is possible.
+    """The value as document and buffers, which are views of the value's own memory where that is possible.
 
     Raises NotExact when any part of the value could not come back exactly.
     """
@@ -62,9 +64,17 @@ def encode(value: object) -> Encoded:
 def decode(document: bytes | memoryview, buffers: Sequence[memoryview]) -> object:
     """The value that `encode` was given, on top of the buffers' memory.
 
-    Raises Damaged, or whatever a constructor makes of nonsense, when the document is not one that `encode` wrote.
+    Raises Damaged, or whatever a constructor makes of nonsense, when the document is not one that `encode`
+    wrote.
     """
-    return Decoder(buffers).decode(json.loads(bytes(document)))
+    return Decoder(buffers).decode(_parse(str(document, "ascii"))[0])
+
+
+def prepare() -> None:
+    """Import what belongs to the libraries that are loaded already: the first hit shall not wait for it."""
+    for package, module in _FAMILIES.values():
+        if package in sys.modules:
+            import_module(module)
 
 
 class _Seen:
@@ -116,7 +126,7 @@ class Encoder:
         return len(self.buffers) - 1
 
     def check_shared_memory(self) -> None:
-        """Refuse arrays of one value that are views of the same memory: the copies would no longer be connected."""
+        """Refuse arrays that are views of the same memory: their copies would no longer be connected."""
         if len(self.arrays) > 1:
             import_module("caching.codec.arrays").refuse_shared_memory(self.arrays)
 
@@ -145,6 +155,9 @@ class Decoder:
                 return node
             raise Damaged(f"the document has a {type(node).__name__} where a node belongs")
         tag = node[0]
+        reader = READERS.get(tag) if type(tag) is str else None
+        if reader is not None:
+            return reader(self, *node[1:])
         if tag == "ref":
             return self._known[node[1]]
         if tag == "def":

@@ -26,7 +26,7 @@ from caching.codec.arrays import read_array, read_dtype, write_array, write_dtyp
 from caching.codec.arrow import read_chunked, read_type, write_chunks, write_type
 from caching.codec.coder import Damaged, Decoder, Encoder, Node, NotExact, reads, writes
 
-_MASKED = {
+_MASKED: dict[str, Any] = {
     kind.name: kind
     for kind in (
         pd.Int8Dtype(), pd.Int16Dtype(), pd.Int32Dtype(), pd.Int64Dtype(), pd.UInt8Dtype(), pd.UInt16Dtype(),
@@ -52,7 +52,7 @@ def _write_string_dtype(encoder: Encoder, value: pd.StringDtype) -> Node:
 
 
 @reads("pd.string-dtype")
-def _read_string_dtype(decoder: Decoder, storage: str, missing: str) -> pd.StringDtype:
+def _read_string_dtype(decoder: Decoder, storage: Any, missing: str) -> Any:
     return pd.StringDtype(storage, na_value=pd.NA if missing == "NA" else np.nan)
 
 
@@ -118,7 +118,12 @@ def _read_category_dtype(decoder: Decoder, categories: Node, ordered: bool) -> p
 
 @writes(IntegerArray, FloatingArray, BooleanArray)
 def _write_masked(encoder: Encoder, value: Any) -> Node:
-    return ["pd.masked", value.dtype.name, write_array(encoder, value._data), write_array(encoder, value._mask)]
+    return [
+        "pd.masked",
+        value.dtype.name,
+        write_array(encoder, value._data),
+        write_array(encoder, value._mask),
+    ]
 
 
 @reads("pd.masked")
@@ -127,7 +132,7 @@ def _read_masked(decoder: Decoder, name: str, data: Node, mask: Node) -> Any:
     values, missing = read_array(decoder, data), read_array(decoder, mask)
     if values.dtype != kind.numpy_dtype or missing.dtype != bool:
         raise Damaged(f"the parts of a {name} array are of other types")
-    return kind.construct_array_type()(values, missing)  # type: ignore[attr-defined]
+    return kind.construct_array_type()(values, missing)
 
 
 @writes(DatetimeArray, TimedeltaArray, PeriodArray)
@@ -138,7 +143,12 @@ def _write_datelike(encoder: Encoder, value: Any) -> Node:
     if type(value) is PeriodArray:
         dtype = value.dtype
     kind = type(value).__name__
-    return [f"pd.{kind}", write_array(encoder, value._ndarray), _write_any_dtype(encoder, dtype), encoder.encode(freq)]
+    return [
+        f"pd.{kind}",
+        write_array(encoder, value._ndarray),
+        _write_any_dtype(encoder, dtype),
+        encoder.encode(freq),
+    ]
 
 
 def _write_any_dtype(encoder: Encoder, dtype: Any) -> Node:
@@ -176,12 +186,17 @@ def _write_categorical(encoder: Encoder, value: pd.Categorical) -> Node:
 @reads("pd.categorical")
 def _read_categorical(decoder: Decoder, codes: Node, dtype: Node) -> pd.Categorical:
     # Validated: codes out of range would read foreign memory.
-    return pd.Categorical.from_codes(read_array(decoder, codes), dtype=decoder.decode(dtype))  # type: ignore[arg-type]
+    return pd.Categorical.from_codes(read_array(decoder, codes), dtype=decoder.decode(dtype))
 
 
 @writes(IntervalArray)
 def _write_intervals(encoder: Encoder, value: Any) -> Node:
-    return ["pd.intervals", encoder.encode(value._left), encoder.encode(value._right), encoder.encode(value.dtype)]
+    return [
+        "pd.intervals",
+        encoder.encode(value._left),
+        encoder.encode(value._right),
+        encoder.encode(value.dtype),
+    ]
 
 
 @reads("pd.intervals")
@@ -194,21 +209,27 @@ def _read_intervals(decoder: Decoder, left: Node, right: Node, dtype: Node) -> A
 
 @writes(SparseArray)
 def _write_sparse(encoder: Encoder, value: Any) -> Node:
-    index = value.sp_index
+    index: Any = value.sp_index
     parts: list[Any]
-    if type(index) is IntIndex:
+    if isinstance(value.sp_index, IntIndex):
         parts = [index.indices]
-    elif type(index) is BlockIndex:
+    elif isinstance(value.sp_index, BlockIndex):
         parts = [index.blocs, index.blengths]
     else:
         raise NotExact(f"it contains a sparse array with a {type(index).__name__}")
     nodes = [write_array(encoder, part) for part in parts]
-    return ["pd.sparse", write_array(encoder, value.sp_values), index.length, nodes, encoder.encode(value.dtype)]
+    return [
+        "pd.sparse",
+        write_array(encoder, value.sp_values),
+        index.length,
+        nodes,
+        encoder.encode(value.dtype),
+    ]
 
 
 @reads("pd.sparse")
 def _read_sparse(decoder: Decoder, values: Node, length: int, parts: list[Node], dtype: Node) -> Any:
-    make = IntIndex if len(parts) == 1 else BlockIndex
+    make: Any = IntIndex if len(parts) == 1 else BlockIndex
     index = make(length, *(read_array(decoder, part) for part in parts))
     dense, kind = read_array(decoder, values), decoder.decode(dtype)
     if len(dense) != index.npoints or type(kind) is not pd.SparseDtype or kind.subtype != dense.dtype:

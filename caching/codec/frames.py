@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandas.api.internals import create_dataframe_from_blocks
+from pandas.api.internals import create_dataframe_from_blocks  # type: ignore[import-not-found] # no stub
 
 # Importing them registers how what is inside a frame is written and read.
 from caching.codec import extension_arrays as _extension_arrays  # noqa: F401
@@ -15,7 +15,7 @@ from caching.codec.arrays import read_array, write_array
 from caching.codec.coder import Damaged, Decoder, Encoder, Node, Writer, reads, writes, writes_special
 from caching.codec.pandas_scalars import find_offset_writer
 
-_INDEXES = {
+_INDEXES: dict[str, Any] = {
     kind.__name__: kind
     for kind in (
         pd.Index, pd.DatetimeIndex, pd.TimedeltaIndex, pd.PeriodIndex, pd.IntervalIndex, pd.CategoricalIndex,
@@ -71,7 +71,7 @@ def _read_range(decoder: Decoder, start: int, stop: int, step: int, name: Node) 
 
 
 @writes(pd.MultiIndex)
-def _write_multi_index(encoder: Encoder, value: pd.MultiIndex) -> Node:
+def _write_multi_index(encoder: Encoder, value: Any) -> Node:
     levels = [encoder.encode(level) for level in value.levels]
     codes = [write_array(encoder, code) for code in value.codes]
     return ["pd.multi", levels, codes, value.sortorder, [encoder.encode(name) for name in value.names]]
@@ -81,7 +81,7 @@ def _write_multi_index(encoder: Encoder, value: pd.MultiIndex) -> Node:
 def _read_multi_index(decoder: Decoder, levels: Node, codes: Node, sortorder: int | None, names: Node) -> pd.MultiIndex:
     return pd.MultiIndex(
         levels=[decoder.decode(level) for level in levels],
-        codes=[read_array(decoder, code) for code in codes],
+        codes=[read_array(decoder, code) for code in codes],  # type: ignore[misc] # arrays are fine
         sortorder=sortorder,
         names=[decoder.decode(name) for name in names],
     )
@@ -89,8 +89,14 @@ def _read_multi_index(decoder: Decoder, levels: Node, codes: Node, sortorder: in
 
 @writes(pd.Series)
 def _write_series(encoder: Encoder, value: pd.Series[Any]) -> Node:
-    values = _write_values(encoder, value._values)  # type: ignore[attr-defined]
-    return ["pd.series", values, encoder.encode(value.index), encoder.encode(value.name), _write_extras(encoder, value)]
+    values = _write_values(encoder, value._values)
+    return [
+        "pd.series",
+        values,
+        encoder.encode(value.index),
+        encoder.encode(value.name),
+        _write_extras(encoder, value),
+    ]
 
 
 @reads("pd.series")
@@ -106,14 +112,22 @@ def _read_series(decoder: Decoder, values: Node, index: Node, name: Node, extras
 def _write_frame(encoder: Encoder, value: pd.DataFrame) -> Node:
     blocks = [
         [_write_values(encoder, block.values), _write_places(block.mgr_locs.as_array.tolist())]
-        for block in value._mgr.blocks  # type: ignore[attr-defined]
+        for block in value._mgr.blocks
     ]
-    return ["pd.frame", encoder.encode(value.columns), encoder.encode(value.index), blocks, _write_extras(encoder, value)]
+    return [
+        "pd.frame",
+        encoder.encode(value.columns),
+        encoder.encode(value.index),
+        blocks,
+        _write_extras(encoder, value),
+    ]
 
 
 def _write_places(places: list[int]) -> list[int]:
     """Where a block's rows are among the columns; a run of neighbours as start and end."""
-    return places if len(places) < 3 or places != list(range(places[0], places[-1] + 1)) else [places[0], places[-1], -1]
+    return (
+        places if len(places) < 3 or places != list(range(places[0], places[-1] + 1)) else [places[0], places[-1], -1]
+    )
 
 
 def _read_places(places: list[int]) -> list[int]:
@@ -132,8 +146,9 @@ def _read_frame(decoder: Decoder, columns: Node, index: Node, blocks: list[Node]
     # Unchecked by pandas: a column without a block, or with two, would read foreign memory.
     if sorted(placed) != list(range(len(names))):
         raise Damaged("the blocks of a frame do not cover its columns")
-    for array, places in arrays:
-        if array.shape not in ((len(places), len(labels)), (len(labels),)) or (array.ndim == 1 and len(places) != 1):
+    for array, columns_of in arrays:
+        flat = array.ndim == 1 and len(columns_of) == 1
+        if array.shape != ((len(labels),) if flat else (len(columns_of), len(labels))):
             raise Damaged("a block of a frame has another shape than its labels")
     return _read_extras(decoder, create_dataframe_from_blocks(arrays, labels, names), extras)  # type: ignore[no-any-return]
 

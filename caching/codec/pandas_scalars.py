@@ -43,7 +43,7 @@ def _write_timestamp(encoder: Encoder, value: pd.Timestamp) -> Node:
     return node
 
 
-def _make_timestamp(count: int, unit: str, zone: Any, fold: int) -> pd.Timestamp:
+def _make_timestamp(count: int, unit: str, zone: Any, fold: Any) -> pd.Timestamp:
     stamp = pd.Timestamp(np.datetime64(count, unit))  # type: ignore[call-overload]
     if zone is not None:
         stamp = stamp.tz_localize("UTC").tz_convert(zone)
@@ -62,7 +62,7 @@ def _write_timedelta(encoder: Encoder, value: pd.Timedelta) -> Node:
 
 @reads("pd.timedelta")
 def _read_timedelta(decoder: Decoder, count: int, unit: str) -> pd.Timedelta:
-    return pd.Timedelta(np.timedelta64(count, unit))  # type: ignore[call-overload, no-any-return]
+    return pd.Timedelta(np.timedelta64(count, unit))  # type: ignore[call-overload]
 
 
 @writes(pd.Period, immutable=True)
@@ -98,9 +98,16 @@ def _write_offset(encoder: Encoder, value: Any) -> Node:
     # The calendar follows from the week mask and the holidays.
     options = {name: option for name, option in value.kwds.items() if name != "calendar"}
     again = type(value)(value.n, normalize=value.normalize, **options)
-    if again != value or again.kwds.keys() != value.kwds.keys():
+    if again != value or again.kwds.keys() != value.kwds.keys() or not _same_calendar(again, value):
         raise NotExact(f"it contains the date offset {value!r}, which its own description does not bring back")
     return ["pd.offset*", type(value).__name__, value.n, value.normalize, encoder.encode(options)]
+
+
+def _same_calendar(one: Any, other: Any) -> bool:
+    first, second = one.kwds.get("calendar"), other.kwds.get("calendar")
+    if first is None or second is None:
+        return first is second
+    return np.array_equal(first.weekmask, second.weekmask) and np.array_equal(first.holidays, second.holidays)
 
 
 def _by_name(value: Any) -> bool:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 from pathlib import PosixPath, PurePosixPath, PureWindowsPath, WindowsPath
 from typing import Any
-from uuid import SafeUUID, UUID
+from uuid import UUID, SafeUUID
 
 from caching.codec.coder import Damaged, Decoder, Encoder, Node, NotExact, reads, writes
 
@@ -120,7 +120,7 @@ def write_items(encoder: Encoder, items: list[Any]) -> Node:
 
 
 def _pack(encoder: Encoder, items: list[Any]) -> int | None:
-    """The number of a buffer that holds the items as JSON, or None where that would not be exact or not worth it."""
+    """The number of a buffer with the items as JSON; None where that is not exact or not worth it."""
     if len(items) < 16:
         return None
     kinds = set(map(type, items))
@@ -139,7 +139,8 @@ def _pack(encoder: Encoder, items: list[Any]) -> int | None:
 def read_items(decoder: Decoder, items: list[Node] | int) -> list[Any]:
     """What `write_items` wrote."""
     if type(items) is list:
-        return [decoder.decode(item) for item in items]
+        decode = decoder.decode
+        return [decode(item) if type(item) is list else item for item in items]
     loaded = json.loads(bytes(decoder.buffer(items)))  # type: ignore[arg-type]
     if type(loaded) is not list or not set(map(type, loaded)) <= _JSON_TYPES:
         raise Damaged("a sequence is not a list of plain items")

@@ -7,7 +7,17 @@ from importlib import import_module
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from caching.codec.coder import Damaged, Decoder, Encoder, Node, NotExact, Writer, reads, writes, writes_special
+from caching.codec.coder import (
+    Damaged,
+    Decoder,
+    Encoder,
+    Node,
+    NotExact,
+    Writer,
+    reads,
+    writes,
+    writes_special,
+)
 
 
 @writes(ZoneInfo, immutable=True)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
@@ -38,9 +40,7 @@ class HttpObject:
     def __init__(self, location: Location, tracker: Tracker) -> None:
         self.location = location
         self._tracker = tracker
-        settings = active_storage()
-        self._transport = _transport(settings.connect_timeout_seconds)
-        self._patience = Patience(settings, location.shown)
+        self._patience = Patience(active_storage(), location.shown)
         self._data, self.version = self._patience.insist("GET", self._get)
         self.size_bytes = self._data.size
 
@@ -56,16 +56,8 @@ class HttpObject:
         """Let go of the file."""
 
     def _get(self) -> tuple[pa.Buffer, str]:
-        url = self.location.url
-        for _ in range(_MOST_REDIRECTS + 1):
-            plain, headers = _request(url)
-            with self._transport.request("GET", plain, headers, self._patience) as answer:
-                if answer.status in _REDIRECTS and "location" in answer.headers:
-                    url = urljoin(plain, answer.headers["location"])
-                    continue
-                self._refuse(answer)
-                return self._body(answer), _version(answer.headers)
-        raise ReadError(f"'{self.location.shown}' redirects more than {_MOST_REDIRECTS} times.")
+        with _answer(self.location, self._patience) as answer:
+            return self._body(answer), _version(answer.headers)
 
     def _body(self, answer: Answer) -> pa.Buffer:
         if answer.length is None:
@@ -101,15 +93,43 @@ class HttpObject:
             if received < len(piece):
                 return data
 
-    def _refuse(self, answer: Answer) -> None:
-        if answer.status == 200:
-            return
-        if answer.status in _RETRIED_STATUSES:
-            raise TryAgainError(f"the server answered {answer.status}")
-        if answer.status in (404, 410):
-            raise MissingError(f"'{self.location.shown}' does not exist ({answer.status}). Correct the location.")
-        hint = " A presigned URL may have expired." if answer.status in (400, 403) and "?" in self.location.url else ""
-        raise ReadError(f"'{self.location.shown}': the server answered {answer.status}.{hint}")
+
+def http_version(location: Location) -> str:
+    """Return the version that a web server has now; the body of its answer is not read."""
+    patience = Patience(active_storage(), location.shown)
+
+    def ask() -> str:
+        with _answer(location, patience) as answer:
+            return _version(answer.headers)
+
+    return patience.insist("GET", ask)
+
+
+@contextmanager
+def _answer(location: Location, patience: Patience) -> Iterator[Answer]:
+    """Give the answer of success, after redirects."""
+    transport = _transport(patience.settings.connect_timeout_seconds)
+    url = location.url
+    for _ in range(_MOST_REDIRECTS + 1):
+        plain, headers = _request(url)
+        with transport.request("GET", plain, headers, patience) as answer:
+            if answer.status not in _REDIRECTS or "location" not in answer.headers:
+                _refuse(answer, location)
+                yield answer
+                return
+            url = urljoin(plain, answer.headers["location"])
+    raise ReadError(f"'{location.shown}' redirects more than {_MOST_REDIRECTS} times.")
+
+
+def _refuse(answer: Answer, location: Location) -> None:
+    if answer.status == 200:
+        return
+    if answer.status in _RETRIED_STATUSES:
+        raise TryAgainError(f"the server answered {answer.status}")
+    if answer.status in (404, 410):
+        raise MissingError(f"'{location.shown}' does not exist ({answer.status}). Correct the location.")
+    hint = " A presigned URL may have expired." if answer.status in (400, 403) and "?" in location.url else ""
+    raise ReadError(f"'{location.shown}': the server answered {answer.status}.{hint}")
 
 
 @lru_cache(maxsize=4)

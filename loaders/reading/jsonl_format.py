@@ -14,7 +14,7 @@ from loaders.conform import match_columns
 from loaders.contract import DatasetContract
 from loaders.dtypes import is_text
 from loaders.errors import ReadError
-from loaders.exact_cast import InexactError, kind
+from loaders.exact_cast import InexactError, kind, type_name
 from loaders.reading.csv_format import as_utf8
 from loaders.reading.request import Request
 from loaders.reading.text_values import typed_text
@@ -158,11 +158,11 @@ def _column(values: list[Any], field: pa.Field) -> pa.ChunkedArray | Violation:
     if wrong:
         examples = tuple((row, values[row]) for row in wrong[:MAX_EXAMPLES])
         found = ", ".join(sorted({_json_kind(values[row]) for row in wrong}))
-        return Violation(field.name, f"expected {field.type}, found {found}", len(wrong), examples)
+        return Violation(field.name, f"expected {type_name(field.type)}, found {found}", len(wrong), examples)
     try:
         return convert(values, field, plain)
     except (InexactError, pa.ArrowException, OverflowError, ValueError, TypeError) as error:
-        return Violation(field.name, f"values that are no {field.type}: {str(error).splitlines()[0]}")
+        return Violation(field.name, f"values that are no {type_name(field.type)}: {str(error).splitlines()[0]}")
 
 
 def _as_texts(values: list[Any], field: pa.Field, plain: pa.DataType) -> pa.ChunkedArray | Violation:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from loaders.errors import ReadError
 from loaders.project_root import project_root
 from loaders.reading.location import Location
+from loaders.reading.source import ChangedError, fresh_memory
 
 
 class LocalFile:
@@ -39,8 +40,7 @@ class LocalFile:
         return [self._read_range(start, end) for start, end in ranges]
 
     def _read_range(self, start: int, end: int) -> pa.Buffer:
-        data = bytearray(end - start)
-        view = memoryview(data)
+        view = fresh_memory(end - start)
         position = start
         while position < end:
             try:
@@ -50,7 +50,7 @@ class LocalFile:
             if count == 0:
                 raise self._changed()
             position += count
-        return pa.py_buffer(data)
+        return pa.py_buffer(view)
 
     def close(self) -> None:
         """Close the file, and refuse what was read if it was written to meanwhile."""
@@ -64,8 +64,8 @@ class LocalFile:
         if _identity(now)[replaced:] != _identity(self._status)[replaced:]:
             raise self._changed()
 
-    def _changed(self) -> ReadError:
-        return ReadError(
+    def _changed(self) -> ChangedError:
+        return ChangedError(
             f"'{self.location.shown}' changed while it was read. Run again when its writer is done; "
             "writers do better to write another file and rename it."
         )

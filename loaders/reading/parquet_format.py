@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 MAGIC = b"PAR1"
 _TAIL_BYTES = 64 << 10
-# Fetching this much more than asked for costs less than another request.
-_GAP_BYTES = 32 << 10
+# A gap between two chunks that is fetched with them; the larger one where there would be too many requests.
+_GAP_BYTES = (1 << 10, 32 << 10)
+_MANY_REQUESTS = 64
 # Above this share of the file, its one verified whole is worth more than what its parts save.
 _MOST_OF_A_FILE = 0.75
 Range = tuple[int, int]
@@ -90,13 +91,15 @@ def _needed(metadata: FileMetaData, request: Request) -> list[Range]:
                 first = chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset
                 begin = min(first, chunk.data_page_offset)
                 chunks.append((begin, begin + chunk.total_compressed_size))
-    return _coalesced(sorted(chunks))
+    ordered = sorted(chunks)
+    joined = _coalesced(ordered, _GAP_BYTES[0])
+    return joined if len(joined) <= _MANY_REQUESTS else _coalesced(ordered, _GAP_BYTES[1])
 
 
-def _coalesced(chunks: list[Range]) -> list[Range]:
+def _coalesced(chunks: list[Range], gap_bytes: int) -> list[Range]:
     joined: list[Range] = []
     for begin, end in chunks:
-        if joined and begin - joined[-1][1] <= _GAP_BYTES:
+        if joined and begin - joined[-1][1] <= gap_bytes:
             joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
         else:
             joined.append((begin, end))

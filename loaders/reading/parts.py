@@ -22,39 +22,47 @@ _PARTITION = re.compile(r"([^=]+)=(.*)")
 _NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 
 
+# Paths, each with its version where the listing tells it.
+Found = dict[str, str | None]
+
+
 @dataclass(frozen=True)
 class Part:
-    """One file of a dataset, and the columns that its path tells."""
+    """One file of a dataset, the columns that its path tells, and its version where a listing told it."""
 
     location: Location
     partitions: Mapping[str, str | None]
+    version: str | None = None
 
 
 def parts_of(location: Location, options: FormatOptions) -> list[Part]:
     """Return the files in the order of their paths; a location that names a single file may not exist."""
     if location.protocol == "file":
-        paths = _local_paths(location, options)
+        found = _local_paths(location)
     elif location.protocol == "s3":
-        paths = _s3_paths(location, options)
+        found = _s3_paths(location)
     elif location.protocol in ("http", "https"):
-        paths = None
+        found = None
     else:
-        paths = _fsspec_paths(location, options)
-    if paths is None:
+        found = _fsspec_paths(location)
+    if found is None:
         return [_part(location, options)]
-    if not paths:
-        what = "matches no file" if location.is_glob else "is a folder without parts of a known format"
+    if not found:
+        what = "matches no file" if location.is_glob else "is a folder without parts"
         raise ReadError(f"'{location.shown}' {what}. Correct the location, or put files there.")
-    return [_part(location.at(path), options) for path in sorted(paths, key=_order)]
+    return _sorted_parts(location, found, options)
 
 
 def folder_parts(location: Location, options: FormatOptions) -> list[Part]:
     """Return the parts in the folder that an S3 location names, none where there is no such folder."""
-    paths = _s3_paths(location.at(location.path.rstrip("/") + "/"), options) or []
-    return [_part(location.at(path), options) for path in sorted(paths, key=_order)]
+    return _sorted_parts(location, _s3_paths(location.at(location.path.rstrip("/") + "/")) or {}, options)
 
 
-def _part(location: Location, options: FormatOptions) -> Part:
+def _sorted_parts(location: Location, found: Mapping[str, str | None], options: FormatOptions) -> list[Part]:
+    return [_part(location.at(path), options, found[path]) for path in sorted(found, key=_order)]
+
+
+def _part(location: Location, options: FormatOptions, version: str | None = None) -> Part:
     partitions: dict[str, str | None] = {}
     if options.hive_partitions and location.protocol not in ("http", "https"):
         for component in location.path.split("/")[:-1]:
@@ -62,7 +70,7 @@ def _part(location: Location, options: FormatOptions) -> Part:
             if found:
                 value = unquote(found[2])
                 partitions[unquote(found[1])] = None if value == _NULL_PARTITION else value
-    return Part(location, partitions)
+    return Part(location, partitions, version)
 
 
 def _order(path: str) -> tuple[str, ...]:
@@ -70,13 +78,14 @@ def _order(path: str) -> tuple[str, ...]:
     return tuple(path.split("/"))
 
 
-def _local_paths(location: Location, options: FormatOptions) -> list[str] | None:
+def _local_paths(location: Location) -> Found | None:
     path = location.path
     if Path(path).is_dir():
-        return _in_folder(path, (str(found) for found in _walk(Path(path))), options)
+        return _in_folder(path, {str(found): None for found in _walk(Path(path))})
     if not location.is_glob or os.path.lexists(path):
         return None
-    return [found for found in glob.glob(path, recursive=True) if Path(found).is_file()]  # noqa: PTH207 — keeps the user's spelling
+    matching = glob.glob(path, recursive=True)  # noqa: PTH207 — Path.glob takes no absolute pattern
+    return {found: None for found in matching if Path(found).is_file()}
 
 
 def _walk(folder: Path) -> Iterable[Path]:
@@ -91,7 +100,7 @@ def _walk(folder: Path) -> Iterable[Path]:
             yield entry
 
 
-def _s3_paths(location: Location, options: FormatOptions) -> list[str] | None:
+def _s3_paths(location: Location) -> Found | None:
     from loaders.reading.patience import Patience
     from loaders.reading.s3_client import StoreRefusedError, client_for
     from loaders.reading.s3_refusal import refusal
@@ -105,39 +114,45 @@ def _s3_paths(location: Location, options: FormatOptions) -> list[str] | None:
     prefix = key if pattern is None else key[: pattern.start()]
     client = client_for()
     try:
-        keys = [found.key for found in client.list(bucket, prefix, Patience(client.settings, location.shown))]
+        patience = Patience(client.settings, location.shown)
+        keys: Found = {
+            found.key: client.version(found.etag, found.size_bytes) for found in client.list(bucket, prefix, patience)
+        }
     except StoreRefusedError as error:
         raise refusal(client, location, bucket, key, error) from None
-    if pattern is None:
-        return [f"{bucket}/{found}" for found in _in_folder(key, keys, options)]
     matches = re.compile(_translated(key)).fullmatch
-    return [f"{bucket}/{found}" for found in keys if matches(found) and not found.endswith("/")]
+    chosen = _in_folder(key, keys) if pattern is None else {found: keys[found] for found in keys if matches(found)}
+    return {f"{bucket}/{found}": chosen[found] for found in chosen if not found.endswith("/")}
 
 
-def _fsspec_paths(location: Location, options: FormatOptions) -> list[str] | None:
+def _fsspec_paths(location: Location) -> Found | None:
     from loaders.reading.fsspec_object import file_system
 
     fs, path = file_system(location)
     if location.is_glob:
-        found = [name for name in fs.glob(path) if fs.isfile(name)]
+        found: Found = {name: None for name in fs.glob(path) if fs.isfile(name)}
     elif fs.isdir(path):
-        found = _in_folder(path, fs.find(path), options)
+        found = _in_folder(path, dict.fromkeys(fs.find(path)))
     else:
         return None
-    return [str(name).removeprefix("/") if location.path[:1] != "/" else str(name) for name in found]
+    rooted = location.path.startswith("/")
+    return {str(name) if rooted else str(name).removeprefix("/"): None for name in found}
 
 
-def _in_folder(folder: str, paths: Iterable[str], options: FormatOptions) -> list[str]:
-    """Return the paths that are parts: no hidden files, no markers such as `_SUCCESS`, only formats that are read."""
+def _in_folder(folder: str, paths: Found) -> Found:
+    """Return the paths that are parts: no hidden files, no markers such as `_SUCCESS`.
+
+    Where some have the name of a format, others (a README) are none; where none has, all are.
+    """
     depth = len(folder.rstrip("/"))
-    found = []
-    for path in paths:
-        components = path[depth:].strip("/").split("/")
-        if any(component.startswith((".", "_")) and "=" not in component for component in components):
-            continue
-        if format_by_name(split_compression(components[-1])[0], FormatOptions()) or (options.format and components[-1]):
-            found.append(path)
-    return found
+    visible: Found = {}
+    for path, version in paths.items():
+        components = path[depth:].removeprefix("/").split("/")
+        hidden = any(component.startswith((".", "_")) and "=" not in component for component in components)
+        if components[-1] and not hidden:
+            visible[path] = version
+    known = {path: visible[path] for path in visible if format_by_name(split_compression(path)[0], FormatOptions())}
+    return known or visible
 
 
 def _translated(pattern: str) -> str:

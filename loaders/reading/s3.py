@@ -17,7 +17,7 @@ from loaders.reading.patience import Patience, TryAgainError
 from loaders.reading.progress import Tracker
 from loaders.reading.s3_client import S3Client, StoreRefusedError
 from loaders.reading.s3_refusal import refusal
-from loaders.reading.source import ChangedError
+from loaders.reading.source import ChangedError, fresh_memory
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,8 @@ class _Pin:
 
     etag: str
     size_bytes: int
-    version_id: str
     checksum: Expected | None
     modified: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.etag} {self.size_bytes} {self.version_id}".strip()
 
 
 class S3Object:
@@ -45,7 +41,7 @@ class S3Object:
         self._patience = Patience(client.settings, location.shown)
         self._pin = self._patience.insist("HEAD", self._head)
         self.size_bytes = self._patience.size_bytes = self._pin.size_bytes
-        self.version = f"{client.endpoint} {self._pin}"
+        self.version = client.version(self._pin.etag, self._pin.size_bytes)
         self.modified = self._pin.modified
         self.prefers_whole = client.reads_whole
 
@@ -56,9 +52,9 @@ class S3Object:
 
     def read_ranges(self, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
         """Return the bytes from each start up to each end: of this version, and as many as asked for."""
-        targets = [bytearray(end - start) for start, end in ranges]
+        targets = [fresh_memory(end - start) for start, end in ranges]
         pieces = [
-            (start + low, memoryview(target)[low : low + self._client.settings.range_bytes])
+            (start + low, target[low : low + self._client.settings.range_bytes])
             for (start, _), target in zip(ranges, targets, strict=True)
             for low in range(0, len(target), self._client.settings.range_bytes)
         ]
@@ -77,8 +73,7 @@ class S3Object:
                 if answer.length is None or not found.get("etag"):
                     raise TryAgainError(_stranger(found, "HEAD came back without length and ETag"))
                 checksum = expected(found, etag_is_md5=self._client.settings.etag_is_md5)
-                modified = found.get("last-modified", "")
-                return _Pin(found["etag"], answer.length, found.get("x-amz-version-id", ""), checksum, modified)
+                return _Pin(found["etag"], answer.length, checksum, found.get("last-modified", ""))
         except StoreRefusedError as error:
             self._refuse(error)
 
@@ -107,8 +102,7 @@ class S3Object:
                 f"'{self.location.shown}' has no checksum that it could be held against, and storage.verify is "
                 "'object'. Upload it again with one (the default of present clients), or set verify: auto."
             )
-        target = bytearray(self.size_bytes)
-        view = memoryview(target)
+        view = fresh_memory(self.size_bytes)
         step = self._client.settings.range_bytes
         self._tracker.expect(self.size_bytes)
         pieces = [(start, view[start : start + step]) for start in range(0, max(self.size_bytes, 1), step)]
@@ -118,7 +112,7 @@ class S3Object:
         if mismatch:
             self._tracker.add(-self.size_bytes)
             raise TryAgainError(mismatch)
-        return pa.py_buffer(target)
+        return pa.py_buffer(view)
 
     def _fetch(self, pieces: list[tuple[int, memoryview]], arrived: Callable[[int, memoryview], None] | None) -> None:
         """Fill each piece from its place in the object, several at a time."""

@@ -58,6 +58,11 @@ class S3Client:
         """Where requests go, for an error, and to tell one store's versions from another's."""
         return redact(self.account.endpoint_url or f"s3.{self.account.region}.amazonaws.com")
 
+    def version(self, etag: str, size_bytes: int) -> str:
+        """Return what tells one version of an object from another, and one store's from another's."""
+        plain = etag.strip('"')
+        return f"{self.endpoint} {plain} {size_bytes}"
+
     @property
     def reads_whole(self) -> bool:
         """Whether only whole objects are fetched: as the settings say, else where nothing guards the wire."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import numpy as np
 import pyarrow as pa
 
 from loaders.errors import ReadError
@@ -16,6 +17,11 @@ class ChangedError(ReadError):
 
 class MissingError(ReadError):
     """There is nothing at the location."""
+
+
+def fresh_memory(size_bytes: int) -> memoryview:
+    """Return memory to be filled; numpy has the kernel back it by large pages, which saves most of the page faults."""
+    return np.empty(size_bytes, np.uint8).data
 
 
 class Source(Protocol):

@@ -21,6 +21,7 @@ from loaders.reading.progress import Tracker
 from loaders.reading.request import Request
 from loaders.reading.source import ChangedError, MissingError, Source
 from loaders.reading.text_values import typed_text
+from loaders.reading.versions import record_local, record_remote
 from loaders.selection import needed_columns
 from loaders.violation import Origin, Violation, contract_error
 
@@ -50,8 +51,9 @@ def read_table(
         ConfigError: the location is none that `allow` names.
     """
     place = parse_location(location)
-    refuse_others(place, allow, sys._getframe(1).f_globals.get("__name__", "").rpartition(".")[2])
-    wanted = wanted_columns(contract, needed_columns(contract.name) if columns is None else columns)
+    caller = sys._getframe(1)
+    refuse_others(place, allow, str(caller.f_globals.get("__name__", "")).rpartition(".")[2])
+    wanted = wanted_columns(contract, needed_columns(contract.name, caller) if columns is None else columns)
     tracker = Tracker(contract.name, place.shown)
     try:
         return _Reading(contract, wanted, active_format(contract), tracker).read(place)
@@ -69,10 +71,13 @@ class _Reading:
         self._wanted = wanted
         self._options = options
         self._tracker = tracker
+        self._versions: dict[str, str] = {}
 
     def read(self, location: Location) -> pd.DataFrame:
         """Return the frame of all parts."""
         parts = parts_of(location, self._options)
+        if location.protocol == "file":
+            record_local(location, parts)
         try:
             tables = self._tables(parts)
         except MissingError:
@@ -80,13 +85,16 @@ class _Reading:
             if not parts:
                 raise
             tables = self._tables(parts)
+        if location.protocol != "file":
+            record_remote(location, self._versions)
         shown = [part.location.shown for part in parts]
-        rows = tuple((name, table.num_rows) for name, table in zip(shown, tables, strict=True))
-        table = tables[0] if len(tables) == 1 else pa.concat_tables(tables)
+        rows = [count for _, count in tables]
+        table = pa.concat_tables([table for table, _ in tables])
         del tables
-        return frame_of(table, self._contract, Origin(location.shown, rows if len(rows) > 1 else ()))
+        origin = Origin(location.shown, tuple(zip(shown, rows, strict=True)))
+        return frame_of(table, self._contract, origin, sum(rows))
 
-    def _tables(self, parts: list[Part]) -> list[pa.Table]:
+    def _tables(self, parts: list[Part]) -> list[tuple[pa.Table, int]]:
         if len(parts) == 1:
             return [self._table(parts[0])]
         with ThreadPoolExecutor(min(_PARTS_AT_A_TIME, len(parts)), thread_name_prefix="sourceswap-part") as executor:
@@ -98,8 +106,8 @@ class _Reading:
                 executor.shutdown(cancel_futures=True, wait=False)
                 raise
 
-    def _table(self, part: Part) -> pa.Table:
-        """Return the wanted columns of one file, typed; of its next version if it is overwritten meanwhile."""
+    def _table(self, part: Part) -> tuple[pa.Table, int]:
+        """Return the wanted columns of one file, typed, and its rows; of its next version if it is overwritten."""
         for version in range(1, _VERSIONS + 1):
             try:
                 return self._version(part)
@@ -108,7 +116,7 @@ class _Reading:
                     raise
         raise AssertionError("unreachable")
 
-    def _version(self, part: Part) -> pa.Table:
+    def _version(self, part: Part) -> tuple[pa.Table, int]:
         source = open_source(part.location, self._tracker)
         origin = Origin(part.location.shown)
         try:
@@ -117,11 +125,12 @@ class _Reading:
             _close_after(error, source)
             raise
         source.close()
+        self._versions[part.location.url] = source.version
         columns = {
             name: table[name] if name in table.column_names else self._partition(name, part, table.num_rows, origin)
             for name in self._wanted
         }
-        return typed_table(columns, self._contract, origin)
+        return typed_table(columns, self._contract, origin), table.num_rows
 
     def _partition(self, name: str, part: Part, rows: int, origin: Origin) -> pa.ChunkedArray:
         """Return the column that the path of a part tells, of one value."""

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loaders.exact_cast import InexactError, exact_cast, failing_rows, kind
+from loaders.exact_cast import InexactError, exact_cast, failing_rows, kind, type_name
 from loaders.violation import MAX_EXAMPLES, Violation
 
 _INTEGER = r"^[+-]?[0-9]+(\.0*)?$"
@@ -48,7 +48,7 @@ def typed_text(column: str, texts: pa.ChunkedArray, target: pa.DataType) -> pa.C
         return exact_cast(texts.cast(value_type), target)
     syntax = _SYNTAX.get(meaning)
     if syntax is None:
-        return Violation(column, f"text cannot hold {target}; use Parquet or Feather")
+        return Violation(column, f"text cannot hold {type_name(target)}; use Parquet or Feather")
     trimmed = pc.utf8_trim_whitespace(texts)
     right = pc.fill_null(pc.match_substring_regex(trimmed, syntax), True)
     good = trimmed if pc.all(right, min_count=0).as_py() else pc.if_else(right, trimmed, None)
@@ -59,12 +59,10 @@ def typed_text(column: str, texts: pa.ChunkedArray, target: pa.DataType) -> pa.C
             return exact_cast(values, target)
         counted_all = True
     except (InexactError, pa.ArrowInvalid):
-        budget = [4000]
-        unfit = list(failing_rows(good, lambda part: _parse(part, value_type, meaning), budget))
+        unfit, counted_all = failing_rows(len(good), lambda start, end: _parse(good[start:end], value_type, meaning))
         wrong = np.union1d(wrong, np.array(unfit, dtype=np.int64))
-        counted_all = budget[0] > 0
     examples = tuple((int(row), texts[int(row)].as_py()) for row in wrong[:MAX_EXAMPLES])
-    return Violation(column, f"text that is no {target}", len(wrong), examples, counted_all)
+    return Violation(column, f"text that is no {type_name(target)}", len(wrong), examples, counted_all)
 
 
 def _parse(texts: pa.ChunkedArray, target: pa.DataType, meaning: str) -> pa.ChunkedArray:
@@ -103,7 +101,9 @@ def _date(texts: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
 
 
 def _time(texts: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    return texts.cast(pa.time64("ns")).cast(target)
+    # Arrow reads no time of day from text, but one on a day.
+    on_a_day = pc.binary_join_element_wise(pa.scalar("1970-01-01T", texts.type), texts, pa.scalar("", texts.type))
+    return on_a_day.cast(pa.timestamp("ns")).cast(pa.time64("ns")).cast(target)
 
 
 def _timestamp(texts: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
@@ -112,7 +112,21 @@ def _timestamp(texts: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     except pa.ArrowInvalid:
         # More digits than the unit has, which may all be zeros: nanoseconds hold them, where the year lets them.
         digits = pc.replace_substring_regex(texts, r"(\.[0-9]*?)0+(Z|[+-]|$)", r"\1\2")
-        return pc.replace_substring_regex(digits, r"\.(Z|[+-]|$)", r"\1").cast(target)
+        shorter = pc.replace_substring_regex(digits, r"\.(Z|[+-]|$)", r"\1")
+        return shorter.cast(target) if target.unit != "ns" else _nanosecond_timestamp(texts).cast(target)
+
+
+def _nanosecond_timestamp(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Read timestamps up to both ends of the range, where Arrow's own parser refuses the last second."""
+    seconds = pc.replace_substring_regex(texts, r"\.[0-9]+", "")
+    zone = pc.any(pc.match_substring_regex(texts, _ZONE + "$"), min_count=0).as_py()
+    seconds = seconds.cast(pa.timestamp("s", "UTC" if zone else None)).cast(pa.int64())
+    fraction = pc.struct_field(pc.extract_regex(texts, r"\.(?P<digits>[0-9]+)"), "digits")
+    fraction = pc.utf8_rpad(pc.coalesce(fraction, pa.scalar("0", texts.type)), 9, "0").cast(pa.int64())
+    # In 64 bits the whole seconds alone may overflow, before the fraction brings them back into range.
+    product = pc.multiply(seconds.cast(pa.decimal128(19, 0)), pa.scalar(10**9, pa.decimal128(10, 0)))
+    total = pc.add(product, fraction.cast(pa.decimal128(19, 0))).cast(pa.int64())
+    return pc.if_else(pc.is_null(texts), None, total).cast(pa.timestamp("ns", "UTC" if zone else None))
 
 
 _NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}

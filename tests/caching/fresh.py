@@ -15,7 +15,7 @@ _SERVER = r"""
 import json, os, sys, traceback
 sys.path.insert(0, {root!r})
 import asyncio, warnings
-import caching.cache, caching.local_cache, caching.reads, caching.explain, platformdirs
+import caching.cache, caching.context, caching.local_cache, caching.reads, caching.explain, platformdirs
 sys.path.remove({root!r})
 for line in sys.stdin:
     step = json.loads(line)
@@ -30,7 +30,7 @@ for line in sys.stdin:
             space = {{"__name__": "driver", "events": events}}
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
-                with caching.cache.activate(
+                with caching.context.activate(
                     caching.local_cache.LocalCache(step["cache"]), mode=step["mode"], observer=events.append
                 ):
                     exec(step["before"], space)
@@ -62,15 +62,16 @@ class FreshProcesses:
         )  # fmt: skip
 
     def run(
-        self, project: Path, call: str, *, before: str = "", mode: str = "on", environment: dict[str, str] | None = None,
-        site: bool = False,
+        self, project: Path, call: str, *, before: str = "", mode: str = "on",
+        environment: dict[str, str] | None = None, site: bool = False,
     ) -> dict[str, Any]:  # fmt: skip
         path = [str(project), *([str(project / "site-packages")] if site else [])]
         step = {
             "folder": str(project), "path": path, "cache": str(project.parent / "cache"), "call": call, "mode": mode,
             "before": f"import m\n{before}", "environment": environment or {},
         }  # fmt: skip
-        assert self._server.stdin and self._server.stdout
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
         self._server.stdin.write(json.dumps(step) + "\n")
         self._server.stdin.flush()
         answer: dict[str, Any] = json.loads(self._server.stdout.readline())

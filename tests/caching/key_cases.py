@@ -4,6 +4,7 @@ A case is a few files, a call, and a change between two calls in processes of th
 returns, so a hit would be wrong; `harmless` does not, so a miss would be a waste.
 """
 
+# ruff: noqa: E501 - a project a line
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -25,7 +26,10 @@ class Case:
 
 
 def _m(body: str, **others: str) -> dict[str, str]:
-    return {"m.py": HEAD + body, **{f"{name.replace('__', '/').replace('INIT', '__init__')}.py": text for name, text in others.items()}}
+    return {
+        "m.py": HEAD + body,
+        **{f"{name.replace('__', '/').replace('INIT', '__init__')}.py": text for name, text in others.items()},
+    }
 
 
 def _edit(name: str, body: str, old: str, new: str, **others: str) -> Case:
@@ -138,6 +142,8 @@ CHANGES = [
     _edit("context manager helper", "import contextlib\n@contextlib.contextmanager\ndef h(x):\n    yield x + 1\n" + F + "    with h(x) as y:\n        return y", "+ 1", "+ 2"),
     _edit("attribute of a function", "def h(x):\n    return x\nh.k = 1\n" + F + "    return x + h.k", "h.k = 1", "h.k = 2"),
     _edit("cached helper", "@function_cache\ndef h(x):\n    return x + 1\n" + F + "    return h(x)", "+ 1", "+ 2"),
+    _edit("decorator above a cached helper", "import functools\ndef deco(g):\n    @functools.wraps(g)\n    def w(*a):\n        return g(*a) + 1\n    return w\n@deco\n@function_cache\ndef h(x):\n    return x\n" + F + "    return h(x)", "+ 1", "+ 2"),
+    _edit("decorator between two caches", "import functools\ndef deco(g):\n    @functools.wraps(g)\n    def w(*a):\n        return g(*a) + 1\n    return w\n@function_cache\n@deco\n@function_cache\ndef f(x):\n    return x", "+ 1", "+ 2"),
     _edit("library function in a variable", "import math\nh = math.floor\n" + F + "    return h(x + 0.5)", "floor", "ceil"),
     _edit("method of a library object", "import string\nh = string.Template('a $x')\n" + F + "    return h.substitute(x=x)", "'a $x'", "'b $x'"),
     _edit("shadowed built-in", "def len(x):\n    return 1\n" + F + "    return len('ab')", "def len", "def lem"),
@@ -243,7 +249,11 @@ LIBRARIES = [
     Case("library imported in the body", {**_m(F + "    import lib\n    return lib.VERSION\n"), "site-packages/lib.py": "VERSION = 1\n"}, {"site-packages/lib.py": "VERSION = 2\n"}, site=True),
 ]  # fmt: skip
 
-_BODY = "import os\n\nK = {1, 'a', (2, 3)}\n\ndef h(x):\n    return x in {'p', 'q', 'r'}, sorted(map(str, K))\n\n" + F + "    return h(x)\n"
+_BODY = (
+    "import os\n\nK = {1, 'a', (2, 3)}\n\ndef h(x):\n    return x in {'p', 'q', 'r'}, sorted(map(str, K))\n\n"
+    + F
+    + "    return h(x)\n"
+)
 
 
 def _keeps(name: str, old: str, new: str, body: str = _BODY, **others: str) -> Case:

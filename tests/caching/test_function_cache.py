@@ -102,7 +102,13 @@ def test_arguments_that_do_not_fit_raise_what_the_function_raises(cacher: LocalC
     def loader(a: int, /, b: int) -> int:
         return a
 
-    for args, kwargs in [((), {}), ((1, 2, 3), {}), ((1,), {"b": 1, "c": 2}), ((1, 2), {"b": 2}), ((), {"a": 1, "b": 2})]:
+    for args, kwargs in [
+        ((), {}),
+        ((1, 2, 3), {}),
+        ((1,), {"b": 1, "c": 2}),
+        ((1, 2), {"b": 2}),
+        ((), {"a": 1, "b": 2}),
+    ]:
         with pytest.raises(TypeError, match="loader"):
             loader(*args, **kwargs)
         with pytest.raises(TypeError):
@@ -183,7 +189,8 @@ def test_an_argument_without_content_is_named(cacher: LocalCache) -> None:
         return 1
 
     for value, kind in [
-        (iter([]), "list_iterator"), ((x for x in ""), "generator"), (threading.Lock(), "_thread.lock"), (object(), "object"),
+        (iter([]), "list_iterator"), ((x for x in ""), "generator"), (threading.Lock(), "_thread.lock"),
+        (object(), "object"),
     ]:  # fmt: skip
         with pytest.raises(CachingException, match=rf"loader\(\).*'handle' is a {kind}"):
             loader(value)
@@ -451,12 +458,14 @@ def test_threads_compute_once(cacher: LocalCache) -> None:
 
 def test_waiting_callers_compute_themselves_when_the_first_one_fails(cacher: LocalCache) -> None:
     runs = []
+    failed = threading.Event()
 
     @function_cache(cacher)
     def loader(x: int) -> int:
         runs.append(x)
         time.sleep(0.05)
-        if len(runs) == 1:
+        if not failed.is_set():
+            failed.set()
             raise ValueError
         return x
 

@@ -70,9 +70,11 @@ def test_dry_run_shows_the_plan_and_loads_nothing(sourceswap: Run) -> None:
     assert "environment local, source local (loaders.local)" in result.stdout
     assert "dataflow: examples.marketing_spend.features" in result.stdout
     assert "spend_per_signup" in result.stdout
-    assert f"marketing_spend  {SAMPLE}  miss" in result.stdout
+    assert f"marketing_spend  {SAMPLE}  3 of 3   miss" in result.stdout
     sourceswap("run", "--env", "local")
-    assert f"marketing_spend  {SAMPLE}  hit" in sourceswap("run", "--env", "local", "--dry-run").stdout
+    assert f"marketing_spend  {SAMPLE}  3 of 3   hit" in sourceswap("run", "--env", "local", "--dry-run").stdout
+    one = sourceswap("run", "--env", "local", "-s", "spend_mean", "--dry-run")
+    assert f"marketing_spend  {SAMPLE}  1 of 3   hit" in one.stdout
 
 
 def test_environment_variable_chooses_the_environment(sourceswap: Run) -> None:
@@ -211,7 +213,7 @@ BROKEN_OBJECTS = {
     ),
     "wrong type": (
         as_parquet(pd.DataFrame({"week": WEEKS, "spend": ["1", "many"], "signups": [1, 2]})),
-        ["spend", "double"],
+        ["spend: expected float64, found text"],
     ),
     "null in a key": (
         as_parquet(pd.DataFrame({"week": [WEEKS[0], None], "spend": [1.0, 2.0], "signups": [1, 2]})),
@@ -245,7 +247,8 @@ def test_broken_object_exits_1_in_a_few_lines_and_writes_nothing(
 def test_wrong_credentials_exit_1_and_show_no_secret(sourceswap: Run, buckets: str) -> None:
     wrong = {"AWS_SECRET_ACCESS_KEY": "not-the-secret-at-all"}
     message = error_lines(sourceswap("run", "--env", "prod", **point_at(buckets), **wrong), 1)
-    assert "credentials" in message
+    assert "the secret key" in message
+    assert "AWS_SECRET_ACCESS_KEY" in message
     assert "not-the-secret-at-all" not in message
 
 

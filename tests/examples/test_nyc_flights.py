@@ -62,6 +62,8 @@ def test_every_output_is_the_same_from_csv_files_and_from_parquet_on_s3(
         frame = pd.read_csv(
             project / "data" / f"{table}.csv", na_values=["NA"], keep_default_na=False, dtype_backend="pyarrow"
         )
+        if "time_hour" in frame:
+            frame["time_hour"] = pd.to_datetime(frame["time_hour"], utc=True).dt.as_unit("s")
         sink = pa.BufferOutputStream()
         frame.to_parquet(sink, index=False)
         client.put_object(Bucket=s3_bucket, Key=f"{table}.parquet", Body=sink.getvalue().to_pybytes())

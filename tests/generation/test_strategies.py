@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
-from loaders import Check, DatasetContract
+from loaders import Check, ConfigError, DatasetContract
 from loaders.contracts import MARKETING_SPEND
 from loaders.strategies import frames_of
 from tests.contract_cases import AIRLINES, CHECKED, RELATED, TYPES, one_column
@@ -106,6 +107,13 @@ def none(frame: pd.DataFrame) -> None:
 @FEW
 def test_the_number_of_rows_is_as_asked(data: st.DataObject) -> None:
     assert 2 <= len(data.draw(MARKETING_SPEND.strategy(min_rows=2, max_rows=3))) <= 3
+
+
+def test_without_hypothesis_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "loaders.strategies")
+    monkeypatch.setitem(sys.modules, "hypothesis", None)
+    with pytest.raises(ConfigError, match="pip install hypothesis"):
+        MARKETING_SPEND.strategy()
 
 
 def test_it_shrinks_to_one_plain_row() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
 
 CONTRACTS = """
     import pyarrow as pa
@@ -182,6 +184,59 @@ def test_generated_data_obeys_the_contracts_and_their_references(passes: Check) 
     )
 
 
+def test_fixtures_work_under_hypothesis(passes: Check) -> None:
+    passes(
+        """
+        import sys
+        from hypothesis import given, settings
+
+        @settings(max_examples=20, deadline=None)
+        @given(orders=shop.contracts.ORDERS.strategy())
+        def test_any_valid_frame(loader_driver, memory_loaders, orders):
+            driver = loader_driver(shop.features, sources=memory_loaders(orders=orders))
+            assert len(driver.execute(["doubled"])["doubled"]) == len(orders)
+
+        def test_nothing_stays_behind():
+            assert not [name for name in sys.modules if name.startswith("memory_loaders_")]
+        """,
+        passed=2,
+    )
+
+
+def test_a_module_made_by_a_fixture_serves_all_its_tests(passes: Check) -> None:
+    passes(
+        """
+        @pytest.fixture(scope="module")
+        def generated(contract_loaders):
+            return contract_loaders(rows=5)
+
+        @pytest.mark.parametrize("number", [1, 2])
+        def test_generated(number, loader_driver, generated):
+            assert len(loader_driver(shop.features, sources=generated).execute(["doubled"])["doubled"]) == 5
+        """,
+        passed=2,
+    )
+
+
+def test_the_project_is_the_folder_with_configs_nearest_to_the_test(project: pytest.Pytester) -> None:
+    inner = project.mkdir("inner")
+    for name in ("shop", "configs", "orders.csv", "shops.csv"):
+        (project.path / name).rename(inner / name)
+    (inner / "tests").mkdir()
+    text = """
+        import pytest
+
+        @pytest.mark.loader_env("dev")
+        def test_doubled(loader_driver):
+            assert list(loader_driver().execute(["doubled"])["doubled"]) == [2, 4]
+
+        def test_generated(contract_loaders):
+            assert len(contract_loaders(rows=3).orders()) == 3
+    """
+    (inner / "tests" / "test_it.py").write_text(textwrap.dedent(text))
+    project.runpytest_subprocess("-p", "loaders.testing").assert_outcomes(passed=2)
+
+
 def test_contracts_may_be_named_in_the_ini_file(project: pytest.Pytester, passes: Check) -> None:
     (project.path / "configs" / "dev.yaml").unlink()
     project.makeini("[pytest]\nloader_contracts =\n    shop.contracts")
@@ -267,6 +322,13 @@ def test_a_bucket_is_filled_from_frames_and_files(passes: Check, monkeypatch: py
         """,
         passed=6,
     )
+
+
+def test_the_tests_that_the_readme_shows_pass(project: pytest.Pytester) -> None:
+    (shown,) = [block for block in re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL) if "def test_" in block]
+    (project.path / "configs" / "dev.yaml").unlink()  # the README's tests are about the toolkit's own dataset
+    project.makepyfile(f"import pandas as pd\nfrom examples.marketing_spend import features\n\n{shown}")
+    project.runpytest_subprocess("-p", "loaders.testing").assert_outcomes(passed=shown.count("def test_"))
 
 
 WITHOUT_SERVER = """

@@ -44,7 +44,7 @@ FLIGHTS = DatasetContract(
     prefix="flights_",
     checks={"origin": _NEW_YORK, "month": Check(minimum=1, maximum=12), "distance": Check(minimum=1)},
     format=_CSV,
-    references={"carrier": "airlines.airlines_carrier"},
+    references={"carrier": "airlines.carrier"},
 )
 
 WEATHER = DatasetContract(

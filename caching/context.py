@@ -1,0 +1,95 @@
+"""What surrounds a call of a cached function: which cache, who is told, what else the call depends on."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from caching.local_cache import LocalCache
+
+Mode = Literal["on", "off", "refresh"]
+Outcome = Literal["hit", "miss", "uncached", "refresh"]
+
+
+@dataclass(frozen=True)
+class CacheEvent:
+    """What became of one call of a cached function."""
+
+    function: str
+    namespace: str
+    key: str
+    outcome: Outcome
+    seconds: float
+    reason: str
+    sources: tuple[str, ...]
+    value: object
+
+
+class CallEnvironment(Protocol):
+    """What a caller knows of its calls that neither code nor arguments tell; functions are named by namespace."""
+
+    def settings(self, namespace: str) -> Mapping[str, object]:
+        """Return what else the function's result depends on: part of the key, each under its name."""
+
+    def columns(self, namespace: str) -> tuple[str, ...] | None:
+        """Return the columns wanted of the frame that the function returns; None where all are, or it has none."""
+
+    def only(self, namespace: str, columns: tuple[str, ...]) -> AbstractContextManager[None]:
+        """Have the function, called inside, return a frame of these columns alone."""
+
+
+@dataclass(frozen=True)
+class CacheContext:
+    """Which cache is used, how, who is told, and what the calls depend on besides.
+
+    Mode "off" runs every function; "refresh" runs it and stores the result anew.
+    """
+
+    cache: LocalCache | None = None
+    mode: Mode = "on"
+    observer: Callable[[CacheEvent], None] | None = None
+    environment: CallEnvironment | None = None
+
+
+_NONE = CacheContext()
+_context: ContextVar[CacheContext] = ContextVar("sourceswap_cache", default=_NONE)
+_default_lock = threading.Lock()
+_default: LocalCache | None = None
+
+
+@contextlib.contextmanager
+def activate(
+    cache: LocalCache | None = None,
+    mode: Mode = "on",
+    observer: Callable[[CacheEvent], None] | None = None,
+    environment: CallEnvironment | None = None,
+) -> Iterator[CacheContext]:
+    """Use this cache, mode, observer and environment until the block is left; without a cache, the default one."""
+    context = CacheContext(cache, mode, observer, environment)
+    token = _context.set(context)
+    try:
+        yield context
+    finally:
+        _context.reset(token)
+
+
+def active_context() -> CacheContext:
+    """The context that holds here."""
+    return _context.get()
+
+
+def default_cache() -> LocalCache:
+    """The cache of those who name none: SOURCESWAP_CACHE_DIR, else the user's cache folder."""
+    global _default
+    if _default is None:
+        from caching.local_cache import LocalCache
+
+        with _default_lock:
+            _default = _default or LocalCache()
+    return _default

@@ -1,0 +1,46 @@
+"""`init`: a project of one's own that runs, tests and checks green at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cli.project import telling_command
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option(
+    "--from",
+    "files",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Infer a contract from this CSV or Parquet file, which becomes the local source; repeatable.",
+)
+@click.argument("more", nargs=-1, metavar="", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@telling_command
+def init(directory: Path, files: tuple[Path, ...], more: tuple[Path, ...]) -> None:
+    """Make a project in DIRECTORY.
+
+    Contracts, loader modules, a dataflow, environments, tests and a CI workflow; with --from for your own files.
+    """
+
+    from loaders.scaffold import create_project
+
+    samples = []
+    for file in (*files, *more):
+        from loaders.contract_infer import sample_of
+
+        samples.append(sample_of(file))
+    written = create_project(directory, samples)
+    click.echo(f"{directory}: {len(written)} files. Next:\n")
+    for line in (
+        f"cd {directory}",
+        "sourceswap run --env local",
+        "pytest",
+        "sourceswap check",
+        "sourceswap sandbox -- sourceswap run --env prod",
+    ):
+        click.echo(f"  {line}")

@@ -1,0 +1,69 @@
+"""How far the reads of a run are: one line on a terminal, rewritten in place; nothing anywhere else."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from loaders.reading.progress import ReadProgress
+
+_CLEAR = "\r\x1b[K"
+
+
+@contextmanager
+def progress_line() -> Iterator[None]:
+    """Show the reads in this context that take longer than a second, if standard error is a terminal."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from loaders.reading.progress import watch_reads
+
+    line = _Line()
+    with watch_reads(line.update):
+        try:
+            yield
+        finally:
+            line.clear()
+
+
+class _Line:
+    """The reads under way, as one line no wider than the terminal."""
+
+    def __init__(self) -> None:
+        self._reads: dict[str, ReadProgress] = {}
+        self._lock = threading.Lock()
+
+    def update(self, progress: ReadProgress) -> None:
+        """Show a read's present state; one that is finished goes away."""
+        with self._lock:
+            self._reads[progress.dataset] = progress
+            if progress.finished:
+                del self._reads[progress.dataset]
+            text = "  ".join(_told(read) for read in self._reads.values())
+            width = shutil.get_terminal_size().columns - 1
+            sys.stderr.write(_CLEAR + text[:width])
+            sys.stderr.flush()
+
+    def clear(self) -> None:
+        """Leave the line empty for what is printed next."""
+        with self._lock:
+            sys.stderr.write(_CLEAR)
+            sys.stderr.flush()
+
+
+def _told(read: ReadProgress) -> str:
+    share = f"{100 * read.done_bytes // read.total_bytes}%" if read.total_bytes else ""
+    return f"{read.dataset} {share} {_size(read.done_bytes)} {_size(read.bytes_per_second)}/s"
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"

@@ -1,0 +1,87 @@
+"""Which loader functions do nothing with a frame but return it, as their bytecode shows.
+
+Only such a function may be given fewer columns than the contract has: any other might use a column that no output
+asks for. So the rule errs on one side: what is not plainly `return read_table(…)` gets every column.
+"""
+
+from __future__ import annotations
+
+import builtins
+import dis
+import types
+from collections.abc import Callable
+from typing import Any
+
+_MOST_HELPERS = 4
+# Hamilton keeps what decorates a function in these attributes; these decorators leave the frame as it is.
+_HAMILTON_LISTS = ("generate", "decorate", "transform", "expand", "resolve", "subdag")
+_HARMLESS_DECORATORS = {"extract_columns", "tag", "tag_outputs", "schema_output", "ConfigResolver", "config"}
+# Instructions that only put arguments on the stack. No jump, no store, no second call is among them.
+_LOADS = {
+    *("RESUME", "NOP", "CACHE", "EXTENDED_ARG", "COPY_FREE_VARS", "PUSH_NULL", "PRECALL", "KW_NAMES"),
+    *("LOAD_GLOBAL", "LOAD_CONST", "LOAD_SMALL_INT", "LOAD_ATTR", "LOAD_METHOD", "LOAD_DEREF"),
+    *("FORMAT_VALUE", "FORMAT_SIMPLE", "FORMAT_WITH_SPEC", "CONVERT_VALUE", "BUILD_STRING", "BINARY_OP"),
+    *("BUILD_TUPLE", "BUILD_LIST", "BUILD_MAP", "BUILD_CONST_KEY_MAP", "LIST_EXTEND"),
+}
+_SILENT = {"RESUME", "NOP", "CACHE", "EXTENDED_ARG", "COPY_FREE_VARS", "PUSH_NULL"}
+_CALLS = {"CALL", "CALL_KW"}
+
+
+def is_passthrough(function: Callable[..., Any]) -> bool:
+    """Tell whether the function's value is what `read_table` returned, untouched.
+
+    It is, if its body is nothing but `return read_table(…)` without further calls, or `return helper(…)` of a plain
+    function of which the same is true, and no decorators but the cache's and Hamilton's for columns stand around it.
+    """
+    return passage(function) is not None
+
+
+def passage(function: Callable[..., Any]) -> tuple[types.CodeType, ...] | None:
+    """Return the code of the functions from a passthrough loader to the one that calls `read_table`; else None."""
+    from loaders.reading import read_table
+
+    inner = _undecorated(function)
+    codes: list[types.CodeType] = []
+    while isinstance(inner, types.FunctionType) and len(codes) < _MOST_HELPERS:
+        codes.append(inner.__code__)
+        inner = _returned_callee(inner)
+        if inner is read_table:
+            return tuple(codes)
+    return None
+
+
+def _undecorated(function: Any) -> Any:
+    while isinstance(function, types.FunctionType):
+        for name in _HAMILTON_LISTS:
+            if any(type(item).__name__ not in _HARMLESS_DECORATORS for item in getattr(function, name, ())):
+                return None
+        # functools.wraps leaves `__wrapped__` on anyone's wrapper; the cache's is known to hand the value through.
+        if "__cached_function__" not in vars(function):
+            return None if hasattr(function, "__wrapped__") else function
+        function = getattr(function, "__wrapped__", None)
+    return None
+
+
+def _returned_callee(function: types.FunctionType) -> Any:
+    """Return what the body calls, if it is nothing but one call whose value it returns; else None.
+
+    The callee of an only call is what was pushed first.
+    """
+    instructions = list(dis.get_instructions(function))
+    names = [item.opname for item in instructions]
+    body, ending = names[:-2], names[-2:]
+    if len(ending) < 2 or ending[0] not in _CALLS or ending[1] != "RETURN_VALUE":
+        return None
+    if not all(name in _LOADS or name.startswith("LOAD_FAST") for name in body):
+        return None
+    pushes = [item for item in instructions if item.opname not in _SILENT]
+    if pushes[0].opname != "LOAD_GLOBAL":
+        return None
+    name = str(pushes[0].argval)
+    callee = function.__globals__.get(name, getattr(builtins, name, None))
+    for item in pushes[1:]:
+        # Only modules: an attribute of anything else may be computed.
+        if item.opname not in ("LOAD_ATTR", "LOAD_METHOD") or not isinstance(callee, types.ModuleType):
+            break
+        callee = getattr(callee, str(item.argval), None)
+    return callee

@@ -1,0 +1,171 @@
+"""Only the columns that the outputs need are read, each is cached by itself, and the outputs are the same."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pandas as pd
+import pytest
+
+from caching import CacheEvent
+from loaders.driver import plan
+
+SOURCE = """
+import pandas as pd
+import pyarrow as pa
+from hamilton.function_modifiers import extract_columns
+from caching import function_cache
+from loaders import DatasetContract, read_table
+
+ORDERS = DatasetContract(
+    "orders", pa.schema([("id", pa.int64()), ("amount", pa.float64()), ("country", pa.string())]), key="id"
+)
+
+@extract_columns(*ORDERS.columns)
+@function_cache
+def orders(orders_data_path: str) -> pd.DataFrame:
+    {body}
+"""
+FEATURES = """
+import pandas as pd
+
+def total(amount: pd.Series) -> float:
+    return float(amount.sum())
+
+def by_country(amount: pd.Series, country: pd.Series) -> dict:
+    return amount.groupby(country).sum().to_dict()
+
+def rows(orders: pd.DataFrame) -> int:
+    return len(orders)
+"""
+READ = "return read_table(orders_data_path, ORDERS)"
+
+Make = Callable[..., tuple[ModuleType, ModuleType]]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCESWAP_CACHE_DIR", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    path = tmp_path / "orders.parquet"
+    write(path, [1.0, 2.0, 4.0])
+    return path
+
+
+def write(path: Path, amounts: list[float], countries: tuple[str, ...] = ("de", "fr", "de")) -> None:
+    pd.DataFrame({"id": [1, 2, 3], "amount": amounts, "country": countries}).to_parquet(path)
+
+
+@pytest.fixture
+def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
+    monkeypatch.syspath_prepend(tmp_path)
+    made: list[str] = []
+
+    def make(body: str = READ) -> tuple[ModuleType, ModuleType]:
+        names = [f"{kind}_{tmp_path.name}_{len(made)}".replace("-", "_") for kind in ("source", "features")]
+        made.extend(names)
+        for name, text in zip(names, (SOURCE.format(body=body), FEATURES), strict=True):
+            (tmp_path / f"{name}.py").write_text(text)
+        source, features = (__import__(name) for name in names)
+        return source, features
+
+    yield make
+    for name in made:
+        sys.modules.pop(name, None)
+
+
+def run(
+    modules: tuple[ModuleType, ModuleType], data: Path, *outputs: str, **config: object
+) -> tuple[list[object], str]:
+    """The outputs, and what became of the dataset: the outcome, and of which columns its frame was."""
+    source, features = modules
+    events: list[CacheEvent] = []
+    planned = plan({"data_source": "x", "orders_data_path": str(data), **config}, features, sources={"x": source})
+    results = planned.build(observer=events.append).execute([*outputs])
+    (event,) = events
+    assert isinstance(event.value, pd.DataFrame)
+    return [results[output] for output in outputs], f"{event.outcome} {','.join(event.value.columns)}"
+
+
+def test_only_needed_columns_are_loaded_and_the_outputs_are_the_same(modules: Make, data: Path) -> None:
+    made = modules()
+    assert run(made, data, "total") == ([7.0], "miss amount")
+    assert run(made, data, "total", only_needed_columns=False) == ([7.0], "miss id,amount,country")
+
+
+def test_cached_columns_are_reused_and_only_the_others_are_read(modules: Make, data: Path) -> None:
+    made = modules()
+    run(made, data, "total")
+    assert run(made, data, "total") == ([7.0], "hit amount")
+    assert run(made, data, "by_country") == ([{"de": 5.0, "fr": 2.0}], "miss amount,country")
+    assert run(made, data, "by_country") == ([{"de": 5.0, "fr": 2.0}], "hit amount,country")
+
+
+def test_a_whole_frame_in_the_cache_serves_every_selection(modules: Make, data: Path) -> None:
+    made = modules()
+    assert run(made, data, "rows") == ([3], "miss id,amount,country")
+    assert run(made, data, "total") == ([7.0], "hit id,amount,country")
+
+
+def test_columns_of_an_older_version_are_never_joined_with_newer_ones(modules: Make, data: Path) -> None:
+    made = modules()
+    run(made, data, "total")
+    status = data.stat()
+    write(data, [1.0, 2.0, 5.0], ("de", "de", "fr"))
+    os.utime(data, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert run(made, data, "by_country") == ([{"de": 3.0, "fr": 5.0}], "miss amount,country")
+    assert run(made, data, "total") == ([8.0], "hit amount")
+
+
+def test_writing_into_a_column_never_reaches_the_cache(modules: Make, data: Path) -> None:
+    made = modules()
+    run(made, data, "amount")
+    for _ in range(2):
+        ((amount,), outcome) = run(made, data, "amount")
+        assert outcome == "hit amount"
+        assert isinstance(amount, pd.Series)
+        assert list(amount) == [1.0, 2.0, 4.0]
+        amount.iloc[0] = 99.0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return read_table(orders_data_path, ORDERS).dropna()",
+        "frame = read_table(orders_data_path, ORDERS)\n    return frame[frame['country'] == 'de']",
+        "frame = read_table(orders_data_path, ORDERS)\n    frame['amount'] *= 2\n    return frame",
+    ],
+)
+def test_a_loader_that_works_on_the_frame_gets_every_column(modules: Make, data: Path, body: str) -> None:
+    made = modules(body)
+    (total,), outcome = run(made, data, "total")
+    assert outcome == "miss id,amount,country"
+    assert (total,) == tuple(run(made, data, "total", only_needed_columns=False)[0])
+
+
+def test_formats_of_the_environment_are_part_of_the_key(modules: Make, tmp_path: Path) -> None:
+    path = tmp_path / "orders.csv"
+    path.write_text("id,amount,country\n1,2.5,xx\n")
+    made = modules()
+    assert run(made, path, "country")[0][0].isna().sum() == 0  # type: ignore[attr-defined]
+    formats = {"orders": {"null_values": ["", "xx"]}}
+    (country,), outcome = run(made, path, "country", formats=formats)
+    assert outcome == "miss country"
+    assert country.isna().sum() == 1  # type: ignore[attr-defined]
+
+
+def test_planned_lookup_tells_which_columns_are_missing(modules: Make, data: Path) -> None:
+    source, features = modules()
+    run((source, features), data, "total")
+    planned = plan({"data_source": "x", "orders_data_path": str(data)}, features, sources={"x": source})
+    (dataset,) = planned.datasets
+    assert planned.lookup(dataset, ["total"], "on") == ("hit", "")
+    outcome, reason = planned.lookup(dataset, ["by_country"], "on")
+    assert (outcome, reason) == ("miss", "columns that are not cached: country")

@@ -1,0 +1,323 @@
+"""Local files: every way in which one can be broken is a clear error or the right frame."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import os
+import threading
+import time
+from pathlib import Path
+
+import pandas as pd
+import pandas.testing
+import pyarrow as pa
+import pytest
+
+from loaders import ConfigError, ContractError, DatasetContract, FormatOptions, ReadError, read_table
+from loaders.conform import conform
+from loaders.contracts import MARKETING_SPEND
+from loaders.reading import local_file
+from tests.reading.conftest import FORMATS, ORDERS, encoded, orders
+
+TEXTS = DatasetContract("texts", pa.schema([pa.field("id", pa.int64(), nullable=False), ("text", pa.string())]))
+HEADER = b"week,spend,signups\n"
+
+
+def texts(tmp_path: Path, data: bytes, name: str = "texts.csv", **options: object) -> list[object]:
+    (tmp_path / name).write_bytes(data)
+    contract = DatasetContract("texts", TEXTS.schema, format=FormatOptions(**options))  # type: ignore[arg-type]
+    return [None if pd.isna(value) else value for value in read_table(tmp_path / name, contract)["text"]]
+
+
+def error(path: Path, contract: DatasetContract = MARKETING_SPEND) -> str:
+    with pytest.raises(ReadError) as caught:
+        read_table(path, contract)
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("a.csv", b"", "is empty: not even a header"),
+        ("a.csv", b"\n\n", "is empty"),
+        ("a.csv", b"\xef\xbb\xbf", "is empty"),
+        ("a.jsonl", b"", "is empty"),
+        ("a.parquet", b"", "it is empty"),
+        ("a.feather", b"", "is empty"),
+        ("a.csv.gz", b"", "is not gzip data"),
+        ("a.csv", HEADER + b"2024-01-01,1\n", "rows of unequal length: its header has 3 fields, row 2 has 2"),
+        ("a.csv", HEADER + b"2024-01-01,1,2,3\n", "row 2 has 4"),
+        ("a.csv", HEADER + b"2024-01-01,1,2\n2024-01-08,1", "row 3 has 2"),
+        ("a.csv", b"week,spend,signups,note\n2024-01-01,1,2,\xff\n", "is not UTF-8: byte 39, in line 2, is 0xff"),
+        ("a.csv", b"w\xe9ek,spend\n", "is not UTF-8"),
+        ("a.csv", b"\xff\xfew\0e\0", "is UTF-16, not UTF-8"),
+        ("a.csv", b"PAR1" + b"\0" * 30, "holds parquet"),
+        ("a.jsonl", b'{"week": "2024-01-01"\n', "line 1 is no JSON"),
+        ("a.jsonl", b"[1, 2]\n", "line 1 is no object"),
+        ("a.jsonl", b'{"week": "2024-01-01", "spend": 1, "signups": 1}\n{"week": "20', "line 2 is no JSON"),
+        ("a.parquet", b"PAR1 and something else entirely", "its footer is missing"),
+        ("a.parquet", b"PAR1" + b"\1" * 40 + b"\x10\0\0\0PAR1", "damaged"),
+        ("a.feather", b"ARROW1\0\0" + b"\1" * 40, "no whole Arrow file"),
+        ("a.feather", b"FEA1" + b"\1" * 40, "Feather version 1"),
+        ("a.csv.gz", gzip.compress(HEADER)[:-4], "damaged or ends early"),
+        ("a.csv.bz2", bz2.compress(HEADER)[:-4], "damaged or ends early"),
+        ("a.csv.xz", lzma.compress(HEADER)[:-4], "damaged or ends early"),
+        ("a.csv.zst", pa.compress(HEADER * 100, "zstd", asbytes=True)[:-4], "damaged or ends early"),
+        ("a.csv.gz", HEADER, "is not gzip data"),
+        ("a.dat", HEADER, "cannot be told from its name"),
+    ],
+)
+def test_a_broken_file_is_a_clear_error(name: str, data: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(data)
+    assert said in error(tmp_path / name)
+
+
+@pytest.mark.parametrize("format_name", ["parquet", "feather"])
+def test_every_truncation_is_an_error_or_the_right_frame(format_name: str, tmp_path: Path) -> None:
+    whole = encoded(orders(20), format_name)
+    path = tmp_path / f"orders.{format_name}"
+    for length in range(0, len(whole), max(1, len(whole) // 60)):
+        path.write_bytes(whole[:length])
+        error(path, ORDERS)
+
+
+@pytest.mark.parametrize("format_name", ["parquet", "csv.gz"])
+def test_flipped_bits_are_an_error_or_the_right_frame(format_name: str, tmp_path: Path) -> None:
+    whole = bytearray(encoded(orders(20), format_name))
+    expected = conform(orders(20), ORDERS, location="memory")
+    path = tmp_path / f"orders.{format_name}"
+    # Of a Parquet file the pages, which have checksums; nothing guards its footer.
+    for position in range(4, len(whole) // 3, 11):
+        whole[position] ^= 0x10
+        path.write_bytes(whole)
+        whole[position] ^= 0x10
+        try:
+            found = read_table(path, ORDERS)
+        except (ReadError, ContractError):
+            continue
+        pandas.testing.assert_frame_equal(found, expected)
+
+
+@pytest.mark.parametrize("data", [HEADER, HEADER.strip(), b"\xef\xbb\xbf" + HEADER])
+def test_a_csv_of_only_a_header_has_no_rows(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(data)
+    frame = read_table(tmp_path / "a.csv", MARKETING_SPEND)
+    assert len(frame) == 0
+    assert dict(frame.dtypes) == MARKETING_SPEND.dtypes
+
+
+def test_byte_order_marks_line_ends_and_empty_lines_change_nothing(tmp_path: Path) -> None:
+    assert texts(tmp_path, b"\xef\xbb\xbfid,text\r\n1,a\r\n\r\n2,b") == ["a", "b"]
+    assert texts(tmp_path, b'\xef\xbb\xbf{"id": 1, "text": "a"}\r\n\r\n{"id": 2}', "a.jsonl") == ["a", None]
+
+
+def test_texts_come_back_as_they_are(tmp_path: Path) -> None:
+    values = ["NA", "null", "", " a ", "1", "a,b", 'say "x"', "two\nlines", "nul\0byte", "ü😀", "\r"]
+    lines = "".join('{},"{}"\n'.format(i, value.replace('"', '""')) for i, value in enumerate(values))
+    assert texts(tmp_path, b"id,text\n" + lines.encode()) == values
+
+
+def test_only_unquoted_null_texts_are_null(tmp_path: Path) -> None:
+    assert texts(tmp_path, b'id,text\n1,\n2,""\n3,NA\n') == [None, "", "NA"]
+    assert texts(tmp_path, b'id,text\n1,\n2,"NA"\n3,NA\n', null_values=("NA",)) == ["", "NA", None]
+    assert texts(tmp_path, b"id,text\n1,\n2,NA\n", null_values=()) == ["", "NA"]
+
+
+def test_a_quoted_null_text_is_null_in_a_number(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(HEADER + b'"2024-01-01","","3"\n"2024-01-08","1.5",""\n')
+    frame = read_table(tmp_path / "a.csv", MARKETING_SPEND)
+    assert frame["signups"].tolist() == [3, pd.NA]
+
+
+def test_a_line_end_in_quotes_may_fall_on_any_block_border(tmp_path: Path) -> None:
+    values = [f'{"x" * (i % 50)}\n\n,"' for i in range(200_000)]
+    lines = "".join('{},"{}"\n'.format(i, value.replace('"', '""')) for i, value in enumerate(values))
+    assert texts(tmp_path, b"id,text\n" + lines.encode()) == values
+
+
+def test_delimiters_quotes_and_encodings_are_those_of_the_contract(tmp_path: Path) -> None:
+    assert texts(tmp_path, b"id;text\n1;'a;b'\n", delimiter=";", quote_char="'") == ["a;b"]
+    assert texts(tmp_path, b'id|text\n1|"a\n', delimiter="|", quote_char="") == ['"a']
+    assert texts(tmp_path, b"id\ttext\n1\ta,b\n", "a.tsv") == ["a,b"]
+    assert texts(tmp_path, "id,text\n1,é\n".encode("latin-1"), encoding="latin-1") == ["é"]
+    assert texts(tmp_path, "id,text\n1,é\n".encode("utf-16"), encoding="utf-16") == ["é"]
+    assert texts(tmp_path, b'{"id": 1, "text": "a"}\n', "a.dat", format="jsonl") == ["a"]
+    assert texts(tmp_path, gzip.compress(b"id,text\n1,a\n"), "a.csv", compression="gzip") == ["a"]
+    assert texts(tmp_path, b"id,text\n1,a\n", "a.csv.gz", compression="none") == ["a"]
+
+
+def test_several_gzip_members_are_one_file(tmp_path: Path) -> None:
+    assert texts(tmp_path, gzip.compress(b"id,text\n1,a\n") + gzip.compress(b"2,b\n"), "a.csv.gz") == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (b"2024-01-01,abc,1", "spend: text that is no float64; 1 row: 'abc' in row 1"),
+        (b"2024-01-01,1e999,1", "'1e999' in row 1"),
+        (b"2024-01-01,1,1.5", "signups: text that is no int64; 1 row: '1.5' in row 1"),
+        (b"2024-01-01,1,9223372036854775808", "'9223372036854775808' in row 1"),
+        (b"2024-02-30,1,1", "week: text that is no date32; 1 row: '2024-02-30' in row 1"),
+        (b"01/02/2024,1,1", "'01/02/2024' in row 1"),
+        (b"2024-01-01 12:00,1,1", "'2024-01-01 12:00' in row 1"),
+        (b",1,1", "week: null in a column that holds none; 1 row: null in row 1"),
+        (b"2024-01-01,-1,1", "spend: below the minimum 0; 1 row: -1.0 in row 1"),
+        (b"2024-01-01,1,yes", "'yes' in row 1"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_named(row: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(HEADER + row + b"\n")
+    with pytest.raises(ContractError) as caught:
+        read_table(tmp_path / "a.csv", MARKETING_SPEND)
+    assert said in str(caught.value)
+    assert "Rows count from 1; a header is not counted." in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ('{"week": "2024-01-01", "spend": "1", "signups": 1}', "spend: expected float64, found text"),
+        ('{"week": "2024-01-01", "spend": 1, "signups": "1"}', "signups: expected int64, found text"),
+        ('{"week": "2024-01-01", "spend": 1, "signups": 1.5}', "'1.5' in row 1"),
+        ('{"week": "2024-01-01", "spend": 1, "signups": true}', "found bool"),
+        ('{"week": 5, "spend": 1, "signups": 1}', "week: expected date32, found number"),
+        ('{"week": "2024-01-01T00:00:00Z", "spend": 1, "signups": 1}', "text that is no date32"),
+        ('{"week": "2024-01-01", "spend": 1}', "lacks 'signups'"),
+    ],
+)
+def test_a_json_value_that_does_not_fit_is_named(row: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(row + "\n")
+    with pytest.raises(ContractError) as caught:
+        read_table(tmp_path / "a.jsonl", MARKETING_SPEND)
+    assert said in str(caught.value)
+
+
+def test_a_local_time_is_never_taken_from_an_instant(tmp_path: Path) -> None:
+    contract = DatasetContract("one", pa.schema([("value", pa.timestamp("us"))]))
+    for name, data in (("a.csv", "value\n2024-01-01T00:00:00Z\n"), ("a.jsonl", '{"value": "2024-01-01T00:00:00Z"}\n')):
+        (tmp_path / name).write_text(data)
+        with pytest.raises(ContractError, match="text that is no timestamp"):
+            read_table(tmp_path / name, contract)
+
+
+def test_a_million_wrong_rows_are_a_short_report(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"id,text\n" + b"x,y\n" * 1_000_000)
+    started = time.monotonic()
+    with pytest.raises(ContractError, match="id: text that is no int64; 1000000 rows: 'x' in row 1") as caught:
+        read_table(tmp_path / "a.csv", TEXTS)
+    assert len(str(caught.value)) < 600
+    assert time.monotonic() - started < 10
+
+
+def test_what_is_no_file_is_named(tmp_path: Path) -> None:
+    assert "No file" in error(tmp_path / "missing.csv")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "gone.csv")
+    assert "is a link to" in error(tmp_path / "link.csv")
+    os.mkfifo(tmp_path / "pipe.csv")
+    assert "is a FIFO" in error(tmp_path / "pipe.csv")
+    (tmp_path / "folder.csv").mkdir()
+    assert "is a folder without parts" in error(tmp_path / "folder.csv")
+    assert "matches no file" in error(tmp_path / "*.parquet")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(HEADER)
+    (tmp_path / "a.csv").chmod(0)
+    assert "No permission to read" in error(tmp_path / "a.csv")
+
+
+def test_other_protocols_than_allowed_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"Source '\w+' reads only s3:// locations; found './x\.csv'"):
+        read_table("./x.csv", MARKETING_SPEND, allow=("s3",))
+    with pytest.raises(ConfigError, match=r"reads only local files; found 's3://bucket/x\.csv'"):
+        read_table("s3://bucket/x.csv", MARKETING_SPEND, allow=("file",))
+
+
+def test_secrets_in_a_location_are_not_shown() -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_table("https://me:secret@host/a.csv?X-Amz-Signature=abc", MARKETING_SPEND, allow=("file",))
+    assert "secret" not in str(caught.value)
+    assert "abc" not in str(caught.value)
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("how", ["appended", "rewritten", "rewritten with its old time", "truncated"])
+def test_a_file_that_changes_while_it_is_read_is_noticed(
+    how: str, format_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / f"orders.{format_name}"
+    path.write_bytes(encoded(orders(100), format_name))
+    status = path.stat()
+
+    def change() -> None:
+        time.sleep(0.01)  # a clock tick of the file system
+        data = path.read_bytes()
+        with path.open("r+b") as file:
+            if how == "truncated":
+                file.truncate(len(data) // 2)
+            else:
+                file.write(data if how == "appended" else data[::-1])
+            if how == "appended":
+                file.write(b"more")
+        if how == "rewritten with its old time":
+            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    read_ranges = local_file.LocalFile.read_ranges
+
+    def read_and_change(self: local_file.LocalFile, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
+        found = read_ranges(self, ranges)
+        change()
+        return found
+
+    monkeypatch.setattr(local_file.LocalFile, "read_ranges", read_and_change)
+    with pytest.raises(ReadError, match="changed while it was read"):
+        read_table(path, ORDERS)
+
+
+def test_a_file_replaced_while_it_is_read_is_read_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "orders.csv"
+    path.write_bytes(encoded(orders(100), "csv"))
+    read_ranges = local_file.LocalFile.read_ranges
+
+    def replace_and_read(self: local_file.LocalFile, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
+        (tmp_path / "new.csv").write_bytes(encoded(orders(5), "csv"))
+        (tmp_path / "new.csv").rename(path)
+        return read_ranges(self, ranges)
+
+    monkeypatch.setattr(local_file.LocalFile, "read_ranges", replace_and_read)
+    assert len(read_table(path, ORDERS)) == 100
+
+
+def test_a_file_under_a_busy_writer_is_never_half_of_two_versions(tmp_path: Path) -> None:
+    path = tmp_path / "orders.csv"
+    versions = [encoded(orders(2000, seed=seed), "csv") for seed in (1, 2)]
+    frames = [conform(orders(2000, seed=seed), ORDERS, location="memory") for seed in (1, 2)]
+    path.write_bytes(versions[0])
+    stop = threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            path.write_bytes(versions[number % 2])
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    outcomes = set()
+    try:
+        for _ in range(60):
+            try:
+                found = read_table(path, ORDERS)
+            except ReadError:
+                outcomes.add("error")
+            else:
+                assert any(found.equals(frame) for frame in frames)
+                outcomes.add("frame")
+    finally:
+        stop.set()
+        writer.join()
+    assert outcomes

@@ -1,0 +1,148 @@
+"""Datasets of several files: patterns, folders and partitions, on disk, in S3 and in other file systems."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import fsspec
+import pandas as pd
+import pandas.testing
+import pyarrow as pa
+import pytest
+
+from loaders import ContractError, DatasetContract, FormatOptions, ReadError, read_table
+from loaders.conform import conform
+from tests.fault_proxy import FaultProxy
+from tests.reading.conftest import FORMATS, ORDERS, Put, encoded, orders
+
+SALES = DatasetContract(
+    "sales",
+    pa.schema(
+        [
+            pa.field("day", pa.date32()),
+            pa.field("region", pa.string()),
+            pa.field("amount", pa.int64(), nullable=False),
+        ]
+    ),
+)
+Place = Callable[[str, bytes], str]
+
+
+@pytest.fixture(params=["file", "s3", "memory"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """Puts a file under a folder of the protocol; gives the folder."""
+    if request.param == "file":
+
+        def write(name: str, data: bytes) -> str:
+            (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "data" / name).write_bytes(data)
+            return str(tmp_path / "data")
+
+        yield write
+    elif request.param == "s3":
+        request.getfixturevalue("proxy")
+        put: Put = request.getfixturevalue("put")
+        yield lambda name, data: put(f"data/{name}", data).removesuffix(f"/{name}")
+    else:
+        folder = f"/{tmp_path.name}"
+        memory = fsspec.filesystem("memory")
+
+        def pipe(name: str, data: bytes) -> str:
+            memory.pipe_file(f"{folder}/{name}", data)
+            return f"memory:/{folder}"
+
+        yield pipe
+        memory.rm(folder, recursive=True)
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_a_folder_of_parts_is_read_in_the_order_of_their_names(format_name: str, place: Place) -> None:
+    tables = [orders(10, seed=seed) for seed in range(1, 12)]
+    folder = ""
+    for number, table in reversed(list(enumerate(tables))):
+        folder = place(f"part-{number:03}.{format_name}", encoded(table, format_name))
+    for name in ("_SUCCESS", ".hidden.csv", "_temporary/0/part.csv", "README.md"):
+        place(name, b"no part of it")
+    expected = conform(pa.concat_tables(tables), ORDERS, location="memory")
+    for location in (folder, f"{folder}/", f"{folder}/part-*.{format_name}", f"{folder}/part-0[01]?.{format_name}"):
+        pandas.testing.assert_frame_equal(read_table(location, ORDERS), expected)
+    assert len(read_table(f"{folder}/part-00[!0].{format_name}", ORDERS)) == 90
+
+
+def test_partitions_are_columns_of_the_contract(place: Place) -> None:
+    folder = place("region=north/day=2024-01-01/a.csv", b"amount\n1\n2\n")
+    place("region=north/day=2024-01-02/a.csv", b"amount\n3\n")
+    place("region=a%2Fb/day=__HIVE_DEFAULT_PARTITION__/a.csv", b"amount\n4\n")
+    frame = read_table(folder, SALES)
+    assert frame["amount"].tolist() == [4, 1, 2, 3]
+    assert frame["region"].tolist() == ["a/b", "north", "north", "north"]
+    assert frame["day"].tolist() == [pd.NA, dt.date(2024, 1, 1), dt.date(2024, 1, 1), dt.date(2024, 1, 2)]
+    assert dict(frame.dtypes) == SALES.dtypes
+    assert read_table(folder, SALES, columns=["region"])["region"].tolist() == ["a/b", "north", "north", "north"]
+    assert len(read_table(f"{folder}/region=north/*/a.csv", SALES)) == 3
+    assert len(read_table(f"{folder}/**/a.csv", SALES)) == 4
+
+
+def test_a_partition_that_means_no_value_is_an_error(place: Place) -> None:
+    folder = place("region=x/day=monday/a.csv", b"amount\n1\n")
+    with pytest.raises(ContractError, match="day: text that is no date32; 1 row: 'monday'"):
+        read_table(folder, SALES)
+
+
+def test_partitions_can_be_turned_off(place: Place) -> None:
+    folder = place("region=x/day=2024-01-01/a.csv", b"amount\n1\n")
+    contract = DatasetContract("sales", SALES.schema, format=FormatOptions(hive_partitions=False))
+    with pytest.raises(ContractError, match="lacks 'day', 'region'"):
+        read_table(folder, contract)
+
+
+def test_a_files_own_column_comes_before_its_path(place: Place) -> None:
+    folder = place("region=path/a.csv", b"region,day,amount\nfile,2024-01-01,1\n")
+    assert read_table(folder, SALES)["region"].tolist() == ["file"]
+
+
+def test_a_wrong_value_is_named_with_its_part(place: Place) -> None:
+    place("a.csv", b"day,region,amount\n2024-01-01,x,1\n2024-01-01,x,1\n")
+    folder = place("b.csv", b"day,region,amount\n2024-01-01,x,1\n2024-01-01,x,\n")
+    with pytest.raises(
+        ContractError, match=r"amount: null in a column that holds none; 1 row: null in row 2 of \S*/b.csv"
+    ):
+        read_table(folder, SALES)
+    place("b.csv", b"day,region,amount\n2024-01-01,x,1\n2024-01-01,x,y\n")
+    with pytest.raises(ContractError, match=r"Read from \S*/b.csv\n.*'y' in row 2"):
+        read_table(folder, SALES)
+
+
+def test_a_key_is_unique_over_all_parts(place: Place) -> None:
+    contract = DatasetContract("sales", SALES.schema, key=("amount",))
+    place("a.csv", b"day,region,amount\n2024-01-01,x,1\n")
+    folder = place("b.csv", b"day,region,amount\n2024-01-01,x,1\n")
+    with pytest.raises(ContractError, match=r"more than one row; 1 row: 1 in row 1 of \S*/b.csv"):
+        read_table(folder, contract)
+
+
+def test_nothing_there_is_an_error(place: Place) -> None:
+    folder = place("a.csv", b"")
+    with pytest.raises(ReadError, match="matches no file"):
+        read_table(f"{folder}/*.parquet", SALES)
+    with pytest.raises(ReadError):
+        read_table(f"{folder}/nothing/", SALES)
+    with pytest.raises(ReadError):
+        read_table(f"{folder}/nothing.csv", SALES)
+
+
+def test_parts_in_s3_come_at_the_same_time(proxy: FaultProxy, put: Put) -> None:
+    location = ""
+    for number in range(16):
+        location = put(f"data/{number}.csv", b"day,region,amount\n2024-01-01,x,1\n")
+    proxy.latency_seconds = 0.1
+    try:
+        import time
+
+        started = time.monotonic()
+        assert len(read_table(location.rpartition("/")[0], SALES)) == 16
+        assert time.monotonic() - started < 16 * 0.1
+    finally:
+        proxy.latency_seconds = 0.0
