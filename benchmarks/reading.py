@@ -300,7 +300,7 @@ def main() -> None:
     if options.measure:
         measure(options.measure)
         return
-    from loaders.s3_server import S3Server
+    from loaders.sandbox.s3_server import S3Server
     from tests.fault_proxy import FaultProxy
 
     scale, rounds = (0.04, 1) if options.quick else (options.scale, options.rounds)

@@ -11,8 +11,8 @@ import click
 from cli.project import EXIT_FAILURE, project_command
 
 if TYPE_CHECKING:
-    from loaders.dataflow import Dataset
-    from loaders.plan import Plan
+    from loaders.planning.definitions import Dataset
+    from loaders.planning.plan import Plan
 
 
 @click.command()
@@ -35,7 +35,7 @@ def diff(configs: str, left: str, right: str, dataset: str, output: Path | None,
     from loaders.config import load_config
     from loaders.driver import plan
     from loaders.files import write_file
-    from loaders.sample_data import load_frames
+    from loaders.project.sample_data import load_frames
 
     if output is not None and output.suffix.lower() not in (".html", ".htm"):
         raise click.UsageError(f"--output: '{output.name}' must end in .html.")

@@ -27,14 +27,10 @@ def init(directory: Path, files: tuple[Path, ...], more: tuple[Path, ...]) -> No
     Contracts, loader modules, a dataflow, environments, tests and a CI workflow; with --from for your own files.
     """
 
-    from loaders.scaffold import create_project
+    from loaders.project.draft import draft_sample
+    from loaders.project.scaffold import create_project
 
-    samples = []
-    for file in (*files, *more):
-        from loaders.contract_infer import sample_of
-
-        samples.append(sample_of(file))
-    written = create_project(directory, samples)
+    written = create_project(directory, [draft_sample(file) for file in (*files, *more)])
     click.echo(f"{directory}: {len(written)} files. Next:\n")
     for line in (
         f"cd {directory}",

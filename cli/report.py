@@ -13,7 +13,7 @@ from loaders.errors import LoaderError
 
 if TYPE_CHECKING:
     from caching import CacheEvent
-    from loaders.plan import Plan
+    from loaders.planning.plan import Plan
 
 
 class RunReport(lifecycle.NodeExecutionHook):

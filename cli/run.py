@@ -14,7 +14,7 @@ from cli.table import echo_table
 if TYPE_CHECKING:
     from caching.context import Mode
     from loaders.config import Config
-    from loaders.plan import Plan
+    from loaders.planning.plan import Plan
 
 
 @click.command()

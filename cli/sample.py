@@ -12,7 +12,7 @@ from cli.table import echo_table
 
 if TYPE_CHECKING:
     from loaders.config import Config
-    from loaders.sampling import Method
+    from loaders.project.sampling import Method
 
 
 @click.command()
@@ -37,9 +37,9 @@ def sample(config: Config, rows: int, target_env: str, method: Method, seed: int
     from loaders.driver import plan
     from loaders.errors import ConfigError
     from loaders.files import write_file
-    from loaders.sample_data import load_frames, targets
-    from loaders.sampling import sample_frames
-    from loaders.writing import encode_table
+    from loaders.project.sample_data import load_frames, targets
+    from loaders.project.sampling import sample_frames
+    from loaders.project.writing import encode_table
 
     source = plan(config)
     offered = {dataset.name for dataset in source.datasets}

@@ -25,7 +25,7 @@ def sandbox(configs: str, sample_env: str, command: tuple[str, ...]) -> None:
     Every bucket of every environment is there, with no account and no network. Without a command it stays up and
     prints the variables to export; Ctrl-C ends it. Nothing is left behind.
     """
-    from loaders.sandbox import open_sandbox
+    from loaders.sandbox.sandbox import open_sandbox
 
     # A terminated sandbox must still remove its data.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

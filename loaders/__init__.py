@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from loaders.checking import assert_interchangeable, check_interchangeable
     from loaders.config import Config, load_config
     from loaders.contract import Check, DatasetContract
+    from loaders.contract.format_options import FormatOptions
     from loaders.driver import build_driver
     from loaders.errors import ConfigError, ContractError, LoaderError, ReadError
-    from loaders.format_options import FormatOptions
     from loaders.frames import take_frame
     from loaders.reading import read_table
 
@@ -42,7 +42,7 @@ _HOMES = {
     "ConfigError": "loaders.errors",
     "ContractError": "loaders.errors",
     "DatasetContract": "loaders.contract",
-    "FormatOptions": "loaders.format_options",
+    "FormatOptions": "loaders.contract.format_options",
     "LoaderError": "loaders.errors",
     "ReadError": "loaders.errors",
     "assert_interchangeable": "loaders.checking",

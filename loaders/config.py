@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
+from loaders.contract.format_options import FormatOptions
 from loaders.errors import ConfigError
-from loaders.format_options import FormatOptions
 from loaders.names import did_you_mean, quoted
 from loaders.storage import StorageSettings
 from loaders.yaml_file import KeyPath, Origin, read_yaml

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from loaders.config import Config, parse_settings
-from loaders.plan import Plan
+from loaders.planning.plan import Plan
 from loaders.sources import import_module, make_importable, pick_source
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from loaders.conform import conform
+from loaders.conforming import conform
 from loaders.contract import DatasetContract
 from loaders.errors import ConfigError
 from loaders.names import did_you_mean, quoted

@@ -9,11 +9,11 @@ from types import ModuleType
 
 import pandas as pd
 
-from loaders.conform import conform
+from loaders.conforming import conform
 from loaders.contract import DatasetContract
-from loaders.dataflow import contracts_of
 from loaders.errors import ConfigError
 from loaders.names import did_you_mean, quoted
+from loaders.planning.definitions import contracts_of
 from loaders.sources import SOURCES, import_module, make_importable
 from loaders.yaml_file import read_yaml
 
@@ -35,7 +35,7 @@ def memory_module(
                 f"There is no contract for the frame '{dataset}'. Contracts are: {quoted(contracts) or 'none'}."
                 f"{did_you_mean(dataset, contracts)}"
             )
-    # After `loaders.dataflow`, which imports Hamilton with its pandas support alone.
+    # After `loaders.planning.definitions`, which imports Hamilton with its pandas support alone.
     from hamilton.function_modifiers import extract_columns
 
     module = ModuleType(name, "Datasets from frames in memory.")

@@ -39,7 +39,7 @@ def import_module(module: str | ModuleType, role: str) -> ModuleType:
     """Return a module given by itself or by its import path; `role` says in an error what it was wanted for."""
     if isinstance(module, ModuleType):
         return module
-    from loaders.hamilton_setup import import_dataflow
+    from loaders.planning.hamilton_setup import import_dataflow
 
     try:
         return import_dataflow(module)

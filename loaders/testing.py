@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from loaders.contract import DatasetContract
     from loaders.memory_modules import Contracts
-    from loaders.s3_bucket import S3Bucket
-    from loaders.s3_server import S3Server
+    from loaders.sandbox.s3_bucket import S3Bucket
+    from loaders.sandbox.s3_server import S3Server
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -156,7 +156,7 @@ def contract_loaders(_loader_test: _Running) -> Callable[..., ModuleType]:
     """
 
     def make(*contracts: Contracts, rows: int = 100, seed: int = 0, **frames: pd.DataFrame) -> ModuleType:
-        from loaders.examples import examples
+        from loaders.generation.examples import examples
 
         known = _loader_test.contracts(contracts)
         return _loader_test.module(known, examples(known.values(), rows, seed, frames=frames))
@@ -199,7 +199,7 @@ def loader_driver(_loader_test: _Running, tmp_path_factory: pytest.TempPathFacto
 def loader_s3_server(request: pytest.FixtureRequest) -> Iterator[S3Server]:
     """Yield a real S3 on this machine, one for the session (and for each worker of pytest-xdist)."""
     from loaders.errors import ConfigError
-    from loaders.s3_server import S3Server
+    from loaders.sandbox.s3_server import S3Server
 
     mode = request.config.getini("loader_s3") or "auto"
     if mode not in ("auto", "require"):
@@ -221,7 +221,7 @@ def loader_s3(loader_s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> It
 
     `loader_s3.put("spend.parquet", frame, CONTRACT)` and `loader_s3.put("spend.csv", path)` return the location.
     """
-    from loaders.s3_bucket import S3Bucket
+    from loaders.sandbox.s3_bucket import S3Bucket
     from loaders.storage import SANDBOX_VARIABLE
 
     for name in [name for name in os.environ if name.startswith("AWS_")]:

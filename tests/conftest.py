@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from loaders.s3_server import S3Server
+from loaders.sandbox.s3_server import S3Server
 
 
 @pytest.fixture(autouse=True)

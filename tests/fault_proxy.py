@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self, get_args
 from urllib.parse import unquote, urlsplit
 
-from loaders.s3_server import S3Server
+from loaders.sandbox.s3_server import S3Server
 
 Kind = Literal[
     "nothing",  # the true answer; for the sake of `then`

@@ -14,7 +14,7 @@ import botocore.exceptions
 import pytest
 from botocore.config import Config
 
-from loaders.s3_server import S3Server
+from loaders.sandbox.s3_server import S3Server
 from tests.fault_proxy import FaultProxy, Kind
 
 BODY = b"0123456789" * 2000

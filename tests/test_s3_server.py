@@ -20,7 +20,7 @@ import pytest
 
 from loaders import s3_server as module
 from loaders.errors import ConfigError, LoaderError
-from loaders.s3_server import S3Server
+from loaders.sandbox.s3_server import S3Server
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -51,7 +51,7 @@ def start_in_another_process(temporary: Path, *, then: str) -> tuple[subprocess.
     """A process that starts a server and does `then`, and the server's port."""
     code = f"""
         import multiprocessing, threading, time
-        from loaders.s3_server import S3Server
+        from loaders.sandbox.s3_server import S3Server
         server = S3Server()
         server.start()
         print(server.endpoint_url.rpartition(":")[2], flush=True)

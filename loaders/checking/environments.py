@@ -15,11 +15,11 @@ from loaders.checking.consensus import dissents
 from loaders.checking.findings import Finding, shown_path
 from loaders.checking.offers import Offer, SourceModule
 from loaders.config import Config, load_config, unset_variables
-from loaders.dataflow import Definition
 from loaders.errors import ConfigError, LoaderError
-from loaders.inputs import is_plain, typed_input
 from loaders.names import did_you_mean, quoted
-from loaders.plan import Plan
+from loaders.planning.definitions import Definition
+from loaders.planning.inputs import is_plain, typed_input
+from loaders.planning.plan import Plan
 from loaders.project_root import use_project_root
 from loaders.reading.location import parse_location
 from loaders.redaction import redact

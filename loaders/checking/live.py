@@ -18,8 +18,8 @@ from loaders.checking.ranged_file import RangedFile, buffer
 from loaders.checking.text_files import csv_facts, jsonl_facts
 from loaders.checking.typed_files import feather_facts, parquet_facts, plain_type, type_problem
 from loaders.contract import DatasetContract
+from loaders.contract.format_options import FormatOptions, active_format, use_formats
 from loaders.errors import LoaderError
-from loaders.format_options import FormatOptions, active_format, use_formats
 from loaders.names import did_you_mean, quoted
 from loaders.project_root import use_project_root
 from loaders.reading.formats import compression_of, format_by_name, format_of

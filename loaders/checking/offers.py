@@ -15,9 +15,9 @@ from typing import Any
 from loaders.checking.findings import Finding, shown_path
 from loaders.checking.source_text import SourceText
 from loaders.contract import DatasetContract
-from loaders.dataflow import Definition, contracts_of, define
 from loaders.errors import ConfigError
-from loaders.hamilton_setup import decorators, graph_utils
+from loaders.planning.definitions import Definition, contracts_of, define
+from loaders.planning.hamilton_setup import decorators, graph_utils
 from loaders.sources import import_module
 
 #: The rules of this module, for `SourceModule.problems`.

@@ -16,16 +16,16 @@ import pyarrow as pa
 
 from loaders.checking.probe import FileFacts
 from loaders.checking.ranged_file import PIECE_BYTES, RangedFile, buffer
-from loaders.conform import typed_table
+from loaders.conforming.conformity import typed_table
+from loaders.conforming.rules import broken_rules
+from loaders.conforming.violation import Origin, contract_error
 from loaders.contract import DatasetContract
+from loaders.contract.format_options import FormatOptions
 from loaders.errors import ContractError, LoaderError
-from loaders.format_options import FormatOptions
 from loaders.reading.compression import decompressed
 from loaders.reading.csv_format import delimiter_of, parse_csv
 from loaders.reading.jsonl_format import parse_jsonl
 from loaders.reading.request import Request
-from loaders.rules import broken_rules
-from loaders.violation import Origin, contract_error
 
 _MOST_PLAIN_BYTES = 1 << 20
 Problem = tuple[str, str]

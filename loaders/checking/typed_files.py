@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from loaders.checking.probe import FileFacts
 from loaders.checking.ranged_file import OverBudgetError, RangedFile
+from loaders.conforming.exact_cast import kind
 from loaders.contract import DatasetContract
-from loaders.dtypes import is_text
-from loaders.exact_cast import kind
+from loaders.contract.dtypes import is_text
 
 if TYPE_CHECKING:
     from pyarrow.parquet import FileMetaData

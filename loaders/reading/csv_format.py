@@ -12,12 +12,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loaders.dtypes import is_text, storage_type
+from loaders.conforming.violation import Violation, contract_error
+from loaders.contract.dtypes import is_text, storage_type
+from loaders.contract.format_options import FormatOptions
 from loaders.errors import ReadError
-from loaders.format_options import FormatOptions
 from loaders.reading.request import Request
 from loaders.reading.text_values import typed_text
-from loaders.violation import Violation, contract_error
 
 # Larger blocks leave fewer chunks to gather; the memory is the parser's own.
 _BLOCK_BYTES = 4 << 20

@@ -7,8 +7,8 @@ from importlib import import_module
 
 import pyarrow as pa
 
+from loaders.contract.format_options import FORMATS, FormatOptions
 from loaders.errors import ReadError
-from loaders.format_options import FORMATS, FormatOptions
 from loaders.reading.compression import decompressed, split_compression
 from loaders.reading.request import Request
 from loaders.reading.source import Source

@@ -10,15 +10,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from loaders.conform import match_columns
+from loaders.conforming.conformity import match_columns
+from loaders.conforming.exact_cast import InexactError, kind, type_name
+from loaders.conforming.violation import MAX_EXAMPLES, Origin, Violation, contract_error
 from loaders.contract import DatasetContract
-from loaders.dtypes import is_text
+from loaders.contract.dtypes import is_text
 from loaders.errors import ReadError
-from loaders.exact_cast import InexactError, kind, type_name
 from loaders.reading.csv_format import as_utf8
 from loaders.reading.request import Request
 from loaders.reading.text_values import typed_text
-from loaders.violation import MAX_EXAMPLES, Origin, Violation, contract_error
 
 _BLOCK_BYTES = 8 << 20
 # What JSON has no notation for stands in it as text.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from loaders.dtypes import is_text
+from loaders.contract.dtypes import is_text
 from loaders.errors import ReadError
 from loaders.reading.request import Request
 from loaders.reading.source import Source

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
+from loaders.contract.format_options import FormatOptions
 from loaders.errors import ReadError
-from loaders.format_options import FormatOptions
 from loaders.reading.compression import split_compression
 from loaders.reading.formats import format_by_name
 from loaders.reading.location import Location

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from loaders.conform import match_columns
+from loaders.conforming.conformity import match_columns
+from loaders.conforming.violation import Origin
 from loaders.contract import DatasetContract
-from loaders.format_options import FormatOptions
-from loaders.violation import Origin
+from loaders.contract.format_options import FormatOptions
 
 
 @dataclass(frozen=True)

@@ -11,19 +11,19 @@ from concurrent.futures import ThreadPoolExecutor
 import pandas as pd
 import pyarrow as pa
 
-from loaders.conform import frame_of, typed_table, wanted_columns
+from loaders.conforming.conformity import frame_of, typed_table, wanted_columns
+from loaders.conforming.violation import Origin, Violation, contract_error
 from loaders.contract import DatasetContract
-from loaders.format_options import FormatOptions, active_format
+from loaders.contract.format_options import FormatOptions, active_format
 from loaders.reading.formats import parse
 from loaders.reading.location import Location, parse_location, refuse_others
 from loaders.reading.parts import Part, folder_parts, parts_of
 from loaders.reading.progress import Tracker
 from loaders.reading.request import Request
+from loaders.reading.selection import needed_columns
 from loaders.reading.source import ChangedError, MissingError, Source
 from loaders.reading.text_values import typed_text
 from loaders.reading.versions import record_local, record_remote
-from loaders.selection import needed_columns
-from loaders.violation import Origin, Violation, contract_error
 
 # An object overwritten while it is read is read again, as it is then; one that never rests is an error.
 _VERSIONS = 3

@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loaders.exact_cast import InexactError, exact_cast, failing_rows, kind, type_name
-from loaders.violation import MAX_EXAMPLES, Violation
+from loaders.conforming.exact_cast import InexactError, exact_cast, failing_rows, kind, type_name
+from loaders.conforming.violation import MAX_EXAMPLES, Violation
 
 _INTEGER = r"^[+-]?[0-9]+(\.0*)?$"
 _NUMBER = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from caching.sources import record_read, register_version
-from loaders.format_options import FormatOptions
+from loaders.contract.format_options import FormatOptions
 from loaders.reading.location import Location, parse_location
 from loaders.reading.parts import Part, folder_parts, parts_of
 from loaders.reading.progress import Tracker

@@ -18,7 +18,7 @@ import pytest
 
 from loaders.checking import Report, check_interchangeable
 from loaders.checking.ranged_file import BUDGET_BYTES
-from loaders.s3_server import S3Server
+from loaders.sandbox.s3_server import S3Server
 from tests.checking.projects import PROJECTS
 
 SHOP = PROJECTS["shop"]

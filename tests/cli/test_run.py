@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from loaders.s3_server import S3Server
+from loaders.sandbox.s3_server import S3Server
 from tests.cli.conftest import Run
 
 SAMPLE = Path("examples/marketing_spend/marketing_spend.csv")

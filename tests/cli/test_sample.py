@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from loaders import DatasetContract
-from loaders.sampling import sample_frames
-from loaders.writing import encode_table
+from loaders.project.sampling import sample_frames
+from loaders.project.writing import encode_table
 from tests.cli.conftest import COMMAND, Run
 
 SAMPLE = Path("examples/marketing_spend/marketing_spend.csv")
@@ -115,7 +115,7 @@ def test_written_file_reads_back_as_the_same_frame(name: str, tmp_path: Path) ->
             "things_flag": pa.array([True, False, None]),
         }
     )
-    from loaders.conform import conform
+    from loaders.conforming import conform
 
     frame = conform(table, contract, location="here")
     (tmp_path / name).write_bytes(encode_table(frame, contract, name))

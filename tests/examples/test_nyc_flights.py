@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from loaders.s3_server import S3Server
+from loaders.sandbox.s3_server import S3Server
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "nyc_flights"
 COMMAND = Path(sys.executable).with_name("sourceswap")

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pytest
 
 from loaders import Check, ConfigError, DatasetContract
-from loaders.examples import examples
-from loaders.regular_texts import regular_texts
+from loaders.generation.examples import examples
+from loaders.generation.regular_texts import regular_texts
 from tests.contract_cases import AIRLINES, CHECKED, LEGS, PEOPLE, RELATED, TEAMS, TYPES, one_column
 from tests.contract_oracle import assert_obeys, assert_references_hold
 

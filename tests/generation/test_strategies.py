@@ -17,7 +17,7 @@ from hypothesis.errors import NoSuchExample
 
 from loaders import Check, ConfigError, DatasetContract
 from loaders.contracts import MARKETING_SPEND
-from loaders.strategies import frames_of
+from loaders.generation.strategies import frames_of
 from tests.contract_cases import AIRLINES, CHECKED, RELATED, TYPES, one_column
 from tests.contract_oracle import assert_obeys, assert_references_hold
 
@@ -110,7 +110,7 @@ def test_the_number_of_rows_is_as_asked(data: st.DataObject) -> None:
 
 
 def test_without_hypothesis_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "loaders.strategies")
+    monkeypatch.delitem(sys.modules, "loaders.generation.strategies")
     monkeypatch.setitem(sys.modules, "hypothesis", None)
     with pytest.raises(ConfigError, match="pip install hypothesis"):
         MARKETING_SPEND.strategy()

@@ -16,7 +16,7 @@ import pyarrow.parquet
 import pytest
 
 from loaders import DatasetContract
-from loaders.s3_server import S3Server
+from loaders.sandbox.s3_server import S3Server
 from loaders.storage import StorageSettings, use_storage
 from tests.fault_proxy import FaultProxy
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from loaders import Check, ContractError, DatasetContract
-from loaders.conform import conform
+from loaders.conforming import conform
 
 DAY = dt.date(2024, 2, 29)
 NOON = dt.datetime(2024, 2, 29, 12)

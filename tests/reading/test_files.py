@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 
 from loaders import ConfigError, ContractError, DatasetContract, FormatOptions, ReadError, read_table
-from loaders.conform import conform
+from loaders.conforming import conform
 from loaders.contracts import MARKETING_SPEND
 from loaders.reading import local_file
 from tests.reading.conftest import FORMATS, ORDERS, encoded, orders

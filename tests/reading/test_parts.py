@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from loaders import ContractError, DatasetContract, FormatOptions, ReadError, read_table
-from loaders.conform import conform
+from loaders.conforming import conform
 from tests.fault_proxy import FaultProxy
 from tests.reading.conftest import FORMATS, ORDERS, Put, encoded, orders
 

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from loaders import ContractError, DatasetContract, read_table
-from loaders.conform import conform
+from loaders.conforming import conform
 from tests.contract_cases import TYPES, one_column
 from tests.fault_proxy import FaultProxy
 from tests.reading.conftest import Put

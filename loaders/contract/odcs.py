@@ -14,10 +14,10 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
+from loaders.conforming.exact_cast import kind
 from loaders.contract import Check, DatasetContract
-from loaders.contract_yaml import changed_options, plain_value
-from loaders.exact_cast import kind
-from loaders.type_names import type_text
+from loaders.contract.type_names import type_text
+from loaders.contract.yaml_text import changed_options, plain_value
 
 VERSION = "v3.1.0"
 # Contracts of the same name have the same id, whoever exports them.

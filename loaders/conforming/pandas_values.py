@@ -12,9 +12,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loaders.dtypes import PandasDtype
-from loaders.exact_cast import InexactError, cast_violation, exact_cast, failing_rows, kind, type_name
-from loaders.violation import MAX_EXAMPLES, Violation
+from loaders.conforming.exact_cast import InexactError, cast_violation, exact_cast, failing_rows, kind, type_name
+from loaders.conforming.violation import MAX_EXAMPLES, Violation
+from loaders.contract.dtypes import PandasDtype
 
 _SMALLEST_INT64 = np.iinfo(np.int64).min
 

@@ -11,13 +11,13 @@ from contextlib import ExitStack, contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from loaders.call_environment import LoaderEnvironment
 from loaders.config import Config
-from loaders.dataflow import Dataset, Definition, datasets, definitions
+from loaders.contract.format_options import use_formats
 from loaders.errors import ConfigError
-from loaders.format_options import use_formats
-from loaders.inputs import typed_input
 from loaders.names import did_you_mean, quoted
+from loaders.planning.call_environment import LoaderEnvironment
+from loaders.planning.definitions import Dataset, Definition, datasets, definitions
+from loaders.planning.inputs import typed_input
 from loaders.project_root import use_project_root
 from loaders.redaction import redact
 from loaders.storage import in_sandbox, use_storage
@@ -158,7 +158,7 @@ class Plan:
         """Return the driver; each of its executions uses the cache in the given mode and tells the observer."""
         from hamilton import driver
 
-        from loaders.execution import execution_adapters
+        from loaders.planning.execution import execution_adapters
 
         own = execution_adapters(lambda outputs: self.active(outputs, cache_mode, observer), len(self._nodes), adapters)
         builder = driver.Builder()  # type: ignore[no-untyped-call]  # Hamilton leaves it unannotated

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
-from loaders.dtypes import PandasDtype, is_supported, is_text, pandas_dtype
+from loaders.contract.dtypes import PandasDtype, is_supported, is_text, pandas_dtype
+from loaders.contract.format_options import FormatOptions
 from loaders.errors import ConfigError
-from loaders.format_options import FormatOptions
 from loaders.names import quoted
 
 if TYPE_CHECKING:
     import pandas as pd
     from hypothesis.strategies import SearchStrategy
 
-    from loaders.contract_diff import ContractChange
+    from loaders.contract.diff import ContractChange
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +142,7 @@ class DatasetContract:
 
         Columns that refer to a dataset in `frames` take their values from it.
         """
-        from loaders.examples import example
+        from loaders.generation.examples import example
 
         return example(self, rows, seed, frames=frames)
 
@@ -154,7 +154,7 @@ class DatasetContract:
         It shrinks to few rows of plain values. `frames` are those that its columns refer to, as for `example`.
         """
         try:
-            from loaders.strategies import frame_of
+            from loaders.generation.strategies import frame_of
         except ModuleNotFoundError as error:
             if error.name != "hypothesis":
                 raise
@@ -163,26 +163,26 @@ class DatasetContract:
 
     def diff(self, other: DatasetContract) -> list[ContractChange]:
         """Return what `other`, the newer contract, says otherwise, and which of it breaks readers."""
-        from loaders.contract_diff import contract_changes
+        from loaders.contract.diff import contract_changes
 
         return list(contract_changes(self, other))
 
     def to_yaml(self) -> str:
         """Return the contract as YAML that `from_yaml` reads back as an equal contract."""
-        from loaders.contract_yaml import to_yaml
+        from loaders.contract.yaml_text import to_yaml
 
         return to_yaml(self)
 
     @classmethod
     def from_yaml(cls, text: str) -> DatasetContract:
         """Return the contract that YAML text describes; raises ConfigError for what is none, naming the key."""
-        from loaders.contract_yaml import from_yaml
+        from loaders.contract.yaml_text import from_yaml
 
         return from_yaml(text)
 
     def to_odcs(self) -> str:
         """Return the contract as YAML of the Open Data Contract Standard, version 3.1.0."""
-        from loaders.contract_odcs import to_odcs
+        from loaders.contract.odcs import to_odcs
 
         return to_odcs(self)
 
@@ -193,7 +193,7 @@ class DatasetContract:
         Only a footer or a head is read. What a CSV or JSON file says of types is a guess, and the description of the
         draft says so. `name` is the dataset's; it is made from the file's where it is left out.
         """
-        from loaders.contract_infer import infer
+        from loaders.contract.infer import infer
 
         return infer(location, name)
 

@@ -44,8 +44,8 @@ def _body(key: str, content: pd.DataFrame | Path | bytes, contract: DatasetContr
         return content
     if isinstance(content, Path):
         return content.read_bytes()
-    from loaders.conform import conform
-    from loaders.writing import encode_table
+    from loaders.conforming import conform
+    from loaders.project.writing import encode_table
 
     if contract is None:
         raise ConfigError(f"Storing a frame as '{key}' needs its contract: put('{key}', frame, CONTRACT).")

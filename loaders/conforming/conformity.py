@@ -9,13 +9,13 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from loaders.conforming.exact_cast import InexactError, cast_violation, exact_cast
+from loaders.conforming.pandas_values import BrokenColumnError, arrow_column, pandas_column
+from loaders.conforming.rules import broken_rules
+from loaders.conforming.violation import Origin, Violation, contract_error
 from loaders.contract import DatasetContract
-from loaders.dtypes import storage_type
+from loaders.contract.dtypes import storage_type
 from loaders.errors import ConfigError
-from loaders.exact_cast import InexactError, cast_violation, exact_cast
-from loaders.pandas_values import BrokenColumnError, arrow_column, pandas_column
-from loaders.rules import broken_rules
-from loaders.violation import Origin, Violation, contract_error
 
 
 def conform(

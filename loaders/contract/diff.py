@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from loaders.contract import Check, DatasetContract
-from loaders.dtypes import pandas_dtype
+from loaders.contract.dtypes import pandas_dtype
 from loaders.names import did_you_mean, quoted
 
 

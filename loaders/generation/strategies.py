@@ -20,13 +20,13 @@ import pyarrow as pa
 from hypothesis import reject
 from hypothesis import strategies as st
 
-from loaders.conform import conform
+from loaders.conforming import conform
 from loaders.contract import Check, DatasetContract
-from loaders.dtypes import is_text
+from loaders.contract.dtypes import is_text
+from loaders.contract.references import allowed_values, column_of_frame, node_name, split_reference
 from loaders.errors import ConfigError
-from loaders.random_values import lists_of, obeying, offsets, taken
-from loaders.references import allowed_values, column_of_frame, node_name, split_reference
-from loaders.value_ranges import checked_range, from_integers
+from loaders.generation.random_values import lists_of, obeying, offsets, taken
+from loaders.generation.value_ranges import checked_range, from_integers
 
 _CHARACTERS = st.characters(codec="utf-8")
 _TEXTS = (

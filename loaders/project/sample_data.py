@@ -9,9 +9,9 @@ from pathlib import PurePosixPath
 import pandas as pd
 
 from loaders.contract import DatasetContract
-from loaders.dataflow import Dataset
 from loaders.errors import ConfigError
-from loaders.plan import Plan
+from loaders.planning.definitions import Dataset
+from loaders.planning.plan import Plan
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from loaders.conforming.violation import MAX_EXAMPLES, Violation
 from loaders.contract import Check, DatasetContract
-from loaders.violation import MAX_EXAMPLES, Violation
 
 Columns = dict[str, pa.ChunkedArray]
 

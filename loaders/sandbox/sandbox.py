@@ -13,10 +13,10 @@ from loaders.config import environments, load_config
 from loaders.driver import plan
 from loaders.errors import ConfigError
 from loaders.names import quoted
-from loaders.s3_server import S3Server
-from loaders.sample_data import Target, load_frames, targets
+from loaders.project.sample_data import Target, load_frames, targets
+from loaders.project.writing import encode_table
+from loaders.sandbox.s3_server import S3Server
 from loaders.storage import SANDBOX_VARIABLE
-from loaders.writing import encode_table
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 from loaders.contract import DatasetContract
 from loaders.errors import ConfigError
-from loaders.hamilton_setup import decorators, graph_utils
+from loaders.planning.hamilton_setup import decorators, graph_utils
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from loaders.dataflow import Dataset
-from loaders.passthrough import passage
-from loaders.selection import Selection, use_selection
+from loaders.planning.definitions import Dataset
+from loaders.reading.passthrough import passage
+from loaders.reading.selection import Selection, use_selection
 
 
 class LoaderEnvironment:

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from loaders.contract import Check
-from loaders.dtypes import is_text
+from loaders.contract.dtypes import is_text
 from loaders.errors import ConfigError
-from loaders.regular_texts import regular_texts
-from loaders.value_ranges import Range, checked_range, from_integers, usual_range
+from loaders.generation.regular_texts import regular_texts
+from loaders.generation.value_ranges import Range, checked_range, from_integers, usual_range
 
 Numbers = np.ndarray[Any, Any]
 

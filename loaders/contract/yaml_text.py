@@ -12,10 +12,10 @@ import pyarrow as pa
 import yaml
 
 from loaders.contract import Check, DatasetContract
+from loaders.contract.format_options import FormatOptions
+from loaders.contract.type_names import parse_type, type_text
 from loaders.errors import ConfigError
-from loaders.format_options import FormatOptions
 from loaders.names import did_you_mean, quoted
-from loaders.type_names import parse_type, type_text
 
 _KEYS = ("dataset", "description", "prefix", "extra_columns", "key", "columns", "format")
 _COLUMN_KEYS = ("type", "nullable", "source_name", "references", *(field.name for field in fields(Check)))

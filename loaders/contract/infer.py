@@ -11,9 +11,9 @@ from pathlib import PurePosixPath
 import pyarrow as pa
 
 from loaders.contract import DatasetContract
-from loaders.dtypes import is_supported
+from loaders.contract.dtypes import is_supported
+from loaders.contract.format_options import FormatOptions
 from loaders.errors import ConfigError, ReadError
-from loaders.format_options import FormatOptions
 from loaders.reading.compression import split_compression
 from loaders.reading.location import parse_location
 from loaders.reading.parts import parts_of

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from loaders.conform import conform
+from loaders.conforming import conform
 from loaders.contract import DatasetContract
+from loaders.contract.references import allowed_values, column_of_frame, node_name, split_reference
 from loaders.errors import ConfigError
+from loaders.generation.random_values import distinct_numbers, random_values, taken, with_nulls
 from loaders.names import quoted
-from loaders.random_values import distinct_numbers, random_values, taken, with_nulls
-from loaders.references import allowed_values, column_of_frame, node_name, split_reference
 
 NULL_SHARE = 0.1
 

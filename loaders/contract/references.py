@@ -8,11 +8,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loaders.conform import conform
+from loaders.conforming import conform
 from loaders.contract import Check, DatasetContract
 from loaders.errors import ConfigError
+from loaders.generation.random_values import obeying
 from loaders.names import did_you_mean
-from loaders.random_values import obeying
 
 
 def split_reference(contract: DatasetContract, column: str) -> tuple[str, str]:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loaders.dtypes import is_text
-from loaders.violation import MAX_EXAMPLES, Violation
+from loaders.conforming.violation import MAX_EXAMPLES, Violation
+from loaders.contract.dtypes import is_text
 
 # Beyond it, neighbouring integers share one float: such a float no longer says which integer it was.
 _LARGEST_EXACT_INTEGER = float(2**53)

@@ -1,0 +1,73 @@
+"""A dataset drafted from a file that is at hand whole: a contract that every row of it obeys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pyarrow as pa
+
+from loaders.contract import DatasetContract
+from loaders.errors import ContractError
+from loaders.reading import read_table
+
+# Where the first rows led to a type that later rows refuse, the next one that may fit.
+_WIDER = {pa.bool_(): pa.string(), pa.int64(): pa.float64(), pa.float64(): pa.string()}
+# Texts that stand for null in files of other people, tried where a number is expected.
+_NULLS = ("NA", "N/A", "NaN", "nan", "null", "NULL", "None", "-", "\\N")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A dataset of a new project: its contract, and the file that becomes the local source."""
+
+    contract: DatasetContract
+    file_name: str
+    body: bytes
+
+
+def draft_sample(file: Path) -> Sample:
+    """Return the dataset that a file holds. Unlike `DatasetContract.infer` this reads the whole file.
+
+    Raises ReadError and ConfigError as `infer` does, ContractError for a file that no types make a table.
+    """
+    contract = replace(DatasetContract.infer(file), description=f"Drafted from {file.name}; say here what one row is.")
+    if not _fits(file, contract):
+        contract = _with_nulls(file, contract)
+        for column in contract.columns:
+            contract = _widened(file, contract, column)
+        read_table(file, contract)
+    return Sample(contract, file.name, file.read_bytes())
+
+
+def _fits(file: Path, contract: DatasetContract, columns: list[str] | None = None) -> bool:
+    try:
+        read_table(file, contract, columns=columns)
+    except ContractError:
+        return False
+    return True
+
+
+def _with_nulls(file: Path, contract: DatasetContract) -> DatasetContract:
+    """The contract with those texts for null that make another of its columns fit."""
+    known = contract.format.null_values
+    for null in _NULLS:
+        more = replace(contract, format=replace(contract.format, null_values=(*known, null)))
+        misfits = [column for column in contract.columns if not _fits(file, contract, [column])]
+        if null not in known and any(_fits(file, more, [column]) for column in misfits):
+            contract, known = more, more.format.null_values
+    return contract
+
+
+def _widened(file: Path, contract: DatasetContract, column: str) -> DatasetContract:
+    """The contract with the narrowest type of the column that fits every row."""
+    while not _fits(file, contract, [column]):
+        found = contract.schema.field(column)
+        wider = _WIDER.get(found.type, pa.string())
+        if wider == found.type:
+            if found.nullable:
+                return contract
+            wider, found = found.type, found.with_nullable(True)
+        position = contract.columns.index(column)
+        contract = replace(contract, schema=contract.schema.set(position, found.with_type(wider)))
+    return contract

@@ -1,0 +1,86 @@
+"""`sourceswap init`: a project that runs, tests and checks green at once, of sample data or of one's own files."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from loaders.project.scaffold import package_name
+from tests.cli.conftest import COMMAND, Run
+
+
+def green(sourceswap: Run, folder: Path, env: str = "local") -> None:
+    """Assert that a project runs, tests and checks without a word of complaint."""
+    result = sourceswap("run", "--env", env, cwd=folder)
+    assert result.returncode == 0, result.stderr
+    checked = sourceswap("check", cwd=folder)
+    assert checked.returncode == 0, checked.stdout
+    tested = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q"], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert tested.returncode == 0, tested.stdout
+
+
+def test_new_project_is_green_at_once(sourceswap: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "my-shop"
+    made = sourceswap("init", folder, cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    green(sourceswap, folder)
+    prod = sourceswap("sandbox", "--", str(COMMAND), "run", "--env", "prod", cwd=folder)
+    assert prod.returncode == 0, prod.stderr
+    assert prod.stdout == sourceswap("run", "--env", "local", cwd=folder).stdout
+
+
+def test_project_of_own_files_has_their_contracts(sourceswap: Run, tmp_path: Path) -> None:
+    rows = 400
+    late = pd.DataFrame(
+        {
+            "id": range(rows),
+            "amount": [*range(rows - 2), 1.5, 2.5],  # whole numbers, but for the last rows
+            "code": [*map(str, range(rows - 1)), "x1"],
+            "share": ["1.25"] * (rows - 1) + ["NA"],
+            "when": pd.date_range("2024-01-01", periods=rows, tz="UTC").astype(str),
+        }
+    )
+    late.to_csv(tmp_path / "my sales.csv", index=False)
+    pd.DataFrame({"id": [1, 2], "name": ["a", None]}).to_parquet(tmp_path / "people.parquet")
+    folder = tmp_path / "loaders"
+    made = sourceswap("init", folder, "--from", tmp_path / "my sales.csv", tmp_path / "people.parquet", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    green(sourceswap, folder)
+    contracts = (folder / "loaders_project" / "contracts.py").read_text()
+    assert 'pa.field("amount", pa.float64())' in contracts
+    assert 'pa.field("code", pa.string())' in contracts
+    assert 'pa.field("share", pa.float64())' in contracts
+    assert 'prefix="people_"' in contracts  # both have a column `id`
+
+
+def test_a_folder_that_holds_something_is_left_alone(sourceswap: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "full"
+    folder.mkdir()
+    (folder / "mine.txt").write_text("mine")
+    result = sourceswap("init", folder)
+    assert result.returncode == 2
+    assert "is not empty" in result.stderr
+    assert [path.name for path in folder.iterdir()] == ["mine.txt"]
+
+
+def test_a_file_that_is_no_table_is_an_error_and_nothing_is_written(sourceswap: Run, tmp_path: Path) -> None:
+    (tmp_path / "broken.parquet").write_bytes(b"no parquet at all")
+    result = sourceswap("init", tmp_path / "new", "--from", tmp_path / "broken.parquet")
+    assert result.returncode in (1, 2)
+    assert "broken.parquet" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("folder", "package"),
+    [("my-shop", "my_shop"), ("cli", "cli_project"), ("json", "json_project"), ("2024 data", "project_2024_data")],
+)
+def test_package_of_a_project_hides_no_other_module(folder: str, package: str) -> None:
+    assert package_name(folder) == package
