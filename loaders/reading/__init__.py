@@ -2,8 +2,8 @@
 why not.
 
 Locations
-    A local path (relative to the project's root), `s3://bucket/key`, `http(s)://`, presigned URLs too, `memory://`, and
-    any other protocol for which an fsspec file system is installed. One file, a pattern (`parts/*.csv`, `**/*.parquet`),
+    A local path (relative to the project's root), `s3://bucket/key`, `http(s)://` (also presigned), `memory://`, and
+    any protocol for which an fsspec file system is installed. One file, a pattern (`parts/*.csv`, `**/*.parquet`),
     or a folder of parts, in the order of their paths; hidden files and markers such as `_SUCCESS` are left out. Folders
     named `column=value` give columns that the contract has and the files lack; `__HIVE_DEFAULT_PARTITION__` is null.
 
@@ -22,7 +22,7 @@ What comes out
 Verification
     Local file: read from one descriptor; a file that is rewritten meanwhile is refused, one that is replaced by a
     rename is read as it was.
-    S3: HEAD pins one version, each GET demands it (If-Match), and length and ETag of each answer are compared. An object
+    S3: HEAD pins one version, each GET demands it (If-Match), length and ETag of each answer are compared. An object
     overwritten meanwhile is read again in its new version, never mixed.
     * Whole objects (`verify: object`, the default of `auto` over plain HTTP, and every format but Parquet): every byte
       is held against the stored checksum (CRC-32, CRC-32C, CRC-64/NVME, SHA-1, SHA-256, of the whole or of its parts),
