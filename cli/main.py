@@ -11,6 +11,7 @@ import click
 from caching.commands import cache
 from cli.check import check
 from cli.datasets import ls, show
+from cli.diff import diff
 from cli.environments import config, envs
 from cli.init import init
 from cli.run import run
@@ -29,5 +30,5 @@ def main() -> None:
     """
 
 
-for command in (init, run, envs, config, ls, show, check, sample, sandbox, cache):
+for command in (init, run, envs, config, ls, show, check, diff, sample, sandbox, cache):
     main.add_command(command)

@@ -43,7 +43,7 @@ def plan(
 ) -> Plan:
     """Return what `build_driver` would build, checked: for those who want to look before they run."""
     if not isinstance(config, Config):
-        config = _from_mapping(config)
+        config = config_from_mapping(config)
     else:
         make_importable(config.root)
     settings = config.settings
@@ -54,7 +54,8 @@ def plan(
     return Plan(config, name, source_module, list(dict.fromkeys(flow)))
 
 
-def _from_mapping(config: Mapping[str, Any]) -> Config:
+def config_from_mapping(config: Mapping[str, Any]) -> Config:
+    """Return a plain mapping, as `build_driver` takes it, as a configuration of the working directory."""
     sections = {key: value for key, value in config.items() if key in _SECTIONS}
     inputs = {key: value for key, value in config.items() if key not in _SECTIONS}
     return Config("config", Path.cwd(), parse_settings({**sections, "inputs": inputs}, {}, "config"))

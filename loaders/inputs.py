@@ -27,7 +27,7 @@ def typed_input(name: str, value: Any, declared: Any, where: str) -> Any:
     >>> typed_input("window", "3", int, "--params")
     3
     """
-    if not _is_plain(declared):
+    if not is_plain(declared):
         return value
     if isinstance(value, str) and _outer(declared) in _CONTAINERS:
         value = yaml.safe_load(value)
@@ -44,10 +44,11 @@ def _outer(declared: Any) -> Any:
     return typing.get_origin(declared) or declared
 
 
-def _is_plain(declared: Any) -> bool:
+def is_plain(declared: Any) -> bool:
+    """Tell whether values of a declared type can be written in a file: no frames, no objects of the user's own."""
     outer = _outer(declared)
     if outer is typing.Literal:
         return True
     if outer in _CONTAINERS or outer in (typing.Union, types.UnionType):
-        return all(_is_plain(part) for part in typing.get_args(declared) if part is not Ellipsis)
+        return all(is_plain(part) for part in typing.get_args(declared) if part is not Ellipsis)
     return outer in _PLAIN

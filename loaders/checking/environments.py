@@ -17,7 +17,7 @@ from loaders.checking.offers import Offer, SourceModule
 from loaders.config import Config, load_config, unset_variables
 from loaders.dataflow import Definition
 from loaders.errors import ConfigError, LoaderError
-from loaders.inputs import typed_input
+from loaders.inputs import is_plain, typed_input
 from loaders.names import did_you_mean, quoted
 from loaders.plan import Plan
 from loaders.project_root import use_project_root
@@ -183,8 +183,8 @@ def _wanted(environment: Environment, elsewhere: set[str]) -> Iterator[Finding]:
     inputs = environment.config.inputs
     if source is not None:
         for definition in source.definitions:
-            for name, (_, required) in definition.inputs.items():
-                if required and name not in nodes and name not in inputs and name != "data_source":
+            for name, (kind, required) in definition.inputs.items():
+                if required and is_plain(kind) and name not in {*nodes, *inputs, "data_source"}:
                     place = source.at(definition.name)
                     yield Finding(
                         rule="input-missing",
@@ -204,9 +204,8 @@ def _wanted(environment: Environment, elsewhere: set[str]) -> Iterator[Finding]:
             for name, (kind, required) in definition.inputs.items():
                 if name in nodes:
                     yield from _flow_type(name, kind, nodes[name], here)
-                elif required and name not in inputs and name != "data_source":
-                    if not incomplete and name not in elsewhere:
-                        yield _unprovided(name, nodes, inputs, here)
+                elif required and not incomplete and name not in {*inputs, "data_source", *elsewhere}:
+                    yield _unprovided(name, nodes, inputs, here)
 
 
 def _unprovided(name: str, nodes: Mapping[str, Any], inputs: Mapping[str, Any], here: dict[str, Any]) -> Finding:
@@ -228,7 +227,7 @@ def _flow_type(name: str, wanted: Any, made: tuple[Definition, Any], here: dict[
     if not types_match(wanted, kind):
         yield Finding(
             rule="type",
-            expected=f"{name}: {type_name(kind)}, as {definition} makes it",
+            expected=f"{name}: {type_name(kind)}, as {definition.node_name} gives it",
             found=f"{name}: {type_name(wanted)}",
             fix="Declare the parameter so.",
             **here,
@@ -323,6 +322,15 @@ def _plan(environment: Environment) -> Iterator[Finding]:
     source = environment.source
     modules = [module.module for module in environment.flow if module.module is not None]
     if source is None or source.module is None or len(modules) < len(environment.flow) or source.problems:
+        return
+    nodes = {**environment.loading, **environment.computed, **environment.config.inputs}
+    definitions = [definition for module in (source, *environment.flow) for definition in module.definitions]
+    if any(
+        required and name not in nodes and not is_plain(kind)
+        for definition in definitions
+        for name, (kind, required) in definition.inputs.items()
+    ):
+        # Frames and other objects are given by who builds the driver; no file can hold them.
         return
     try:
         planned = Plan(environment.config, source.name, source.module, modules)

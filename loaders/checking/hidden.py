@@ -1,4 +1,4 @@
-"""Loaders that Hamilton does not see: it takes plain functions of the module itself, and passes over the rest silently."""
+"""Loaders that Hamilton does not see: it takes a module's own public functions, and passes over the rest silently."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Hidden(NamedTuple):
 
 def hidden_loader(source: SourceModule, dataset: str) -> Hidden | None:
     """Return what a module has in place of a node of this name, if there is anything of the kind."""
-    for look in (_dropped, _other_object, _underscored, _in_a_class, _nested, _overwritten):
+    for look in (_other_object, _underscored, _in_a_class, _nested, _overwritten):
         found = look(source, dataset)
         if found is not None:
             return found
@@ -49,7 +49,8 @@ def _stray(source: SourceModule, name: str, expected: str, found: str, nodes: li
     return Finding(rule="hidden-loader", expected=expected, found=found, fix=fix, **place)
 
 
-def _dropped(source: SourceModule, dataset: str) -> Hidden | None:
+def switched_off(source: SourceModule, dataset: str) -> Hidden | None:
+    """Return the variant of a dataset whose `@config.when` does not match here, if there is one."""
     for definition in source.definitions:
         if definition.node_name == dataset and not definition.nodes:
             keys = ", ".join(f"{key}={source.known.get(key)!r}" for key in sorted(definition.config_keys))

@@ -185,9 +185,7 @@ _EXPECTED = {
 }
 
 
-def _against(
-    contract: DatasetContract, facts: FileFacts, given: set[str]
-) -> Iterator[tuple[str, Severity, str, str]]:
+def _against(contract: DatasetContract, facts: FileFacts, given: set[str]) -> Iterator[tuple[str, Severity, str, str]]:
     """Yield what of a file's columns is not as its contract says."""
     names = {name: contract.source_name(name) for name in contract.columns}
     if sum(name in facts.columns for name in contract.columns) > sum(name in facts.columns for name in names.values()):
@@ -210,7 +208,12 @@ def _against(
         field = contract.schema.field(name)
         problem = type_problem(facts.types[source].type, field.type)
         if problem is not None and problem[0] == "error":
-            yield "live-type", "error", f"column '{source}' of {field.type}", f"{facts.types[source].type}: {problem[1]}"
+            yield (
+                "live-type",
+                "error",
+                f"column '{source}' of {field.type}",
+                f"{facts.types[source].type}: {problem[1]}",
+            )
         elif problem is not None:
             others.append(f"'{source}' {facts.types[source].type} for {field.type}")
         nulls = facts.nulls.get(source)
@@ -240,14 +243,14 @@ def drift(looked: Sequence[_Look]) -> Iterator[Finding]:
         listed = {look.environment.name: look for look in of_dataset if look.probe.files[0].columns}
         extra = {env: _extra_columns(look) for env, look in listed.items()}
         yield from _drifting(listed, extra, "other columns beside the contract's:", "warning")
-        texts = {
-            look.environment.name: look for look in of_dataset if look.probe.files[0].ends_its_lines is not None
-        }
+        texts = {look.environment.name: look for look in of_dataset if look.probe.files[0].ends_its_lines is not None}
         ends = {env: all(f.ends_its_lines is not False for f in look.probe.files) for env, look in texts.items()}
         if len(set(ends.values())) > 1:
             for env in [env for env, ended in ends.items() if not ended]:
                 said = "a last line that is not: the file may be cut short"
-                yield _drift_finding(texts[env], "a last line that is ended, as in the other environments", said, "error")
+                yield _drift_finding(
+                    texts[env], "a last line that is ended, as in the other environments", said, "error"
+                )
 
 
 def _drifting(

@@ -10,7 +10,7 @@ from typing import Any
 from loaders.checking.bodies import body_findings
 from loaders.checking.consensus import dissents
 from loaders.checking.findings import Finding
-from loaders.checking.hidden import hidden_loader, stray_loaders
+from loaders.checking.hidden import hidden_loader, stray_loaders, switched_off
 from loaders.checking.inputs import input_findings
 from loaders.checking.offers import Offer, SourceModule
 from loaders.contract import DatasetContract
@@ -73,8 +73,8 @@ def _missing(source: SourceModule, dataset: str, offering: list[SourceModule], t
     expected = f"dataset '{dataset}', as {_who(other.name for other in offering)}"
     if len(offering) == 1:
         expected += f": {offering[0].place(offering[0].offers[dataset])}"
-    common = {"rule": "dataset-missing", "expected": expected, "dataset": dataset}
-    hidden = hidden_loader(source, dataset)
+    common: dict[str, Any] = {"rule": "dataset-missing", "expected": expected, "dataset": dataset}
+    hidden = hidden_loader(source, dataset) or (None if twin else switched_off(source, dataset))
     if hidden is not None:
         place = source.at(hidden.function) | {"line": hidden.line}
         return Finding(**common, found=hidden.found, fix=hidden.fix, **place)
@@ -204,13 +204,13 @@ def _kinds(dataset: str, offering: Mapping[str, SourceModule]) -> Iterator[Findi
         name: frozenset(type_name(kind) for kind in source.offers[dataset].columns.values()) or None
         for name, source in offering.items()
     }
-    for dissent in dissents({name: kinds for name, kinds in columns.items() if kinds}):
-        if frames[dissent.name] == frames[dissent.others[0]]:
-            expected, found = (", ".join(sorted(kinds)) for kinds in (dissent.expected or (), dissent.value or ()))
-            yield _other_type(dataset, offering[dissent.name], "columns", expected, found, dissent.others)
+    for other in dissents({name: kinds for name, kinds in columns.items() if kinds}):
+        if frames[other.name] == frames[other.others[0]]:
+            expected, found = (", ".join(sorted(kinds)) for kinds in (other.expected or (), other.value or ()))
+            yield _other_type(dataset, offering[other.name], "columns", expected, found, other.others)
     calls = {name: "async def" if source.offers[dataset].is_async else "def" for name, source in offering.items()}
-    for dissent in dissents(calls):
-        yield _other_type(dataset, offering[dissent.name], "call", dissent.expected, dissent.value, dissent.others)
+    for call in dissents(calls):
+        yield _other_type(dataset, offering[call.name], "call", call.expected, call.value, call.others)
 
 
 def _other_type(

@@ -54,7 +54,8 @@ class Offer:
     @property
     def function(self) -> Callable[..., Any]:
         """The function as it was written, without its wrappers."""
-        return inspect.unwrap(self.definition.function)
+        plain: Callable[..., Any] = inspect.unwrap(self.definition.function)
+        return plain
 
     @property
     def is_cached(self) -> bool:
@@ -108,8 +109,10 @@ class SourceModule:
     @cached_property
     def definitions(self) -> list[Definition]:
         """The functions that Hamilton takes, with their nodes; those that it refuses become problems."""
-        found = []
-        for name, function in graph_utils.find_functions(self.module) if self.module else []:
+        found: list[Definition] = []
+        if self.module is None:
+            return found
+        for name, function in graph_utils.find_functions(self.module):
             try:
                 found.append(define(self.module, name, function, dict(self.known)))
             except ConfigError as error:
@@ -174,25 +177,27 @@ class SourceModule:
         )
 
 
-def source_module(name: str, module: str | ModuleType, known: Mapping[str, Any] | None = None) -> SourceModule:
+def source_module(
+    name: str, module: str | ModuleType, known: Mapping[str, Any] | None = None, role: str = "loader module"
+) -> SourceModule:
     """Return a loader module to be looked at; one that cannot be imported is a problem, not an exception."""
     known = {"data_source": name, **(known or {})}
     if isinstance(module, ModuleType):
         return SourceModule(name, module.__name__, module, known)
     try:
-        return SourceModule(name, module, import_module(module, f"Source '{name}'"), known)
+        return SourceModule(name, module, import_module(module, role.capitalize()), known)
     except Exception as error:  # noqa: BLE001 — whatever the user's module raises is a finding about it
-        return SourceModule(name, module, None, known, [import_problem(module, f"source '{name}'", error)])
+        return SourceModule(name, module, None, known, [import_problem(module, role, error)])
 
 
 def import_problem(module: str, role: str, error: Exception) -> Finding:
     """Return the finding of a module that cannot be imported, at the line of its own code that fails."""
     cause: BaseException = error.__cause__ if isinstance(error, ConfigError) and error.__cause__ else error
-    file, line = _culprit(module, cause)
+    file, line, module = _culprit(module, cause)
     text = str(cause).strip().splitlines()[0][:300] if str(cause).strip() else ""
     return Finding(
         rule=IMPORT_RULE,
-        expected=f"a module that can be imported, for {role}",
+        expected=f"a module that can be imported, as the {role}",
         found=text if isinstance(cause, ConfigError) else f"{type(cause).__name__}: {text}",
         fix="Correct it; nothing of the module can be checked until it imports.",
         module=module,
@@ -202,19 +207,23 @@ def import_problem(module: str, role: str, error: Exception) -> Finding:
     )
 
 
-def _culprit(module: str, error: BaseException) -> tuple[Path | None, int | None]:
-    """Return file and line at fault: of a syntax error, else the innermost line that ran of the user's own."""
-    if isinstance(error, SyntaxError) and error.filename:
-        return Path(error.filename), error.lineno or 1
+def _culprit(module: str, error: BaseException) -> tuple[Path | None, int | None, str]:
+    """Return file, line and module at fault: of a syntax error, else the innermost line that ran of the user's own."""
     own = _file_of(module)
-    frames = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError) and error.filename:
+        file = Path(error.filename)
+        return file, error.lineno or 1, module if file == own else file.stem
+    frames = [
+        (Path(frame.f_code.co_filename), line, str(frame.f_globals.get("__name__", module)))
+        for frame, line in traceback.walk_tb(error.__traceback__)
+    ]
     inside = [frame for frame in frames if frame[0] == own]
     users = [frame for frame in frames if not _is_foreign(frame[0])]
     # A module that fails because one that it imports does: the innermost of the user's own lines is at fault.
     for candidates in (users, inside):
         if candidates:
             return candidates[-1]
-    return own, 1 if own else None
+    return own, 1 if own else None, module
 
 
 def _file_of(module: str) -> Path | None:

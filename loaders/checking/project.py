@@ -18,8 +18,9 @@ from loaders.checking.findings import Finding, Report, shown_path
 from loaders.checking.modules import compare_modules, expected_datasets
 from loaders.checking.offers import SourceModule, source_module
 from loaders.checking.secrets import is_secret_name, secret_findings
-from loaders.checking.source_text import SourceText
+from loaders.checking.source_text import FunctionNode, SourceText
 from loaders.config import Config, environments
+from loaders.driver import config_from_mapping
 from loaders.errors import ConfigError
 from loaders.names import did_you_mean, quoted
 from loaders.sources import SOURCES, make_importable, pick_source
@@ -40,7 +41,8 @@ def check_interchangeable(
 
     Args:
         subjects: loader modules (or their import paths), which are held against each other; or a configuration: the
-            folder of its files, or what `load_config` returned. Without any, the folder `configs`.
+            folder of its files, what `load_config` returned, or a mapping as `build_driver` takes it. Without any, the
+            folder `configs`.
         environments: of the folder, those to look at; all of them if None.
         live: also probe the files that the environments name, at most 256 KiB of each.
         all_parts: probe each part of a dataset that lies in many files, not a sample of them.
@@ -128,7 +130,7 @@ class _Project:
         self.problems = problems
 
     def table(self) -> dict[str, dict[str, str | ModuleType]]:
-        """Return the sources by name, each with the modules that serve it: those declared, those used, or the toolkit's."""
+        """Return by name the modules of each source: those declared, those used, or else the toolkit's."""
         table: dict[str, dict[str, str | ModuleType]] = {}
         for config in self.configs:
             used = [] if config.data_source is None else [self.source_of(config)]
@@ -169,6 +171,7 @@ def _check(project: _Project, *, live: bool, all_parts: bool) -> Report:
         for environment in checked:
             findings += check_environment(environment, elsewhere)
         findings += compare_environments(checked)
+        findings += _unknown_values(sources)
         secrets, texts = secret_findings(_files(project, modules))
         texts |= {
             str(value) for config in project.configs for key, value in config.inputs.items() if is_secret_name(key)
@@ -205,12 +208,13 @@ def _looked_at(project: _Project) -> tuple[list[SourceModule], list[Environment]
     }
     sources = list(by_name.values())
     for source in list(sources):
-        sources += [twin for twin in _switched_beside(source) if twin.path not in {found.path for found in sources}]
+        twins = _switched_beside(source, [name for name, _ in by_name])
+        sources += [twin for twin in twins if twin.path not in {found.path for found in sources}]
     checked = []
     for config, key in served:
         environment = Environment(config, project.file_of(config), by_name.get(key) if key else None)
         environment.flow = [
-            source_module(f"dataflow of {config.env}", module, environment.known)
+            source_module(config.env, module, environment.known, "dataflow module")
             for module in dict.fromkeys(config.settings.modules)
         ]
         checked.append(environment)
@@ -229,19 +233,18 @@ def _flow_problems(checked: Iterable[Environment]) -> Iterator[Finding]:
             _ = module.offers
             for problem in module.problems:
                 where = environment.at("modules") if not problem.file else {"environment": environment.name}
-                expected = problem.expected.replace(f"source '{module.name}'", "the dataflow")
-                yield replace(problem, expected=expected, **where)
+                yield replace(problem, **where)
 
 
-def _switched(source: SourceModule) -> list[SourceModule]:
-    """Return a module that switches by `data_source` once for each value that its decorators name."""
+def _switched(source: SourceModule, names: Iterable[str] = ()) -> list[SourceModule]:
+    """Return a module that switches by `data_source` once for each value that its decorators or a source's name say."""
     if source.module is None:
         return []
-    values = switch_values(source.text)
+    values = list(dict.fromkeys([*names, *switch_values(source.text)]))
     return [source_module(f"{source.path}[{value}]", source.module, {"data_source": value}) for value in values]
 
 
-def _switched_beside(source: SourceModule) -> list[SourceModule]:
+def _switched_beside(source: SourceModule, names: Iterable[str]) -> list[SourceModule]:
     """Return the modules beside a loader module that switch by `data_source`: the same datasets in another form."""
     package = source.path.rpartition(".")[0]
     if source.module is None or source.text.path is None:
@@ -251,35 +254,44 @@ def _switched_beside(source: SourceModule) -> list[SourceModule]:
         if path != source.text.path and path.stem.isidentifier() and switch_values(SourceText(path)):
             name = f"{package}.{path.stem}" if package else path.stem
             beside = source_module(name, name)
-            found += _switched(beside) or [beside]
+            found += _switched(beside, names) or [beside]
     return found
+
+
+def _unknown_values(sources: Sequence[SourceModule]) -> Iterator[Finding]:
+    """Yield functions that switch by a value that no source has as its name."""
+    known = {source.name for source in sources if "[" not in source.name}
+    for source in {source.path: source for source in sources if source.module is not None}.values():
+        for function, nodes in source.text.functions.items():
+            for value in _values(nodes):
+                if value not in known:
+                    yield Finding(
+                        rule="switch-value",
+                        expected=f"a data source: {quoted(sorted(known))}",
+                        found=f"'{value}'",
+                        fix=f"Correct the value in its @config.when.{did_you_mean(value, known)}",
+                        **source.at(function),
+                    )
 
 
 def switch_values(text: SourceText) -> list[str]:
     """Return the values of `data_source` that a module's `@config.when…` decorators name."""
-    values: list[str] = []
-    for nodes in text.functions.values():
-        for decorator in (decorator for node in nodes for decorator in node.decorator_list):
-            if isinstance(decorator, ast.Call) and ast.unparse(decorator.func).split(".")[-1].startswith("when"):
-                given = [keyword.value for keyword in decorator.keywords if keyword.arg == "data_source"]
-                values += [
-                    constant.value
-                    for value in given
-                    for constant in ast.walk(value)
-                    if isinstance(constant, ast.Constant) and isinstance(constant.value, str)
-                ]
-    return list(dict.fromkeys(values))
+    return list(dict.fromkeys(value for nodes in text.functions.values() for value in _values(nodes)))
+
+
+def _values(nodes: Iterable[FunctionNode]) -> Iterator[str]:
+    for decorator in (decorator for node in nodes for decorator in node.decorator_list):
+        if isinstance(decorator, ast.Call) and ast.unparse(decorator.func).split(".")[-1].startswith("when"):
+            for keyword in decorator.keywords:
+                if keyword.arg == "data_source":
+                    constants = [part.value for part in ast.walk(keyword.value) if isinstance(part, ast.Constant)]
+                    yield from (value for value in constants if isinstance(value, str))
 
 
 @contextmanager
 def _fresh_modules(project: _Project) -> Iterator[None]:
     """Import the project's own modules anew: what lies in its files is checked, not what some process has loaded."""
-    paths = {
-        _path(module)
-        for config in project.configs
-        for module in (*config.settings.modules, *config.settings.sources.values())
-    }
-    packages = {path.split(".")[0] for path in paths} - {"loaders", "caching", "cli"}
+    packages = _packages(project)
     loaded = {name: module for name, module in sys.modules.items() if name.split(".")[0] in packages}
     for name in loaded:
         del sys.modules[name]
@@ -297,18 +309,26 @@ def _fresh_modules(project: _Project) -> Iterator[None]:
 
 
 def _files(project: _Project, modules: Iterable[SourceModule]) -> Iterator[Path]:
-    """Yield the files that a secret may stand in: configurations, modules, and the contracts beside them."""
+    """Yield the files that a secret may stand in: configurations, and every module of the project that is imported."""
     if project.folder is not None:
         yield from sorted(project.folder.glob("*.y*ml"))
     for config in project.configs:
         yield from (Path(origin.source) for origin in config.origins.values() if origin.line is not None)
-    for module in modules:
-        if module.text.path is not None:
-            yield module.text.path
-            for value in vars(module.module).values():
-                if isinstance(value, ModuleType) and (file := getattr(value, "__file__", None)):
-                    if Path(file).is_relative_to(project.root) and "site-packages" not in file:
-                        yield Path(file)
+    yield from (module.text.path for module in modules if module.text.path is not None)
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if name.split(".")[0] in _packages(project) and isinstance(file, str):
+            yield Path(file)
+
+
+def _packages(project: _Project) -> set[str]:
+    """Return the top-level packages of the project's own modules."""
+    paths = {
+        _path(module)
+        for config in project.configs
+        for module in (*config.settings.modules, *config.settings.sources.values())
+    }
+    return {path.split(".")[0] for path in paths} - {"loaders", "caching", "cli"}
 
 
 def _finished(
@@ -339,7 +359,7 @@ def _masked(findings: Iterable[Finding], secrets: set[str]) -> Iterator[Finding]
         texts = {name: getattr(finding, name) for name in ("expected", "found", "fix")}
         for secret in hidden:
             texts = {name: text.replace(secret, "***") for name, text in texts.items()}
-        yield replace(finding, **texts)  # type: ignore[arg-type]  # each of them is text
+        yield replace(finding, **texts)
 
 
 def _path(module: str | ModuleType) -> str:
@@ -349,7 +369,7 @@ def _path(module: str | ModuleType) -> str:
 def _flat(subjects: Iterable[Any]) -> Iterator[Any]:
     for subject in subjects:
         if isinstance(subject, Mapping):
-            yield from subject.items()
+            yield from [config_from_mapping(subject)] if "data_source" in subject else subject.items()
         elif isinstance(subject, list | tuple | set):
             yield from _flat(subject)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from email.utils import format_datetime
 from typing import Any
 
@@ -56,6 +57,6 @@ class RemoteFile:
 def _date(info: dict[str, Any]) -> str:
     for name in ("LastModified", "last_modified", "mtime", "created"):
         value = info.get(name)
-        if hasattr(value, "utctimetuple"):
+        if isinstance(value, datetime):
             return format_datetime(value)
     return ""

@@ -39,7 +39,7 @@ def _lines(found: Finding) -> Iterator[str]:
 
 
 def _probes(report: Report) -> list[str]:
-    rows = [("environment", "dataset", "location", "format", "rows", "age", "fetched")]
+    rows: list[tuple[str, ...]] = [("environment", "dataset", "location", "format", "rows", "age", "fetched")]
     rows += [probe.row for probe in report.probes]
     fetched = sum(probe.fetched_bytes for probe in report.probes)
     return [*_table(rows), f"{size(fetched)} fetched in all"]

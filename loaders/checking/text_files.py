@@ -88,7 +88,9 @@ def csv_facts(
         rows = counted if probe.is_whole else None
         if probe.tail and not found:
             first_line = probe.head.partition("\n")[0] + "\n"
-            problems += [(_cut_short(rule), said) for rule, said in _read(parse_csv, first_line + probe.tail, request)[1]]
+            problems += [
+                (_cut_short(rule), said) for rule, said in _read(parse_csv, first_line + probe.tail, request)[1]
+            ]
     return FileFacts(format_name, tuple(header), {}, {}, rows, probe.ends_its_lines, tuple(problems))
 
 
@@ -121,7 +123,9 @@ def jsonl_facts(
     return FileFacts(format_name, names, {}, {}, rows, probe.ends_its_lines, tuple(problems))
 
 
-def _read(parse: Callable[[pa.Buffer, Request], pa.Table], text: str, request: Request) -> tuple[int | None, list[Problem]]:
+def _read(
+    parse: Callable[[pa.Buffer, Request], pa.Table], text: str, request: Request
+) -> tuple[int | None, list[Problem]]:
     """Return the rows of a piece of text, and what its contract says against it."""
     try:
         table = parse(buffer(text.encode(errors="surrogateescape")), request)

@@ -1,0 +1,73 @@
+"""`diff`: how the data of a dataset differs between two environments."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.project import EXIT_FAILURE, project_command
+
+if TYPE_CHECKING:
+    from loaders.dataflow import Dataset
+    from loaders.plan import Plan
+
+
+@click.command()
+@click.argument("left", metavar="A")
+@click.argument("right", metavar="B")
+@click.argument("dataset")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write a page with plots: .html.")
+@click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@project_command
+def diff(configs: str, left: str, right: str, dataset: str, output: Path | None, style: str) -> None:
+    """Show how DATASET differs between environments A and B.
+
+    Both sides are loaded through the cache. Exits 1 where the data differs in anything but the order of its rows.
+    """
+    import json
+
+    from loaders.checking.data_diff import diff_frames
+    from loaders.checking.data_diff_html import as_html
+    from loaders.checking.data_diff_text import as_table
+    from loaders.config import load_config
+    from loaders.driver import plan
+    from loaders.files import write_file
+    from loaders.sample_data import load_frames
+
+    if output is not None and output.suffix.lower() not in (".html", ".htm"):
+        raise click.UsageError(f"--output: '{output.name}' must end in .html.")
+    sides = [plan(load_config(env, configs)) for env in (left, right)]
+    chosen = [side.dataset(dataset) for side in sides]
+    frames = [load_frames(side, [dataset])[dataset] for side in sides]
+    found = diff_frames(
+        frames[0],
+        frames[1],
+        dataset=dataset,
+        names=(left, right),
+        key=_key(chosen),
+        locations=(_location(sides[0], chosen[0]), _location(sides[1], chosen[1])),
+    )
+    if output is not None:
+        write_file(output, as_html(found).encode())
+        click.echo(f"wrote {output}", err=True)
+    if style == "json":
+        click.echo(json.dumps(found.as_dict(), indent=2, ensure_ascii=False, default=_plain))
+    else:
+        click.echo(as_table(found))
+    if not found.same:
+        sys.exit(EXIT_FAILURE)
+
+
+def _key(chosen: list[Dataset]) -> tuple[str, ...]:
+    return next((dataset.contract.key for dataset in chosen if dataset.contract is not None), ())
+
+
+def _location(planned: Plan, dataset: Dataset) -> str:
+    return planned.location(dataset)
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
