@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from loaders.checking.budget import OverBudgetError
 from loaders.checking.consensus import dissents
 from loaders.checking.environments import Environment
 from loaders.checking.findings import Finding, Severity
@@ -118,6 +119,8 @@ class _Look:
         facts = FileFacts()
         try:
             facts = self._facts(file, part, options)
+        except OverBudgetError as error:
+            facts = FileFacts(problems=(("live-unknown", str(error)),))
         finally:
             with contextlib.suppress(OSError):
                 file.release()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
-import importlib
+import contextlib
+import importlib.util
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -29,6 +31,7 @@ from loaders.yaml_file import read_yaml
 Subject = ModuleType | str | os.PathLike[str] | Config
 
 _SHORTEST_MASKED = 4
+_YOUNG_SECONDS = 5.0
 
 
 def check_interchangeable(
@@ -295,6 +298,7 @@ def _fresh_modules(project: _Project) -> Iterator[None]:
     loaded = {name: module for name, module in sys.modules.items() if name.split(".")[0] in packages}
     for name in loaded:
         del sys.modules[name]
+    _forget_young_bytecode(project.root, packages)
     importlib.invalidate_caches()
     # Another project of this process may lie before this one on the path.
     path = list(sys.path)
@@ -306,6 +310,19 @@ def _fresh_modules(project: _Project) -> Iterator[None]:
         for name in [name for name in sys.modules if name.split(".")[0] in packages]:
             del sys.modules[name]
         sys.modules.update(loaded)
+
+
+def _forget_young_bytecode(root: Path, packages: Iterable[str]) -> None:
+    """Remove the bytecode of modules written a moment ago.
+
+    Python tells bytecode by the second and the size of its source: an edit within the second it was compiled in goes
+    unseen, and what would be checked is the module as it was before.
+    """
+    for package in packages:
+        for source in (root / f"{package}.py", *(root / package).rglob("*.py")):
+            with contextlib.suppress(OSError, NotImplementedError):
+                if time.time() - source.stat().st_mtime < _YOUNG_SECONDS:
+                    Path(importlib.util.cache_from_source(str(source))).unlink(missing_ok=True)
 
 
 def _files(project: _Project, modules: Iterable[SourceModule]) -> Iterator[Path]:

@@ -9,20 +9,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from loaders.errors import LoaderError
+from loaders.checking.budget import BUDGET_BYTES, PIECE_BYTES, OverBudgetError
 from loaders.reading.location import Location
 from loaders.reading.progress import Tracker
 from loaders.reading.source import Source
 from loaders.reading.table import open_source
-
-#: What a probe may fetch of one file.
-BUDGET_BYTES = 256 << 10
-#: A head or a tail.
-PIECE_BYTES = 64 << 10
-
-
-class OverBudgetError(LoaderError):
-    """More of a file is needed than a probe may fetch."""
 
 
 class RangedFile(io.RawIOBase):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from loaders.checking.budget import BUDGET_BYTES, OverBudgetError
 from loaders.errors import ReadError
 from loaders.reading.fsspec_object import file_system
 from loaders.reading.location import Location
@@ -26,6 +27,9 @@ class RemoteFile:
         self.size_bytes = int(info.get("size") or 0)
         self.version = str(info.get("ETag") or info.get("mtime") or self.size_bytes)
         self.modified = _date(info)
+        # A web server says whether it serves ranges; one that does not would send the whole file for each.
+        self._serves_ranges = bool(info.get("partial", location.protocol not in ("http", "https")))
+        self._whole: bytes | None = None
 
     def read(self) -> pa.Buffer:
         """Return every byte."""
@@ -35,11 +39,20 @@ class RemoteFile:
         """Return the bytes from each start up to each end."""
         found = []
         for start, end in ranges:
-            data = self._ask("cat_file", self._path, start=start, end=end)
+            data = self._range(start, end)
             if len(data) != end - start:
                 raise ReadError(f"'{self.location.shown}' gave {len(data):,} bytes for a range of {end - start:,}.")
             found.append(pa.py_buffer(data))
         return found
+
+    def _range(self, start: int, end: int) -> bytes:
+        if self._serves_ranges:
+            return bytes(self._ask("cat_file", self._path, start=start, end=end))
+        if self.size_bytes > BUDGET_BYTES:
+            raise OverBudgetError("its server serves no parts of a file")
+        if self._whole is None:
+            self._whole = bytes(self._ask("cat_file", self._path))
+        return self._whole[start:end]
 
     def close(self) -> None:
         """Nothing is held."""

@@ -14,8 +14,9 @@ from dataclasses import replace
 
 import pyarrow as pa
 
+from loaders.checking.budget import PIECE_BYTES
 from loaders.checking.probe import FileFacts
-from loaders.checking.ranged_file import PIECE_BYTES, RangedFile, buffer
+from loaders.checking.ranged_file import RangedFile, buffer
 from loaders.conforming.conformity import typed_table
 from loaders.conforming.rules import broken_rules
 from loaders.conforming.violation import Origin, contract_error

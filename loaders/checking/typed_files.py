@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from loaders.checking.budget import OverBudgetError
 from loaders.checking.probe import FileFacts
-from loaders.checking.ranged_file import OverBudgetError, RangedFile
+from loaders.checking.ranged_file import RangedFile
 from loaders.conforming.exact_cast import kind
 from loaders.contract import DatasetContract
 from loaders.contract.dtypes import is_text

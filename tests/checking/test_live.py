@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
+import http.server
 import io
+import re
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from loaders.checking import Report, check_interchangeable
-from loaders.checking.ranged_file import BUDGET_BYTES
+from loaders.checking.budget import BUDGET_BYTES
 from loaders.sandbox.s3_server import S3Server
 from tests.checking.projects import PROJECTS
 
@@ -297,3 +301,24 @@ def test_parts_are_sampled_and_all_parts_probes_each(live: Check, put: Callable[
     assert (len(probe.files), probe.parts) == (3, 7)
     every = live(None, "parts/", all_parts=True)
     assert any("1.parquet" in found.found for found in every.errors), every
+
+
+@pytest.mark.parametrize(("rows", "rules"), [(20, set()), (20_000, {"live-unknown"})])
+def test_web_server_without_ranges_is_never_asked_for_a_large_file(
+    live: Check, tmp_path: Path, rows: int, rules: set[str]
+) -> None:
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web/orders.csv").write_bytes(as_csv(orders(rows)))
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path / "web")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        live()
+        for path in ("shop/shop/prod.py", "shop/configs/prod.yaml"):
+            text = (tmp_path / path).read_text().replace('allow=("s3",)', 'allow=("s3", "http")')
+            location = f"orders_path: http://127.0.0.1:{server.server_port}/orders.csv"
+            (tmp_path / path).write_text(re.sub(r"orders_path: s3://\S+", location, text))
+        report = check_interchangeable(str(tmp_path / "shop/configs"), live=True)
+        server.shutdown()
+    assert {found.rule for found in report.findings} == rules, report
+    probe = next(probe for probe in report.probes if (probe.environment, probe.dataset) == ("prod", "orders"))
+    assert probe.fetched_bytes <= BUDGET_BYTES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -161,6 +162,17 @@ def test_checking_leaves_the_modules_of_the_process_alone(changed: Changed) -> N
     changed("shop/prod.py", "def orders", "def order")
     assert {name for name in sys.modules if name.startswith("shop")} == {n for n in before if n.startswith("shop")}
     assert sys.path[-len(path) :] == path
+
+
+def test_module_changed_within_the_second_it_was_compiled_in_is_seen(tmp_path: Path) -> None:
+    folder = PROJECTS["shop"].write(tmp_path)
+    module = tmp_path / "shop/prod.py"
+    stat = module.stat()
+    assert check_interchangeable(str(folder)).ok
+    module.write_text(module.read_text().replace("def customers", "def custmoers"))
+    os.utime(module, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert module.stat().st_size == stat.st_size
+    assert any(found.function == "custmoers" for found in check_interchangeable(str(folder)).errors)
 
 
 def test_json_and_annotations_say_what_the_table_says(changed: Changed) -> None:

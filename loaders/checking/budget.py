@@ -1,0 +1,12 @@
+"""What a probe may fetch."""
+
+from loaders.errors import LoaderError
+
+#: Of one file.
+BUDGET_BYTES = 256 << 10
+#: A head or a tail.
+PIECE_BYTES = 64 << 10
+
+
+class OverBudgetError(LoaderError):
+    """More of a file is needed than a probe may fetch."""
