@@ -18,7 +18,7 @@ import boto3
 import botocore.exceptions
 import pytest
 
-from loaders import s3_server as module
+from loaders.sandbox import s3_server as module
 from loaders.errors import ConfigError, LoaderError
 from loaders.sandbox.s3_server import S3Server
 
