@@ -31,6 +31,15 @@ if TYPE_CHECKING:
     from loaders.sandbox.s3_server import S3Server
 
 
+def __getattr__(name: str) -> Any:
+    # Lazily, because the plugin must cost a session that uses none of it next to nothing.
+    if name == "assert_interchangeable":
+        from loaders.checking import assert_interchangeable
+
+        return assert_interchangeable
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options of an ini file."""
     parser.addini("loader_s3", "auto: skip tests of loader_s3 where its server is not installed; require: fail them.")
