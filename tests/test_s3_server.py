@@ -18,8 +18,8 @@ import boto3
 import botocore.exceptions
 import pytest
 
-from loaders.sandbox import s3_server as module
 from loaders.errors import ConfigError, LoaderError
+from loaders.sandbox import s3_server as module
 from loaders.sandbox.s3_server import S3Server
 
 REPOSITORY = Path(__file__).parent.parent
