@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import os
 import pickle
@@ -35,6 +36,18 @@ MISSING: Final = Missing.MISSING
 """What `load` returns when there is nothing to serve; a cached None is a value."""
 
 
+class _Stamp(NamedTuple):
+    """What a file looks like from outside: another one under its name has another stamp."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> _Stamp:
+        return cls(status.st_size, status.st_mtime_ns, status.st_ino)
+
+
 class Entry:
     """A value in the cache: what its header says, and the value itself on demand.
 
@@ -42,15 +55,14 @@ class Entry:
     happens to the folder in between. Each `load` gives a value of its own.
     """
 
-    __slots__ = ("_fd", "_first", "_head", "_inode", "_path", "record", "used_at")
+    __slots__ = ("_fd", "_first", "_head", "_kept", "_path", "_stamp", "_used_at_ns", "record")
 
-    def __init__(
-        self, path: str, head: Head, record: Mapping[str, Any], status: os.stat_result, first: bytes, fd: int
-    ) -> None:
+    def __init__(self, path: str, head: Head, record: Mapping[str, Any], stamp: _Stamp, first: bytes, fd: int) -> None:
         self._path, self._head, self._first, self._fd = path, head, first, fd
-        self._inode = status.st_ino
+        self._stamp = stamp
+        self._used_at_ns = stamp.mtime_ns
+        self._kept: list[bytes] | None = None
         self.record = record
-        self.used_at = status.st_mtime
 
     @property
     def namespace(self) -> str:
@@ -73,6 +85,11 @@ class Entry:
         return self._head.size_bytes
 
     @property
+    def used_at(self) -> float:
+        """When it was last used, in seconds since the epoch; of uses by other processes, to the minute."""
+        return self._used_at_ns / 1e9
+
+    @property
     def is_pickle(self) -> bool:
         """Whether loading it would run code that the entry chooses."""
         return self._head.form != EXACT
@@ -90,20 +107,49 @@ class Entry:
         except Exception as error:  # noqa: BLE001 - whatever nonsense does to a constructor: it is not served
             warn_damaged(self._path, error)
             return MISSING
-        try:
-            # What goes first when the cache is full is told by these times; others may be unreliable
-            # (relatime).
-            os.utime(self._path if self._fd < 0 else self._fd, ns=(now := time.time_ns(), now))
-            _remember(self._path, self._head, self._first, self._inode, now)
-        except OSError:
-            pass  # a read-only folder, or evicted a moment ago
+        self._note_use()
         return value
+
+    def _note_use(self) -> None:
+        """Tell by the file's time that it was used, and keep a small entry in memory."""
+        now = time.time_ns()
+        kept = self if self._kept is not None else _recent.get(self._path)
+        if kept is not None and kept._stamp.inode == self._stamp.inode and 0 <= now - kept._stamp.mtime_ns < _MARKED_NS:
+            kept._used_at_ns = now
+            # Marked by another process since: not again, or the two would never be done with each other's marks.
+            if kept is not self and now - self._stamp.mtime_ns >= _YOUNG_NS:
+                self._keep(self._stamp)
+            return
+        with contextlib.suppress(OSError):  # a read-only folder, or evicted a moment ago
+            self._mark(now)
+
+    def _mark(self, now: int) -> None:
+        """Give the file the time of its use: what goes first when the cache is full is told by these."""
+        # Not left to the file system, which may note a read once a day (relatime).
+        os.utime(self._path if self._fd < 0 else self._fd, ns=(now, now))
+        # Only the file that these bytes are from, and that still carries our mark.
+        stamp = _Stamp.of(os.stat(self._path))
+        if stamp == (self.size_bytes, now, self._stamp.inode):
+            self._keep(stamp)
+
+    def _keep(self, stamp: _Stamp) -> None:
+        if self._kept is not None:
+            self._stamp = stamp
+        elif self.size_bytes <= _RECENT_BYTES and self._fd >= 0:
+            if len(_recent) >= _RECENT_COUNT:
+                mark_uses()
+                _recent.clear()  # nothing finer, which would need a lock against other threads
+            kept = Entry(self._path, self._head, self.record, stamp, b"", -1)
+            kept._kept = [bytes(part) for part in self._parts()]
+            _recent[self._path] = kept
 
     def check(self) -> None:
         """Raise Damaged unless every byte is as it was written."""
         self._parts()
 
     def _parts(self) -> list[memoryview]:
+        if self._kept is not None:
+            return [memoryview(bytearray(part)) for part in self._kept]
         if self._fd >= 0 or len(self._first) >= self.size_bytes:
             return read_parts(self._head, self._first, self._fd)
         # One of many, from `entries`: they do not keep their files open.
@@ -126,39 +172,20 @@ class Entry:
         return f"<Entry {self.namespace} {self.key[:12]} {self.size_bytes} bytes>"
 
 
-class _Recent(NamedTuple):
-    """A small entry that was just loaded: its bytes, checked, and what its file looked like then."""
-
-    head: Head
-    first: bytes
-    size: int
-    mtime_ns: int
-    inode: int
-
-
-# Tiny values are asked for again and again: for them, opening and parsing the file is most of a hit.
-_recent: dict[str, _Recent] = {}
+# Tiny values are asked for again and again: for them, opening and parsing the file is most of a hit. They are
+# kept as bytes that were checked, and served while the file has the stamp it had then.
+_recent: dict[str, Entry] = {}
 _RECENT_BYTES, _RECENT_COUNT = 8 << 10, 256
+_MARKED_NS, _YOUNG_NS = 60 * 10**9, 10**9
 
 
-def _remember(path: str, head: Head, first: bytes, inode: int, now: int) -> None:
-    if head.size_bytes > _RECENT_BYTES:
-        return
-    if len(_recent) >= _RECENT_COUNT:
-        _recent.clear()  # nothing finer, which would need a lock against other threads
-    status = os.stat(path)
-    # Only the file that these bytes are from, and that still carries the time we gave it.
-    if (status.st_size, status.st_mtime_ns, status.st_ino) == (head.size_bytes, now, inode):
-        _recent[path] = _Recent(head, first, head.size_bytes, now, inode)
-
-
-def _unchanged(path: str, recent: _Recent) -> os.stat_result | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    same = (status.st_size, status.st_mtime_ns, status.st_ino) == recent[2:]
-    return status if same and not os.access(path.removesuffix(".entry") + RECORD, os.F_OK) else None
+def mark_uses() -> None:
+    """Tell the files of this process's uses that are not marked yet, before anything is judged by its age."""
+    for entry in list(_recent.values()):
+        if entry._used_at_ns > entry._stamp.mtime_ns:
+            with contextlib.suppress(OSError):
+                if _Stamp.of(os.stat(entry._path)) == entry._stamp:
+                    entry._mark(entry._used_at_ns)
 
 
 def open_entry(path: str, *, recent: bool = False) -> Entry | None:
@@ -167,18 +194,18 @@ def open_entry(path: str, *, recent: bool = False) -> Entry | None:
     With `recent`, a small one that was loaded a moment ago comes from memory while its file is untouched.
     """
     known = _recent.get(path) if recent else None
-    if known is not None and (status := _unchanged(path, known)):
-        return Entry(path, known.head, known.head.record, status, known.first, -1)
     try:
+        if known is not None and _Stamp.of(os.stat(path)) == known._stamp:
+            return known
         fd = os.open(path, _OPEN_FLAGS)
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        status = os.fstat(fd)
+        stamp = _Stamp.of(os.fstat(fd))
         first = os.read(fd, FIRST_READ_BYTES)
-        head = read_head(first, status.st_size, fd)
+        head = read_head(first, stamp.size, fd)
         record = _newer_record(path, head)
-        return Entry(path, head, head.record if record is None else record, status, first, fd)
+        return Entry(path, head, head.record if record is None else record, stamp, first, fd)
     except BaseException as error:
         os.close(fd)
         if isinstance(error, OSError | Damaged | KeyboardInterrupt):

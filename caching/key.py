@@ -10,7 +10,7 @@ import collections.abc
 import io
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -155,6 +155,11 @@ class CallKey:
         return {**code, **asked, **named}
 
 
+# Told apart by type and equality: there is no -0.0 that equals 0.0, no object with an equality of its own.
+_REMEMBERED = frozenset({str, int, bool, type(None)})
+_MOST_REMEMBERED, _LONGEST_REMEMBERED = 256, 1024
+
+
 @dataclass
 class FunctionKey:
     """What is known of one function once and for all, to make the keys of its calls quickly."""
@@ -163,7 +168,8 @@ class FunctionKey:
     depends_on: tuple[Callable[[], bytes], ...] = ()
     parameters: Parameters = field(init=False)
     namespace: str = field(init=False)
-    _code: Fingerprint | None = field(init=False, default=None)
+    # The fingerprint that the code has now, and keys made with it, by the calls they were made for.
+    _known: tuple[Fingerprint, dict[Hashable, CallKey]] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.parameters = Parameters.of(self.function)
@@ -180,6 +186,14 @@ class FunctionKey:
         function = self.function
         if function.__code__ is not self.parameters.code:
             self.parameters = Parameters.of(function)
+        call = None if settings or self.depends_on else _call_of(args, kwargs)
+        known = self._known
+        if known is not None and not known[0].watch.holds():
+            known = None
+        if known is not None and known[1] and call is not None:
+            remembered = known[1].get((call, *known[0].surroundings().items()))
+            if remembered is not None:
+                return remembered
         encoder = ArgumentEncoder()
         values, arguments = [], []
         for name, value, default in self.parameters.bind(function, args, kwargs):
@@ -190,9 +204,10 @@ class FunctionKey:
                 if value is not default:
                     raise CachingException(self._unhashable(name, value, error)) from None
                 arguments.append((name, b"default"))
-        code = self._code
-        if code is None or not code.watch.holds():
-            code = self._code = fingerprint(function)
+        if known is None:
+            # Both at once: a thread that still works with the older code remembers its keys with that.
+            known = self._known = fingerprint(function), {}
+        code, keys = known
         surroundings = code.surroundings()
         for name, value in (settings or {}).items():
             surroundings[f"setting {name}"] = encoder.encode(value)
@@ -203,7 +218,12 @@ class FunctionKey:
         material = [f"{self.namespace}\0{code.digest}".encode()]
         material += [b"%b\0%d:%b" % (name.encode(), len(encoded), encoded) for name, encoded in arguments]
         material += [b"%b\0%d:%b" % (name.encode(), len(asked), asked) for name, asked in surroundings.items()]
-        return CallKey(self.namespace, digest(b"\0".join(material)), values, code, arguments, surroundings)
+        made = CallKey(self.namespace, digest(b"\0".join(material)), values, code, arguments, surroundings)
+        if call is not None and not code.depends_on and _are_remembered(values):
+            if len(keys) >= _MOST_REMEMBERED:
+                keys.clear()
+            keys[call, *surroundings.items()] = made
+        return made
 
     def _unhashable(self, name: str, value: object, error: UnhashableError) -> str:
         inside = "" if error.value is value else f" holding a {error}"
@@ -238,6 +258,19 @@ class FunctionKey:
         for attribute in attributes:
             value = vars(value).get(attribute) if isinstance(value, types.ModuleType | type) else None
         return value
+
+
+def _call_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Hashable:
+    """A call that may have been met before, with the types of its arguments; None where those are not plain."""
+    kinds = (*map(type, args), *map(type, kwargs.values()))
+    return (*args, *kwargs.items(), *kinds) if _REMEMBERED.issuperset(kinds) else None
+
+
+def _are_remembered(values: list[Any]) -> bool:
+    # Defaults and what *rest collects are among them.
+    return all(
+        type(value) in _REMEMBERED and (type(value) is not str or len(value) <= _LONGEST_REMEMBERED) for value in values
+    )
 
 
 def _unhashable_type(annotation: Any) -> str | None:

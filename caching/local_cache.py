@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from caching.codec import Damaged, NotExact, encode, prepare
-from caching.entries import EXACT, MISSING, PICKLE, Entry, Missing, open_entry, read_record, warn_damaged
+from caching.entries import EXACT, MISSING, PICKLE, Entry, Missing, mark_uses, open_entry, read_record, warn_damaged
 from caching.entry_file import write_entry
 from caching.errors import CachingWarning
 from caching.eviction import Pruned, add_usage, evict, parse_size
@@ -113,7 +113,8 @@ class LocalCache:
         return f"{self._root()}/v1/entries/{namespace_folder(namespace)}"
 
     def _entry_path(self, namespace: str, key: str) -> str:
-        return f"{self._folder(namespace)}/{file_stem(key)}{ENTRY}"
+        # Spelled out: this is on the path of every hit.
+        return f"{self._root()}/v1/entries/{namespace_folder(namespace)}/{file_stem(key)}{ENTRY}"
 
     @property
     def _entries_folder(self) -> Path:
@@ -182,6 +183,7 @@ class LocalCache:
         # Also without a limit of its own: another cache of this folder may have one.
         total = add_usage(usage, added_bytes)
         if self._max_bytes is not None and (total is None or total > self._max_bytes):
+            mark_uses()
             with contextlib.suppress(OSError):
                 evict(self._entries_folder, usage, self._max_bytes)
 
@@ -237,7 +239,10 @@ class LocalCache:
         if entry is None:
             return False
         newer = {"of": entry._head.identity, "record": dict(record)}
-        return self._write_beside(namespace, key, RECORD, newer)
+        written = self._write_beside(namespace, key, RECORD, newer)
+        with contextlib.suppress(OSError):
+            os.utime(self._entry_path(namespace, key))  # whoever keeps the entry in memory looks at it anew
+        return written
 
     def write_note(self, namespace: str, name: str, data: Mapping[str, object]) -> bool:
         """Keep a small JSON-able note beside the entries of a namespace; whether it could be written."""
@@ -387,6 +392,7 @@ class LocalCache:
                             removed, freed = removed + 1, freed + size
         rest = Pruned(0, 0)
         if self._entries_folder.is_dir():
+            mark_uses()
             rest = evict(self._entries_folder, f"{self._root()}/v1/usage", max_bytes)
         return Pruned(removed + rest.removed, freed + rest.freed_bytes)
 

@@ -53,8 +53,12 @@ class Source:
         """The same without the digest of its content, once the file is too old to change unnoticed."""
         if not self.content:
             return self
-        now = _observe_file(self.location)
-        return replace(self, content="") if now.version == self.version and not now.content else self
+        try:
+            status = os.stat(self.location)
+        except OSError:
+            return self
+        same = not _is_young(status) and _signature(status) == self.version
+        return replace(self, content="") if same else self
 
     @classmethod
     def from_json(cls, data: list[Any]) -> Source:
@@ -121,8 +125,11 @@ def _observe_file(path: str) -> Source:
         return observe(path, "folder")
     if not stat.S_ISREG(status.st_mode):
         raise UnversionedError(f"{path} is no regular file")
-    young = time.time() - max(status.st_mtime, status.st_ctime) < _YOUNG_SECONDS
-    return Source(path, "file", _signature(status), _content(path) if young else "")
+    return Source(path, "file", _signature(status), _content(path) if _is_young(status) else "")
+
+
+def _is_young(status: os.stat_result) -> bool:
+    return time.time() - max(status.st_mtime, status.st_ctime) < _YOUNG_SECONDS
 
 
 def signature(path: str) -> str:

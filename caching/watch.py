@@ -22,7 +22,7 @@ class Watch:
         self._names: dict[int, tuple[Any, dict[str, Any]]] = {}
         self._absent: dict[int, tuple[Any, set[str]]] = {}
         self._containers: dict[int, tuple[Any, Callable[[Any], Iterable[Any]], tuple[Any, ...]]] = {}
-        self._functions: dict[int, tuple[FunctionType, Any, Any]] = {}
+        self._functions: dict[int, tuple[FunctionType, Any, Any, Any]] = {}
         self._cells: dict[int, tuple[CellType, Any]] = {}
         self._contents: dict[int, tuple[Any, Callable[[Any], bytes], bytes]] = {}
         self._bound: list[tuple[Any, Callable[[Any], tuple[Any, ...]], tuple[Any, ...]]] | None = None
@@ -37,7 +37,7 @@ class Watch:
 
     def function(self, function: FunctionType) -> None:
         """The code and the defaults of a function."""
-        self._functions[id(function)] = (function, function.__code__, function.__defaults__)
+        self._functions[id(function)] = (function, function.__code__, function.__defaults__, function.__kwdefaults__)
         if function.__kwdefaults__:
             self.members(function.__kwdefaults__, dict.values)
 
@@ -74,8 +74,10 @@ class Watch:
         for namespace, names in self._absent.values():
             if not namespace.keys().isdisjoint(names):
                 return False
-        for function, code, defaults in self._functions.values():
+        for function, code, defaults, by_name in self._functions.values():
             if function.__code__ is not code or function.__defaults__ is not defaults:
+                return False
+            if function.__kwdefaults__ is not by_name:
                 return False
         for cell, expected in self._cells.values():
             if _contents(cell) is not expected:

@@ -2,8 +2,8 @@
 why not.
 
 Locations
-    A local path (relative to the project's root), `s3://bucket/key`, `http(s)://`, presigned URLs too, `memory://`, and
-    any other protocol for which an fsspec file system is installed. One file, a pattern (`*.csv`, `**/*.parquet`),
+    A local path (relative to the project's root), `s3://bucket/key`, `http(s)://` (also presigned), `memory://`, and
+    any protocol for which an fsspec file system is installed. One file, a pattern (`parts/*.csv`, `**/*.parquet`),
     or a folder of parts, in the order of their paths; hidden files and markers such as `_SUCCESS` are left out. Folders
     named `column=value` give columns that the contract has and the files lack; `__HIVE_DEFAULT_PARTITION__` is null.
 

@@ -66,13 +66,15 @@ def _read(opened: Callable[[], Any], metadata: FileMetaData | None, request: Req
     from pyarrow.parquet import ParquetFile
 
     try:
-        first = ParquetFile(opened(), metadata=metadata, page_checksum_verification=True)
+        # Without pre-buffering: it would read across the gaps between columns, and everything is in memory already.
+        options: dict[str, Any] = {"page_checksum_verification": True, "pre_buffer": False}
+        first = ParquetFile(opened(), metadata=metadata, **options)
         fields = request.match(first.schema_arrow.names)
         if first.num_row_groups < 2:
             return _named(first.read(columns=list(fields), use_threads=True), fields)
 
         def group(number: int) -> pa.Table:
-            file = ParquetFile(opened(), metadata=first.metadata, page_checksum_verification=True)
+            file = ParquetFile(opened(), metadata=first.metadata, **options)
             return _named(file.read_row_group(number, columns=list(fields), use_threads=False), fields)
 
         # Arrow's own threads share the columns of a file, of which one may be most of it; groups are alike.

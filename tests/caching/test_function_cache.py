@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import os
 import subprocess
 import sys
 import threading
@@ -28,6 +29,7 @@ from caching import (
     get_key,
     record_read,
     register_version,
+    sources,
 )
 
 FACTOR = 2
@@ -505,6 +507,67 @@ def test_hamilton_takes_it_above_and_below_extract_columns(above: bool, cacher: 
         dr = driver.Builder().with_modules(module).build()
         assert dr.execute(["amount"], inputs={"factor": 3})["amount"].tolist() == [3, 3]
     assert runs == [3]
+
+
+def test_a_file_that_has_grown_old_is_no_longer_read_at_each_hit(
+    tmp_path: Path, events: list[CacheEvent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data"
+    data.write_text("1")
+
+    @function_cache
+    def loader(path: Path) -> str:
+        return path.read_text()
+
+    loader(data), loader(data)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 3)
+    loader(data)  # reads it for the last time
+    monkeypatch.setattr(sources, "_content", lambda path: pytest.fail("read again"))
+    loader(data), loader(data)
+    assert outcomes(events) == ["miss"] + ["hit"] * 4
+
+
+def test_a_repeated_call_still_notices_everything_that_may_have_changed(
+    events: list[CacheEvent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @function_cache
+    def loader(x: int = 1, *, extra: int = 0) -> tuple[int, str | None]:
+        return double(x) + extra + helper(), os.environ.get("SPEND_REGION")
+
+    def helper(*, more: int = 0) -> int:
+        return more
+
+    def calls() -> list[str]:
+        events.clear()
+        loader(), loader(1), loader(x=1, extra=0), loader(True)
+        return outcomes(events)
+
+    assert calls() == ["miss", "hit", "hit", "miss"]
+    assert calls() == ["hit"] * 4
+    monkeypatch.setenv("SPEND_REGION", "north")
+    assert calls() == ["miss", "hit", "hit", "miss"]
+    monkeypatch.setattr(sys.modules[__name__], "FACTOR", 3)
+    assert calls() == ["miss", "hit", "hit", "miss"]
+    helper.__kwdefaults__ = {"more": 5}
+    assert calls() == ["miss", "hit", "hit", "miss"]
+    loader.__wrapped__.__defaults__ = (4,)
+    assert calls() == ["miss", "hit", "hit", "hit"]
+    assert loader()[0] == 17
+    loader.__wrapped__.__kwdefaults__ = {"extra": 2}
+    assert calls() == ["miss", "miss", "hit", "miss"]
+
+
+def test_a_mutable_default_counts_with_what_it_holds_now(events: list[CacheEvent]) -> None:
+    held = [1]
+
+    @function_cache
+    def loader(x: int, rest: list[int] = held) -> int:
+        return x + sum(rest)
+
+    assert (loader(1), loader(1)) == (2, 2)
+    held.append(5)
+    assert loader(1) == 7
 
 
 def test_nothing_warns_on_an_ordinary_call(cacher: LocalCache) -> None:

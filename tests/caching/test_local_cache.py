@@ -236,6 +236,41 @@ def test_the_least_recently_used_goes_first(tmp_path: Path) -> None:
     assert cache.stats().size_bytes <= 35_000
 
 
+def test_a_use_that_was_served_from_memory_counts_when_the_cache_is_full(tmp_path: Path) -> None:
+    cache = LocalCache(tmp_path / "cache", max_size=24_000)
+    cache.save("n", "aa" * 8, b"x" * 7_000)
+    cache.load("n", "aa" * 8)
+    cache.save("n", "bb" * 8, b"x" * 7_000)
+    cache.load("n", "bb" * 8)
+    cache.load("n", "aa" * 8)
+    cache.save("n", "cc" * 8, b"x" * 7_000)
+    cache.save("n", "dd" * 8, b"x" * 7_000)
+    assert [cache.has("n", letter * 16) for letter in "abcd"] == [True, False, True, True]
+
+
+def test_a_small_value_kept_in_memory_is_let_go_when_its_file_is_another(cache: LocalCache) -> None:
+    for number in range(200):
+        cache.save("n", KEY, number, record={"number": number})
+        other = LocalCache(cache.cache_directory)
+        assert (cache.load("n", KEY), other.load("n", KEY), cache.load("n", KEY)) == (number,) * 3
+        cache.update_record("n", KEY, {"checked": number})
+        entry = cache.find("n", KEY)
+        assert entry is not None
+        assert (entry.record, entry.load()) == ({"checked": number}, number)
+    cache.clear("n")
+    assert cache.load("n", KEY) is MISSING
+
+
+def test_writing_into_a_small_value_reaches_nobody_else(cache: LocalCache) -> None:
+    cache.save("n", KEY, {"list": [1], "array": np.arange(3), "bytes": bytearray(b"abc")})
+    for _ in range(3):
+        value = cache.load("n", KEY)
+        assert (value["list"], list(value["array"]), value["bytes"]) == ([1], [0, 1, 2], b"abc")
+        value["list"].append(2)
+        value["array"][0] = 9
+        value["bytes"][:] = b"xyz"
+
+
 def test_a_cache_never_outgrows_its_size_even_when_others_write(tmp_path: Path) -> None:
     caches = [LocalCache(tmp_path / "cache", max_size="100 kB") for _ in range(3)]
     for number in range(60):

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from hamilton.function_modifiers import check_output, config, extract_columns, tag
 
 import loaders
 from caching import function_cache
 from loaders import DatasetContract, read_table
+from loaders.conforming import conform
 from loaders.reading.passthrough import is_passthrough, passage
 from loaders.reading.selection import Selection, use_selection
 from tests.reading.conftest import ORDERS, encoded, orders
@@ -197,3 +199,16 @@ def test_columns_of_a_prefix_are_selected_by_node_name(tmp_path: Path) -> None:
     file = tmp_path / "shops.parquet"
     file.write_bytes(encoded(orders(5), "parquet"))
     assert list(read_table(file, contract, columns=["shops_note"])) == ["shops_note"]
+
+
+@pytest.mark.parametrize("names", [[name] for name in ORDERS.columns] + [list(ORDERS.columns[::2])])
+@pytest.mark.parametrize("group_rows", [50, 3000])
+def test_any_columns_of_a_parquet_file_are_found_in_their_ranges(
+    names: list[str], group_rows: int, tmp_path: Path
+) -> None:
+    """Whatever gaps there are between them; a byte that was not fetched is never made up."""
+    table = orders(6000)
+    file = tmp_path / "orders.parquet"
+    pq.write_table(table, file, row_group_size=group_rows)
+    whole = conform(table, ORDERS, location="memory")
+    pd.testing.assert_frame_equal(read_table(file, ORDERS, columns=names), whole[names])
