@@ -13,7 +13,7 @@ from caching import LocalCache
 from loaders.checking.bodies import allowed_protocols, calls
 from loaders.checking.consensus import dissents
 from loaders.checking.findings import Finding, shown_path
-from loaders.checking.offers import Offer, SourceModule
+from loaders.checking.offers import Offer, SourceModule, quiet_hamilton
 from loaders.config import Config, load_config, unset_variables
 from loaders.errors import ConfigError, LoaderError
 from loaders.names import did_you_mean, quoted
@@ -334,7 +334,7 @@ def _plan(environment: Environment) -> Iterator[Finding]:
         return
     try:
         planned = Plan(environment.config, source.name, source.module, modules)
-        with planned.active("off"):
+        with planned.active("off"), quiet_hamilton():
             planned.build()
     except LoaderError as error:
         yield config_problem(str(error).replace("\n", " "), environment.name, environment.file)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import inspect
+import logging
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -114,7 +116,8 @@ class SourceModule:
             return found
         for name, function in graph_utils.find_functions(self.module):
             try:
-                found.append(define(self.module, name, function, dict(self.known)))
+                with quiet_hamilton():
+                    found.append(define(self.module, name, function, dict(self.known)))
             except ConfigError as error:
                 self.problems.append(self._refused(name, error))
         return found
@@ -175,6 +178,18 @@ class SourceModule:
             fix="Annotate it, or begin its name with '_' if it is only a helper.",
             **self.at(name),
         )
+
+
+@contextlib.contextmanager
+def quiet_hamilton() -> Iterator[None]:
+    """Keep Hamilton from logging the traceback of what becomes a finding."""
+    logger = logging.getLogger("hamilton")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def source_module(
