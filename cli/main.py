@@ -13,6 +13,7 @@ from cli.check import check
 from cli.datasets import ls, show
 from cli.diff import diff
 from cli.environments import config, envs
+from cli.graph import graph
 from cli.init import init
 from cli.run import run
 from cli.sample import sample
@@ -30,5 +31,5 @@ def main() -> None:
     """
 
 
-for command in (init, run, envs, config, ls, show, check, diff, sample, sandbox, cache):
+for command in (init, run, envs, config, ls, show, graph, check, diff, sample, sandbox, cache):
     main.add_command(command)

@@ -85,7 +85,9 @@ def _execute(planned: Plan, outputs: list[str], mode: Mode) -> dict[str, Any]:
         raise report.failure(error) from error
     finally:
         report.echo_datasets()
-    click.echo(f"{len(outputs)} outputs in {time.perf_counter() - started:.2f} s", err=True)
+    click.echo(
+        f"{len(outputs)} output{'s' if len(outputs) != 1 else ''} in {time.perf_counter() - started:.2f} s", err=True
+    )
     return results
 
 

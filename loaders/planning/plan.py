@@ -108,7 +108,7 @@ class Plan:
 
     def needed(self, outputs: Iterable[str]) -> list[tuple[Dataset, bool]]:
         """Return each dataset, and whether the outputs reach it."""
-        reached = self._reached(outputs)
+        reached = self.reached(outputs)
         return [(dataset, dataset.name in reached) for dataset in self.datasets]
 
     def lookup(self, dataset: Dataset, outputs: Iterable[str], mode: Mode) -> tuple[str, str]:
@@ -171,7 +171,7 @@ class Plan:
         if any(output not in self._nodes and output not in self.inputs for output in outputs):
             # A node that somebody added to the graph (a materializer) may use anything.
             return {}
-        reached = self._reached(outputs)
+        reached = self.reached(outputs)
         used = {name for node in reached if node in self._nodes for name in self._nodes[node].inputs}
         return {
             dataset.name: tuple(column for column in dataset.columns if column in reached)
@@ -179,7 +179,12 @@ class Plan:
             if dataset.name in reached and dataset.name not in outputs and dataset.name not in used
         }
 
-    def _reached(self, outputs: Iterable[str]) -> set[str]:
+    def definition(self, node: str) -> Definition | None:
+        """Return the function that makes a node; None for an input."""
+        return self._nodes.get(node)
+
+    def reached(self, outputs: Iterable[str]) -> set[str]:
+        """Return every node and input that the outputs need, themselves included."""
         reached: set[str] = set()
         waiting = list(outputs)
         while waiting:

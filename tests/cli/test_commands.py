@@ -131,3 +131,21 @@ def test_imported_packages_are_this_distributions() -> None:
     places = {Path(module.__file__ or "").parents[1] for module in (caching, cli, loaders)}
     assert len(places) == 1
     assert places == {root} or "site-packages" in str(places.pop())
+
+
+def test_graph_shows_datasets_columns_and_functions_in_the_direction_of_the_data(sourceswap: Run) -> None:
+    dot = sourceswap("graph", "--env", "prod", "-s", "spend_zero_mean").stdout
+    assert dot.startswith("digraph dataflow {")
+    for edge in ('"marketing_spend" -> "spend"', '"spend" -> "spend_mean"', '"spend_mean" -> "spend_zero_mean"'):
+        assert edge in dot
+    assert "s3://acme-marketing/marketing_spend.parquet" in dot
+    assert "signups" not in dot
+
+
+def test_graph_is_written_as_dot_and_a_picture_needs_graphviz(sourceswap: Run, tmp_path: Path) -> None:
+    assert sourceswap("graph", "--env", "local", "-o", tmp_path / "flow.dot").returncode == 0
+    assert (tmp_path / "flow.dot").read_text().endswith("}\n")
+    result = sourceswap("graph", "--env", "local", "-o", tmp_path / "flow.svg", PATH="")
+    assert result.returncode == 2
+    assert "needs Graphviz's program `dot`" in result.stderr
+    assert not (tmp_path / "flow.svg").exists()

@@ -1,0 +1,40 @@
+"""`graph`: a picture of an environment's dataflow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.project import environment_command
+
+if TYPE_CHECKING:
+    from loaders.config import Config
+
+
+@click.command()
+@click.option("-s", "--select", metavar="OUTPUT", multiple=True, help="Draw what leads to this output; repeatable.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write .dot, or with Graphviz installed .svg, .png or .pdf; without it DOT goes to standard output.",
+)
+@environment_command
+def graph(config: Config, select: tuple[str, ...], output: Path | None) -> None:
+    """Draw the dataflow: locations, datasets, columns, functions."""
+    from loaders.driver import plan
+    from loaders.files import write_file
+    from loaders.planning.flow_graph import dot_text, render
+
+    planned = plan(config)
+    outputs = list(dict.fromkeys(select)) or planned.outputs
+    planned.refuse_unknown_outputs(outputs)
+    dot = dot_text(planned, outputs)
+    if output is None:
+        click.echo(dot, nl=False)
+    else:
+        write_file(output, render(dot, output))
+        click.echo(f"wrote {output}", err=True)
