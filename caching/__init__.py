@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from caching import cache as cache
     from caching import local_cache as local_cache
-    from caching.cache import Lookup as Lookup
     from caching.cache import function_cache as function_cache
+    from caching.calls import Lookup as Lookup
     from caching.context import CacheContext as CacheContext
     from caching.context import CacheEvent as CacheEvent
     from caching.context import CallEnvironment as CallEnvironment
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from caching.local_cache import MISSING as MISSING
     from caching.local_cache import Entry as Entry
     from caching.local_cache import LocalCache as LocalCache
-    from caching.sources import record_read as record_read
-    from caching.sources import register_version as register_version
+    from caching.recording import record_read as record_read
+    from caching.remote import register_version as register_version
 
 # Where each name lives; an empty text marks a module of the package itself.
 _HOMES = {
@@ -32,7 +32,7 @@ _HOMES = {
     "CachingWarning": "errors",
     "Entry": "local_cache",
     "LocalCache": "local_cache",
-    "Lookup": "cache",
+    "Lookup": "calls",
     "MISSING": "local_cache",
     "activate": "context",
     "active_context": "context",
@@ -40,8 +40,8 @@ _HOMES = {
     "function_cache": "cache",
     "get_key": "key",
     "local_cache": "",
-    "record_read": "sources",
-    "register_version": "sources",
+    "record_read": "recording",
+    "register_version": "remote",
 }
 
 __all__ = [  # noqa: RUF022 - in the order of the table above
