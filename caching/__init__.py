@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from caching import cache as cache
     from caching import local_cache as local_cache
-    from caching.cache import Lookup as Lookup
     from caching.cache import function_cache as function_cache
+    from caching.calls import Lookup as Lookup
     from caching.context import CacheContext as CacheContext
     from caching.context import CacheEvent as CacheEvent
     from caching.context import CallEnvironment as CallEnvironment
@@ -32,7 +32,7 @@ _HOMES = {
     "CachingWarning": "errors",
     "Entry": "local_cache",
     "LocalCache": "local_cache",
-    "Lookup": "cache",
+    "Lookup": "calls",
     "MISSING": "local_cache",
     "activate": "context",
     "active_context": "context",

@@ -1,21 +1,115 @@
-"""A frame as its columns, each an entry of its own: what was cached for some columns serves calls for others."""
+"""A frame as its columns, each an entry of its own: what was cached for some columns serves calls for others.
+
+Columns of one frame belong together: they are joined only where each is what one run would have returned.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from caching.context import CallEnvironment, active_context
+from caching.entries import MISSING
+from caching.sources import Source, current_recorder
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from caching.entries import Entry
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The columns that are wanted of a function's frame, and who says so."""
+
+    environment: CallEnvironment
+    namespace: str
+    columns: tuple[str, ...]
+
+    def alone(self, columns: tuple[str, ...] | None = None) -> AbstractContextManager[None]:
+        """Have the function, called inside, return these columns alone; by default all that are wanted."""
+        return self.environment.only(self.namespace, self.columns if columns is None else columns)
+
+
+def wanted_columns(namespace: str) -> Wanted | None:
+    """The columns that are wanted of a function's frame; None where all are."""
+    environment = active_context().environment
+    # A cached function that calls another may use every column: nothing of its own key says which are wanted.
+    if environment is None or current_recorder() is not None:
+        return None
+    columns = environment.columns(namespace)
+    return Wanted(environment, namespace, columns) if columns else None
+
+
+@dataclass
+class CachedColumns:
+    """The columns of one call that are cached and belong together, with what they were made from."""
+
+    parts: dict[str, pd.DataFrame] = field(default_factory=dict)
+    sources: list[Source] = field(default_factory=list)
+    reason: str = ""  # why one that is cached was not served
+    _versions: frozenset[Hashable] = frozenset()
+    _run: str | None = None  # the run that all of them must be from, where versions do not tell all
+
+    def add(self, column: str, entry: Entry, sources: list[Source], *, timed: bool) -> None:
+        """Take a column over, unless it does not belong to the others or is damaged."""
+        # Where versions tell all, any run gives the same; otherwise only the columns of one run belong together.
+        versions, run = _versions(sources), None if _tell_all(sources) and not timed else entry.record.get("run")
+        if self.parts and (versions, run) != (self._versions, self._run):
+            self.reason = self.reason or "its columns are of different versions"
+            return
+        part = entry.load()
+        if part is MISSING:
+            self.reason = "the entry was damaged"
+            return
+        self.parts[column], self.sources, self._versions, self._run = part, sources, versions, run
+
+    def missing(self, columns: tuple[str, ...]) -> tuple[str, ...]:
+        """The columns that have to be loaded to complete these: all where these cannot be completed."""
+        missing = tuple(column for column in columns if column not in self.parts)
+        return missing if missing and self._run is None else columns
+
+    def joined(self, columns: tuple[str, ...]) -> pd.DataFrame | None:
+        """The frame of these columns; None where not all are there."""
+        return join_columns(self.parts, columns) if all(column in self.parts for column in columns) else None
+
+    def completed(self, value: Any, missing: tuple[str, ...], wanted: Wanted, sources: list[Source]) -> Any:
+        """The frame of the wanted columns, with those missing from a run of just now; None if they do not fit."""
+        loaded = split_columns(value, missing)
+        if loaded is None or _versions(sources) != self._versions or not _agree(self.sources, sources):
+            return None
+        return join_columns(self.parts | loaded, wanted.columns)
+
+
+def _versions(sources: list[Source]) -> frozenset[Hashable]:
+    return frozenset((source.location, source.kind, source.version) for source in sources)
+
+
+def _tell_all(sources: list[Source]) -> bool:
+    """Whether the versions tell what the data was: something was read, and all of it has a version."""
+    read = [source for source in sources if source.kind != "absent"]
+    return bool(read) and all(source.version is not None for source in read)
+
+
+def _agree(before: list[Source], now: list[Source]) -> bool:
+    """Whether files too young for their times to tell have the same content."""
+    contents = {source.location: source.content for source in now if source.content}
+    return all(
+        not source.content or contents.get(source.location, source.content) == source.content for source in before
+    )
 
 
 def split_columns(value: Any, columns: Sequence[str]) -> dict[str, pd.DataFrame] | None:
     """Return a frame's columns as frames of one column each; None for what is no plain frame of just these."""
     import pandas as pd
 
-    if type(value) is not pd.DataFrame or list(value.columns) != list(columns) or value.attrs:
+    if type(value) is not pd.DataFrame or list(value.columns) != list(columns):
         return None
-    return {column: value[[column]] for column in columns}
+    # What a frame says besides its columns would not survive being cut up.
+    plain = not value.attrs and value.flags.allows_duplicate_labels and type(value.index) is pd.RangeIndex
+    return {column: value[[column]] for column in columns} if plain else None
 
 
 def join_columns(parts: Mapping[str, pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame | None:
@@ -23,6 +117,6 @@ def join_columns(parts: Mapping[str, pd.DataFrame], columns: Sequence[str]) -> p
     import pandas as pd
 
     frames = [parts[column] for column in columns]
-    if any(not frame.index.equals(frames[0].index) for frame in frames[1:]):
+    if not all(frame.index.identical(frames[0].index) for frame in frames):
         return None
     return pd.concat(frames, axis=1)

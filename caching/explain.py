@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from caching.local_cache import LocalCache
 
 LATEST_MISS = "latest-miss"
-_NO_ENTRY = "no entry"
+NO_ENTRY = "no entry"
 
 
 def pack_parts(parts: dict[str, str]) -> str:
@@ -35,7 +35,7 @@ def explain_miss(cache: LocalCache, namespace: str) -> list[str]:
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(float(note["at"])))
     head = f"{namespace}: the latest miss was at {when}"
     reason = str(note["reason"])
-    if reason != _NO_ENTRY:
+    if reason != NO_ENTRY:
         return [head, f"  {reason}"]
     now = unpack_parts(str(note["parts"]))
     others = [
@@ -49,7 +49,9 @@ def explain_miss(cache: LocalCache, namespace: str) -> list[str]:
             head,
             "  there is no other entry to compare with: it was the first call, or the cache was cleared",
         ]
-    return [head, *(f"  {line}" for line in min(others)[2])]
+    # An entry that differs in nothing is of the same call: a column of its frame.
+    differences = min(others)[2] or ["the same call is cached, but not with these columns"]
+    return [head, *(f"  {line}" for line in differences)]
 
 
 def _differences(namespace: str, before: dict[str, str], now: dict[str, str]) -> Iterator[str]:

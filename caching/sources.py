@@ -392,11 +392,6 @@ class Recorder:
         if expires_at is not None:
             self.expires_at = min(expires_at, self.expires_at or expires_at)
 
-    def agrees(self, sources: Iterable[Source]) -> bool:
-        """Tell whether what was read is of the same versions as these sources of an earlier run."""
-        seen = {source.location: source.version for source in (*self.arguments.values(), *self.sources.values())}
-        return all(seen.get(source.location, source.version) == source.version for source in sources)
-
     def settle(self) -> list[Source]:
         """The sources as they are to be stored, looked at once more.
 

@@ -1,0 +1,408 @@
+"""What becomes of a call of a cached function.
+
+A call asks: key → entry → are its sources as they were → value. Otherwise it takes the key's lock, looks once
+more, runs the function while its reads are recorded, checks what it read, and saves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import time
+import types
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from caching.code import UnkeyableError
+from caching.columns import CachedColumns, Wanted, split_columns, wanted_columns
+from caching.context import CacheEvent, Outcome, active_context, default_cache
+from caching.entries import MISSING
+from caching.errors import CachingWarning
+from caching.explain import LATEST_MISS, NO_ENTRY, pack_parts
+from caching.key import CallKey, FunctionKey, Unbound
+from caching.reads import watch_reads
+from caching.sources import (
+    Recorder,
+    Source,
+    UnversionedError,
+    current_recorder,
+    hide,
+    locations_among,
+    recording,
+    reveal,
+    shown,
+    stale_reason,
+)
+from caching.values import digest
+
+if TYPE_CHECKING:
+    from caching.local_cache import Entry, LocalCache
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """Whether a call would be served from the cache, and if not, why."""
+
+    outcome: Outcome
+    reason: str
+    namespace: str
+    key: str
+
+
+@dataclass(slots=True)
+class _Call:
+    """One call on its way: its key, the cache it goes to, and why it was not served."""
+
+    key: CallKey
+    cache: LocalCache
+    started: float
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What a run was made from, or why that cannot be told."""
+
+    sources: list[Source]
+    given: frozenset[str]
+    checked_at: float
+    expires_at: float | None
+    trouble: str
+
+
+_MISS: Any = object()
+_NOTHING = contextlib.nullcontext()
+
+
+class CachedFunction:
+    """A function with its cache, reached as `wrapper.__cached_function__`."""
+
+    def __init__(
+        self,
+        function: types.FunctionType,
+        *,
+        cacher: LocalCache | None,
+        ttl_seconds: float | None,
+        depends_on: tuple[Callable[[], bytes], ...],
+        revalidate_seconds: float | None,
+    ) -> None:
+        self.function = function
+        self.cacher = cacher
+        self.ttl_seconds = ttl_seconds
+        self.revalidate_seconds = revalidate_seconds
+        self.depends_on = depends_on
+        self.keys = FunctionKey(function, self.depends_on)
+        self.wrapper: Any = None
+        self._warned: set[str] = set()
+
+    # The way of a call.
+
+    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What the function returns, from the cache where that is the same."""
+        started = time.perf_counter()
+        call = self._begin(args, kwargs, started)
+        wanted = wanted_columns(self.keys.namespace)
+        if not isinstance(call, _Call):
+            with contextlib.nullcontext() if wanted is None else wanted.alone():
+                value = self.function(*args, **kwargs)
+            self._tell(call[0], "uncached", started, call[1], (), value)
+            return value
+        refresh = active_context().mode == "refresh"
+        if not refresh and (value := self._look(call)) is not _MISS:
+            return value
+        # A refresh stores the whole: it is found before any column that was cached until then.
+        if wanted is not None and not refresh:
+            return self._call_by_column(call, wanted, args, kwargs)
+        with call.cache.lock(call.key.namespace, call.key.key):
+            if not refresh and (value := self._look(call)) is not _MISS:
+                return value
+            recorder = self._recorder(call)
+            with recording(recorder):
+                value = self.function(*args, **kwargs)
+            self._keep(call, self._settle(recorder), {call.key.key: value}, value, refresh=refresh)
+        return value
+
+    def _call_by_column(self, call: _Call, wanted: Wanted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A frame of the wanted columns: those that are cached, and the others from one run for them alone."""
+        if (value := self._look_by_column(call, wanted)) is not _MISS:
+            return value
+        with call.cache.lock(call.key.namespace, call.key.key):
+            if (value := self._look(call)) is not _MISS:
+                return value
+            if (value := self._look_by_column(call, wanted)) is not _MISS:
+                return value
+            cached = self._cached_columns(call, wanted)
+            missing = cached.missing(wanted.columns)
+            value, made = self._run_alone(call, wanted, missing, args, kwargs)
+            loaded, joined = split_columns(value, missing), None
+            if missing != wanted.columns:
+                joined = None if made.trouble else cached.completed(value, missing, wanted, made.sources)
+                if joined is None:
+                    # What was cached is of another version than what was read now, or does not fit: all anew.
+                    missing = wanted.columns
+                    value, made = self._run_alone(call, wanted, missing, args, kwargs)
+                    loaded = split_columns(value, missing)
+            if loaded is None:
+                made = replace(made, trouble=made.trouble or "it is no plain frame of the columns that were wanted")
+            if joined is None:
+                call.reason = cached.reason or call.reason
+            else:
+                call.reason = f"columns that are not cached: {', '.join(missing)}"
+                value = joined
+            entries = {_column_key(call, column): frame for column, frame in (loaded or {}).items()}
+            self._keep(call, made, entries, value, refresh=False)
+        return value
+
+    def _run_alone(
+        self, call: _Call, wanted: Wanted, columns: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Any, _Made]:
+        """What the function returns when it is to return these columns alone, and what it was made from."""
+        recorder = self._recorder(call)
+        with recording(recorder), wanted.alone(columns):
+            value = self.function(*args, **kwargs)
+        return value, self._settle(recorder)
+
+    def _look_by_column(self, call: _Call, wanted: Wanted) -> Any:
+        """The frame of the wanted columns, if all are cached and belong together; else _MISS."""
+        cached = self._cached_columns(call, wanted)
+        value = cached.joined(wanted.columns)
+        if value is None:
+            return _MISS
+        self._tell(call.key.key, "hit", call.started, "", _locations(cached.sources), value)
+        return value
+
+    def _cached_columns(self, call: _Call, wanted: Wanted) -> CachedColumns:
+        """The columns that are cached in the present version of their sources."""
+        cached = CachedColumns()
+        looked_at: dict[Source, str] = {}
+        for column in wanted.columns:
+            single = replace(call, key=replace(call.key, key=_column_key(call, column)), reason="")
+            found = self._find(single, looked_at)
+            if found is not None:
+                entry, sources = found
+                cached.add(column, entry, sources, timed=self._expiry(entry) is not None)
+            elif single.reason != NO_ENTRY:
+                cached.reason = cached.reason or single.reason
+        return cached
+
+    async def call_async(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The same for a coroutine function; waiting for others does not block the event loop."""
+        started = time.perf_counter()
+        call = self._begin(args, kwargs, started)
+        if not isinstance(call, _Call):
+            value = await self.function(*args, **kwargs)
+            self._tell(call[0], "uncached", started, call[1], (), value)
+            return value
+        refresh = active_context().mode == "refresh"
+        if not refresh and (value := self._look(call)) is not _MISS:
+            return value
+        async with call.cache.lock_async(call.key.namespace, call.key.key):
+            if not refresh and (value := self._look(call)) is not _MISS:
+                return value
+            recorder = self._recorder(call)
+            with recording(recorder):
+                value = await self.function(*args, **kwargs)
+            self._keep(call, self._settle(recorder), {call.key.key: value}, value, refresh=refresh)
+        return value
+
+    def lookup(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Lookup:
+        """Whether a call would hit; nothing is run."""
+        call = self._begin(args, kwargs, time.perf_counter())
+        if not isinstance(call, _Call):
+            return Lookup("uncached", call[1], self.keys.namespace, call[0])
+        if active_context().mode == "refresh":
+            return Lookup("refresh", "the cache is being refreshed", call.key.namespace, call.key.key)
+        wanted = wanted_columns(self.keys.namespace)
+        with recording(None):
+            valid = self._find(call) is not None
+            if not valid and wanted is not None:
+                cached = self._cached_columns(call, wanted)
+                valid = cached.joined(wanted.columns) is not None
+                if cached.parts and not valid:
+                    call.reason = f"columns that are not cached: {', '.join(cached.missing(wanted.columns))}"
+                else:
+                    call.reason = cached.reason or call.reason
+        return Lookup("hit" if valid else "miss", "" if valid else call.reason, call.key.namespace, call.key.key)
+
+    # Its steps.
+
+    def _begin(self, args: tuple[Any, ...], kwargs: dict[str, Any], started: float) -> _Call | tuple[str, str]:
+        """The call with its key, or ("", why it runs uncached)."""
+        context = active_context()
+        if context.mode == "off":
+            return "", "the cache is off"
+        try:
+            settings = None if context.environment is None else context.environment.settings(self.keys.namespace)
+            key = self.keys.of(args, kwargs, settings)
+        except Unbound:
+            return "", "the arguments do not fit"
+        except UnkeyableError as error:
+            self._warn(f"{self.keys.namespace}() is not cached, because {error}.")
+            recorder = current_recorder()
+            if recorder is not None:
+                recorder.trouble = recorder.trouble or f"{self.keys.namespace}() cannot be cached: {error}"
+            return "", str(error)
+        return _Call(key, self.cacher or context.cache or default_cache(), started)
+
+    def _look(self, call: _Call) -> Any:
+        """The value of a valid entry, or _MISS."""
+        outer = current_recorder()
+        # The cache's own files are nobody's sources.
+        with recording(None) if outer is not None else _NOTHING:
+            found = self._find(call)
+            if found is None:
+                return _MISS
+            entry, sources = found
+            value = entry.load()
+        if value is MISSING:
+            call.reason = "the entry was damaged"
+            return _MISS
+        if outer is not None:
+            outer.absorb(sources, "", self._expiry(entry))
+        if active_context().observer is not None:
+            self._tell(call.key.key, "hit", call.started, "", _locations(sources), value)
+        return value
+
+    def _find(self, call: _Call, looked_at: dict[Source, str] | None = None) -> tuple[Entry, list[Source]] | None:
+        """The entry of a call and its sources, if it may be served; `looked_at` are sources asked just before."""
+        entry = call.cache.find(call.key.namespace, call.key.key)
+        if entry is None:
+            call.reason = call.reason or NO_ENTRY
+            return None
+        record = entry.record
+        try:
+            call.reason = self._stale(entry)
+            sources = reveal([Source.from_json(data) for data in record["sources"]], call.key.values)
+            checked_at = float(record["checked_at"])
+        except (KeyError, TypeError, ValueError, AttributeError):
+            call.reason = "the entry's record is nonsense"
+        if call.reason:
+            return None
+        now = time.time()
+        fresh = self.revalidate_seconds is not None and 0 <= now - checked_at < self.revalidate_seconds
+        for source in sources:
+            if looked_at is None:
+                call.reason = stale_reason(source, ask_remote=not fresh)
+            else:
+                if source not in looked_at:
+                    looked_at[source] = stale_reason(source, ask_remote=not fresh)
+                call.reason = looked_at[source]
+            if call.reason:
+                return None
+        self._remember_check(call, entry, sources, now, fresh=fresh)
+        return entry, sources
+
+    def _stale(self, entry: Entry) -> str:
+        expiry = self._expiry(entry)
+        if expiry is not None and not entry.created_at - 1 <= time.time() < expiry:
+            return f"expired {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(expiry))}"
+        return ""
+
+    def _expiry(self, entry: Entry) -> float | None:
+        limits = [entry.record.get("expires_at")]
+        if self.ttl_seconds is not None:
+            limits.append(entry.created_at + self.ttl_seconds)
+        return min((limit for limit in limits if limit is not None), default=None)
+
+    def _remember_check(self, call: _Call, entry: Entry, sources: list[Source], now: float, *, fresh: bool) -> None:
+        """Keep what this check has cost: the time of a remote one, that a young file has grown old."""
+        remote = self.revalidate_seconds is not None and not fresh and any(s.kind == "remote" for s in sources)
+        young = any(source.content for source in sources)
+        if not (remote or young):
+            return
+        aged = [source.aged() for source in sources]
+        if remote or aged != sources:
+            given = {location for location, _ in locations_among(call.key.values)}
+            record = {**entry.record, "sources": [hide(source, given).as_json() for source in aged]}
+            if remote:
+                record["checked_at"] = now
+            call.cache.update_record(call.key.namespace, call.key.key, record)
+
+    def _recorder(self, call: _Call) -> Recorder:
+        watch_reads()
+        recorder = Recorder(
+            private=os.fspath(call.cache.cache_directory),
+            anchors=call.key.code.paths.absolute,
+            trusts_unversioned=self.ttl_seconds is not None,
+        )
+        given = list(locations_among(call.key.values))
+        recorder.given = frozenset(location for location, _ in given)
+        for location, kind in given:
+            recorder.expect(location, kind)
+        for location in call.key.code.paths.candidates(location for location, kind in given if kind == "tree"):
+            recorder.expect(location, "file")
+        return recorder
+
+    def _settle(self, recorder: Recorder) -> _Made:
+        """What a run that is over was made from, looked at once more."""
+        checked_at = time.time()
+        sources: list[Source] = []
+        trouble = ""
+        with recording(None):
+            try:
+                sources = recorder.settle()
+            except UnversionedError as error:
+                trouble = str(error)
+        return _Made(sources, recorder.given, checked_at, recorder.expires_at, trouble)
+
+    def _keep(self, call: _Call, made: _Made, entries: Mapping[str, Any], value: Any, *, refresh: bool) -> None:
+        """Store a result, as its entries by key, with what it was made from; tell those who are concerned."""
+        with recording(None):
+            if made.trouble:
+                self._warn(f"A result of {call.key.namespace}() is not cached, because {made.trouble}.")
+            else:
+                record = {
+                    "sources": [hide(source, made.given).as_json() for source in made.sources],
+                    "checked_at": made.checked_at,
+                    "expires_at": made.expires_at,
+                    "seconds": round(time.perf_counter() - call.started, 6),
+                    "parts": pack_parts(call.key.parts()),
+                    "run": secrets.token_hex(8),
+                }
+                for key, stored in entries.items():
+                    call.cache.save(call.key.namespace, key, stored, record=record)
+            self._note_miss(call, refresh=refresh)
+        outer = current_recorder()
+        if outer is not None:
+            expires_at = made.expires_at
+            if self.ttl_seconds is not None:
+                expires_at = min(made.checked_at + self.ttl_seconds, expires_at or float("inf"))
+            outer.absorb(made.sources, made.trouble, expires_at)
+        outcome: Outcome = "refresh" if refresh else "miss"
+        locations = _locations(made.sources)
+        self._tell(call.key.key, outcome, call.started, made.trouble or call.reason, locations, value)
+
+    def _note_miss(self, call: _Call, *, refresh: bool) -> None:
+        if not refresh:
+            note = {
+                "key": call.key.key,
+                "at": time.time(),
+                "reason": call.reason,
+                "parts": pack_parts(call.key.parts()),
+            }
+            call.cache.write_note(call.key.namespace, LATEST_MISS, note)
+
+    def _tell(
+        self, key: str, outcome: Outcome, started: float, reason: str, sources: tuple[str, ...], value: object
+    ) -> None:
+        observer = active_context().observer
+        if observer is not None:
+            seconds = time.perf_counter() - started
+            name = self.function.__name__
+            observer(CacheEvent(name, self.keys.namespace, key, outcome, seconds, reason, sources, value))
+
+    def _warn(self, text: str) -> None:
+        if text not in self._warned:
+            self._warned.add(text)
+            warnings.warn(text, CachingWarning, stacklevel=4)
+
+
+def _locations(sources: list[Source]) -> tuple[str, ...]:
+    return tuple(shown(source.location) for source in sources if source.kind != "absent")
+
+
+def _column_key(call: _Call, column: str) -> str:
+    return digest(f"{call.key.key} column {column}".encode())
