@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from caching.local_cache import MISSING as MISSING
     from caching.local_cache import Entry as Entry
     from caching.local_cache import LocalCache as LocalCache
-    from caching.sources import record_read as record_read
-    from caching.sources import register_version as register_version
+    from caching.recording import record_read as record_read
+    from caching.remote import register_version as register_version
 
 # Where each name lives; an empty text marks a module of the package itself.
 _HOMES = {
@@ -40,8 +40,8 @@ _HOMES = {
     "function_cache": "cache",
     "get_key": "key",
     "local_cache": "",
-    "record_read": "sources",
-    "register_version": "sources",
+    "record_read": "recording",
+    "register_version": "remote",
 }
 
 __all__ = [  # noqa: RUF022 - in the order of the table above

@@ -16,26 +16,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from caching.code import UnkeyableError
 from caching.columns import CachedColumns, Wanted, split_columns, wanted_columns
 from caching.context import CacheEvent, Outcome, active_context, default_cache
 from caching.entries import MISSING
 from caching.errors import CachingWarning
 from caching.explain import LATEST_MISS, NO_ENTRY, pack_parts
 from caching.key import CallKey, FunctionKey, Unbound
+from caching.locations import locations_among, shown
 from caching.reads import watch_reads
-from caching.sources import (
-    Recorder,
-    Source,
-    UnversionedError,
-    current_recorder,
-    hide,
-    locations_among,
-    recording,
-    reveal,
-    shown,
-    stale_reason,
-)
+from caching.recorder import Recorder
+from caching.recording import current_recorder, recording
+from caching.sources import Source, UnversionedError, hide, reveal, stale_reason
+from caching.unkeyable import UnkeyableError
 from caching.values import digest
 
 if TYPE_CHECKING:

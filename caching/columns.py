@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from caching.context import CallEnvironment, active_context
 from caching.entries import MISSING
-from caching.sources import Source, current_recorder
+from caching.recording import current_recorder
+from caching.sources import Source
 
 if TYPE_CHECKING:
     import pandas as pd

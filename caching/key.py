@@ -14,10 +14,12 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from caching.code import Fingerprint, UnkeyableError, fingerprint, label_of
 from caching.context import active_context
 from caching.errors import CachingException
+from caching.fingerprint import Fingerprint, fingerprint
+from caching.names import label_of
 from caching.objects import ObjectEncoder, cached_function
+from caching.unkeyable import UnkeyableError
 from caching.values import UnhashableError, digest, frame, type_name
 
 _NO_DEFAULT = object()
@@ -71,7 +73,7 @@ class ArgumentEncoder(ObjectEncoder):
         if isinstance(value, type) and value.__module__ == "builtins":
             return frame(b"C", value.__qualname__.encode())
         found = fingerprint(value, as_value=True)
-        self.surroundings.update(found.surroundings())
+        self.surroundings.update(found.surroundings.ask())
         name = value.__name__ if isinstance(value, types.ModuleType) else label_of(value)
         return frame(b"@", f"{name} {found.digest}".encode())
 
@@ -191,7 +193,7 @@ class FunctionKey:
         if known is not None and not known[0].watch.holds():
             known = None
         if known is not None and known[1] and call is not None:
-            remembered = known[1].get((call, *known[0].surroundings().items()))
+            remembered = known[1].get((call, *known[0].surroundings.ask().items()))
             if remembered is not None:
                 return remembered
         encoder = ArgumentEncoder()
@@ -208,7 +210,7 @@ class FunctionKey:
             # Both at once: a thread that still works with the older code remembers its keys with that.
             known = self._known = fingerprint(function), {}
         code, keys = known
-        surroundings = code.surroundings()
+        surroundings = code.surroundings.ask()
         for name, value in (settings or {}).items():
             surroundings[f"setting {name}"] = encoder.encode(value)
         if encoder.surroundings:
@@ -219,7 +221,7 @@ class FunctionKey:
         material += [b"%b\0%d:%b" % (name.encode(), len(encoded), encoded) for name, encoded in arguments]
         material += [b"%b\0%d:%b" % (name.encode(), len(asked), asked) for name, asked in surroundings.items()]
         made = CallKey(self.namespace, digest(b"\0".join(material)), values, code, arguments, surroundings)
-        if call is not None and not code.depends_on and _are_remembered(values):
+        if call is not None and not code.surroundings.depends_on and _are_remembered(values):
             if len(keys) >= _MOST_REMEMBERED:
                 keys.clear()
             keys[call, *surroundings.items()] = made

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import enum
 import functools
 from collections.abc import Iterator
 from types import (
     BuiltinFunctionType,
     FunctionType,
     GetSetDescriptorType,
+    MappingProxyType,
     MemberDescriptorType,
     MethodDescriptorType,
     MethodType,
@@ -37,6 +39,32 @@ _SERVICES = frozenset(
     ]
 )
 _HEAP_TYPE = 1 << 9
+# Derived by Python or by a metaclass from what is there anyway, or of no influence.
+_CLASS_NOISE = frozenset(
+    [
+        "__dict__",
+        "__weakref__",
+        "__doc__",
+        "__module__",
+        "__qualname__",
+        "__firstlineno__",
+        "__static_attributes__",
+        "__abstractmethods__",
+        "_abc_impl",
+        "__annotate__",
+        "__annotate_func__",
+        "__annotations_cache__",
+        "__signature__",
+        "__subclasshook__",
+        "__orig_bases__",
+        "__parameters__",
+        "__dataclass_params__",
+    ]
+)
+_DERIVED_PREFIX = "__pydantic_"
+_ENUM_NOISE = frozenset(
+    ["_member_map_", "_value2member_map_", "_member_names_", "_unhashable_values_", "_hashable_values_"]
+)
 _SLOT_TYPES = (MemberDescriptorType, GetSetDescriptorType)
 
 
@@ -80,6 +108,20 @@ def attributes_of(value: object) -> dict[str, Any]:
 
 def _is_cached_property(cls: type, name: str) -> bool:
     return any(isinstance(vars(base).get(name), functools.cached_property) for base in cls.__mro__)
+
+
+def class_attributes(cls: type) -> Iterator[tuple[str, Any]]:
+    """What a class itself says, by name, without what is derived from the rest."""
+    own = type.__dict__["__dict__"].__get__(cls)
+    noise = _CLASS_NOISE | _ENUM_NOISE if issubclass(cls, enum.Enum) else _CLASS_NOISE
+    for name in sorted(own):
+        if name not in noise and not name.startswith(_DERIVED_PREFIX):
+            yield name, own[name]
+
+
+def steady_values(own: MappingProxyType[str, Any]) -> Iterator[Any]:
+    """The values in a class's dictionary that nobody changes but the project."""
+    return (value for name, value in own.items() if name not in _CLASS_NOISE)
 
 
 class ObjectEncoder(Encoder):

@@ -17,7 +17,8 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from caching.libraries import PROJECT, STANDARD_FOLDER, library_of_globals, site_folders
-from caching.sources import Recorder, current_recorder
+from caching.recorder import Recorder
+from caching.recording import current_recorder
 
 _lock = threading.Lock()
 _installed = False

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from caching.sources import record_read, register_version
+from caching import record_read, register_version
 from loaders.contract.format_options import FormatOptions
 from loaders.reading.location import Location, parse_location
 from loaders.reading.parts import Part, folder_parts, parts_of

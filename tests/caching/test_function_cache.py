@@ -29,7 +29,6 @@ from caching import (
     get_key,
     record_read,
     register_version,
-    sources,
 )
 
 FACTOR = 2
@@ -523,7 +522,7 @@ def test_a_file_that_has_grown_old_is_no_longer_read_at_each_hit(
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 3)
     loader(data)  # reads it for the last time
-    monkeypatch.setattr(sources, "_content", lambda path: pytest.fail("read again"))
+    monkeypatch.setattr("caching.sources.content_of", lambda path: pytest.fail("read again"))
     loader(data), loader(data)
     assert outcomes(events) == ["miss"] + ["hit"] * 4
 

@@ -1,0 +1,164 @@
+"""What one running cached function reads, as its recorder notes it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from caching.locations import Kind, local_path, protocol_of, shown
+from caching.remote import remote_version
+from caching.sources import (
+    Source,
+    UnversionedError,
+    content_of,
+    digest_of_lines,
+    is_below,
+    lines_of,
+    observe,
+)
+
+_WORD = re.compile(r"[^/.\\\\]*")
+
+
+@dataclass
+class Recorder:
+    """What one running cached function reads; made anew for each run."""
+
+    private: str = ""  # the cache's own folder, which does not count
+    anchors: tuple[str, ...] = ()  # absolute paths that the function knows
+    trusts_unversioned: bool = False
+    sources: dict[str, Source] = field(default_factory=dict)
+    given: frozenset[str] = frozenset()  # the locations among the arguments
+    arguments: dict[str, Source] = field(default_factory=dict)  # those, and what the function's constants name
+    contents: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # of folders, as first seen
+    written: set[str] = field(default_factory=set)
+    made: set[str] = field(default_factory=set)  # folders made during the run
+    trouble: str = ""  # why the result must not be stored
+    expires_at: float | None = None
+
+    def expect(self, location: str, kind: Kind) -> None:
+        """Note a location among the arguments: it counts, unless the run turns out only to write it."""
+        with self._troubled(location):
+            if kind == "remote":
+                try:
+                    self.arguments[location] = observe(location, kind)
+                except Exception:  # noqa: BLE001 - the read itself will say what is wrong
+                    self.arguments[location] = Source(location, kind, None)
+            elif not self._is_own(location):
+                self.arguments[location] = self._observe(location, kind)
+
+    def read(self, location: str, version: str | None = None, kind: Kind = "file") -> None:
+        """Note a read; the first version seen counts, for a later one means that it changed."""
+        if protocol_of(location) is not None:
+            self._read_remote(location, version)
+            return
+        location = self._as_meant(local_path(location))
+        if not self._is_own(location) and location not in self.sources:
+            with self._troubled(location):
+                self.sources[location] = self._observe(location, kind)
+
+    def _read_remote(self, location: str, version: str | None) -> None:
+        known = self.sources.get(location)
+        if known is not None and version not in (None, known.version):
+            self.trouble = f"{shown(location)} changed while it was read"
+        elif known is None and version is not None:
+            self.sources[location] = Source(location, "remote", version)
+        elif known is None:
+            self.expect(location, "remote")
+            self.sources[location] = self.arguments[location]
+
+    def write(self, location: str) -> None:
+        """Note a file that the run itself writes."""
+        self.written.add(os.path.abspath(location))
+
+    def make(self, folder: str) -> None:
+        """Note a folder that the run itself makes."""
+        self.made.add(os.path.abspath(folder))
+
+    def absorb(self, sources: Iterable[Source], trouble: str = "", expires_at: float | None = None) -> None:
+        """Take over what a cached function called by this one was made from."""
+        for source in sources:
+            if source.kind == "absent" and source.location not in self.given and _WORD.fullmatch(source.location):
+                continue  # an argument of the inner one: not a path, and perhaps a secret
+            known = self.sources.setdefault(source.location, source)
+            if known.version != source.version:
+                self.trouble = f"{shown(source.location)} changed while it was read"
+        self.trouble = self.trouble or trouble
+        if expires_at is not None:
+            self.expires_at = min(expires_at, self.expires_at or expires_at)
+
+    def settle(self) -> list[Source]:
+        """The sources as they are to be stored, looked at once more.
+
+        Raises UnversionedError where one changed during the run or has no version.
+        """
+        if self.trouble:
+            raise UnversionedError(self.trouble)
+        settled = [self._settled(source) for source in self.sources.values()]
+        for location, source in self.arguments.items():
+            if location not in self.sources and os.path.abspath(location) not in self.written | self.made:
+                settled.append(self._settled(source))
+        return settled
+
+    def _settled(self, source: Source) -> Source:
+        if source.kind == "remote":
+            return self._settled_remote(source)
+        if source.kind in ("folder", "tree"):
+            left_out = self._left_out()
+            before = [line for place, line in self.contents[source.location] if not is_below(place, left_out)]
+            now = observe(source.location, source.kind, left_out)
+            if now.version != digest_of_lines(before):
+                raise UnversionedError(f"{shown(source.location)} changed while it was read")
+            return now
+        now = observe(source.location, source.kind)
+        same = (now.kind, now.version) == (source.kind, source.version)
+        if not same or (source.content and (now.content or content_of(source.location)) != source.content):
+            raise UnversionedError(f"{shown(source.location)} changed while it was read")
+        return source
+
+    def _settled_remote(self, source: Source) -> Source:
+        if source.version is None:
+            if self.trusts_unversioned:
+                return source
+            raise UnversionedError(f"the version of {shown(source.location)} cannot be told (ttl_seconds= would do)")
+        try:
+            now = remote_version(source.location)
+        except Exception as error:
+            raise UnversionedError(f"the version of {shown(source.location)} cannot be told: {error}") from error
+        if now != source.version:
+            raise UnversionedError(f"{shown(source.location)} changed while it was read")
+        return source
+
+    def _observe(self, location: str, kind: Kind) -> Source:
+        source = observe(location, kind, self._left_out() if kind in ("folder", "tree") else ())
+        if source.kind in ("folder", "tree"):
+            lines = lines_of(location, source.kind, source.without)
+            self.contents[location] = list(lines)
+        return source
+
+    def _left_out(self) -> tuple[str, ...]:
+        return tuple(sorted({*self.written, *self.made, *([self.private] if self.private else ())}))
+
+    def _is_own(self, location: str) -> bool:
+        """Whether it was written by the run itself, or belongs to the cache."""
+        place = os.path.abspath(location)
+        return place in self.written or is_below(place, (*self.made, *([self.private] if self.private else ())))
+
+    def _as_meant(self, location: str) -> str:
+        """A path as the function knows it: a library may have made a relative one absolute on the way."""
+        if not os.path.isabs(location) or location in self.arguments or location.startswith(self.anchors):
+            return location
+        folder = os.path.join(os.getcwd(), "")
+        return location.removeprefix(folder) if len(folder) > 1 else location
+
+    @contextmanager
+    def _troubled(self, location: str) -> Iterator[None]:
+        try:
+            yield
+        except UnversionedError as error:
+            self.trouble = self.trouble or str(error)
+        except (OSError, ValueError) as error:
+            self.trouble = self.trouble or f"{location} cannot be looked at: {error}"

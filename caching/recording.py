@@ -1,0 +1,39 @@
+"""Who takes note of what the running cached function reads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from caching.recorder import Recorder
+
+_recorder: ContextVar[Recorder | None] = ContextVar("sourceswap_recorder", default=None)
+
+
+@contextmanager
+def recording(recorder: Recorder | None) -> Iterator[None]:
+    """Have this recorder note what the current context reads; with None, nothing is noted."""
+    token = _recorder.set(recorder)
+    try:
+        yield
+    finally:
+        _recorder.reset(token)
+
+
+def current_recorder() -> Recorder | None:
+    """The recorder of the cached function that runs here, if any."""
+    return _recorder.get()
+
+
+def record_read(location: str | os.PathLike[str], version: str | None = None) -> None:
+    """Tell the cache that the running cached function reads this location, in this version.
+
+    Without a version the current one is asked for; a local file needs none.
+    """
+    recorder = _recorder.get()
+    if recorder is not None:
+        recorder.read(os.fspath(location), version)

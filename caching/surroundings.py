@@ -1,0 +1,68 @@
+"""What surrounds a call and may be part of its key: environment variables, working directory, `depends_on`.
+
+Which of it a function asks for is found in its code; what it is now is asked at each call.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+_ENVIRONMENTS = frozenset(id(getattr(os, name)) for name in ("environ", "environb") if hasattr(os, name))
+_GETENV = frozenset(id(getattr(os, name)) for name in ("getenv", "getenvb") if hasattr(os, name))
+_FOLDER_FUNCTIONS = frozenset({id(os.getcwd), id(os.getcwdb), id(os.path.abspath), id(os.path.realpath)})
+# Methods whose result depends on the working directory or on HOME, whatever object they are of.
+_FOLDER_METHODS = frozenset({"getcwd", "getcwdb", "cwd", "abspath", "realpath", "absolute", "resolve"})
+_HOME_METHODS = frozenset({"expanduser", "home"})
+# Changed by every shell and every test: nobody reads them by a computed name.
+_BOOKKEEPING = frozenset({"_", "SHLVL", "PYTEST_CURRENT_TEST"})
+
+
+@dataclass
+class Surroundings:
+    """What a function asks of its surroundings."""
+
+    environment: set[str] = field(default_factory=set)
+    whole_environment: bool = False
+    working_directory: bool = False
+    depends_on: list[Callable[[], bytes]] = field(default_factory=list)
+
+    def use(self, value: Any, attributes: tuple[str, ...], name: str | None) -> bool:
+        """Note that something is used, with the constant that it is called with; whether it asks for surroundings."""
+        identity = id(value)
+        if identity in _ENVIRONMENTS or identity in _GETENV:
+            if name is not None and attributes in ((), ("get",)):
+                self.environment.add(name)
+            else:
+                self.whole_environment = True
+        elif identity in _FOLDER_FUNCTIONS:
+            self.working_directory = True
+        elif value is os.path.expandvars:
+            self.whole_environment = True
+        elif value is os.path.expanduser:
+            self.environment.add("HOME")
+        else:
+            return False
+        return True
+
+    def use_attributes(self, attributes: frozenset[str]) -> None:
+        """Note the names of methods that are called, of whatever object."""
+        self.working_directory |= not attributes.isdisjoint(_FOLDER_METHODS)
+        if not attributes.isdisjoint(_HOME_METHODS):
+            self.environment.add("HOME")
+
+    def ask(self) -> dict[str, bytes]:
+        """What they are now, each under its name."""
+        found: dict[str, bytes] = {}
+        if self.whole_environment:
+            kept = sorted(item for item in os.environ.items() if item[0] not in _BOOKKEEPING)
+            found["the environment"] = repr(kept).encode("utf-8", "surrogatepass")
+        for name in sorted(self.environment):
+            found[f"environment variable {name}"] = repr(os.environ.get(name)).encode("utf-8", "surrogatepass")
+        if self.working_directory:
+            found["the working directory"] = os.fsencode(os.getcwd())
+        for number, ask in enumerate(self.depends_on):
+            found[f"depends_on {number + 1}"] = ask()
+        return found
