@@ -10,7 +10,6 @@ import time
 import warnings
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,39 +32,12 @@ from caching.folder import (
     sweep,
 )
 from caching.locks import LockFile
+from caching.stock import NamespaceStats, Stats, Verified, check_all, remove_useless, take_stock
 
 # Somebody who clears a namespace again and again can remove its folder between its making and its use.
 _ATTEMPTS = 8
 
 __all__ = ["MISSING", "Entry", "LocalCache", "Missing", "NamespaceStats", "Pruned", "Stats", "Verified"]
-
-
-@dataclass(frozen=True, slots=True)
-class NamespaceStats:
-    """What one namespace holds."""
-
-    namespace: str
-    entries: int
-    size_bytes: int
-    used_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """What a cache holds."""
-
-    entries: int
-    size_bytes: int
-    namespaces: tuple[NamespaceStats, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """How many entries were checked, and which of them are damaged: path and reason."""
-
-    entries: int
-    size_bytes: int
-    damaged: tuple[tuple[str, str], ...]
 
 
 class LocalCache:
@@ -336,37 +308,7 @@ class LocalCache:
 
     def stats(self) -> Stats:
         """How many entries there are and how large they are, as a whole and by namespace."""
-        folders: dict[str, NamespaceStats] = {}
-        size_bytes = 0
-        for found in scan(self._entries_folder):
-            with contextlib.suppress(OSError):
-                status = found.stat(follow_symlinks=False)
-                size_bytes += status.st_size
-                if found.name.endswith(ENTRY):
-                    folder = str(Path(found.path).parent)
-                    if folder not in folders:
-                        namespace = self._namespace_of(found.path)
-                        if namespace is None:
-                            continue
-                        folders[folder] = NamespaceStats(namespace, 0, 0, 0.0)
-                    known = folders[folder]
-                    folders[folder] = NamespaceStats(
-                        known.namespace,
-                        known.entries + 1,
-                        known.size_bytes + status.st_size,
-                        max(known.used_at, status.st_mtime),
-                    )
-        namespaces = tuple(sorted(folders.values(), key=lambda stats: stats.namespace))
-        return Stats(sum(stats.entries for stats in namespaces), size_bytes, namespaces)
-
-    @staticmethod
-    def _namespace_of(path: str) -> str | None:
-        """The namespace as the entry names it; None when it is damaged or lies in a foreign folder."""
-        with contextlib.suppress(OSError, Damaged):
-            entry = open_entry(path)
-            if entry is not None and namespace_folder(entry.namespace) == Path(path).parent.name:
-                return entry.namespace
-        return None
+        return take_stock(self._entries_folder)
 
     def prune(self, *, max_size: int | str | None = None, ttl_seconds: float | None = None) -> Pruned:
         """Remove what is damaged, expired or unfinished, then the least recently used until the rest fits.
@@ -375,45 +317,16 @@ class LocalCache:
         """
         ttl_seconds = self._ttl_seconds if ttl_seconds is None else ttl_seconds
         max_bytes = self._max_bytes if max_size is None else parse_size(max_size)
-        removed = freed = 0
-        for found in scan(self._entries_folder):
-            if found.name.endswith(ENTRY):
-                try:
-                    entry = open_entry(found.path)
-                    useless = entry is not None and self._is_expired(entry.created_at, ttl_seconds)
-                except Damaged:
-                    useless = True
-                except OSError:
-                    continue
-                if useless:
-                    with contextlib.suppress(OSError):
-                        size = found.stat(follow_symlinks=False).st_size
-                        if remove(found.path):
-                            removed, freed = removed + 1, freed + size
+        useless = remove_useless(self._entries_folder, lambda created_at: self._is_expired(created_at, ttl_seconds))
         rest = Pruned(0, 0)
         if self._entries_folder.is_dir():
             mark_uses()
             rest = evict(self._entries_folder, f"{self._root()}/v1/usage", max_bytes)
-        return Pruned(removed + rest.removed, freed + rest.freed_bytes)
+        return Pruned(useless.removed + rest.removed, useless.freed_bytes + rest.freed_bytes)
 
     def verify(self) -> Verified:
         """Check every byte of every entry; nothing is removed (`prune` does that)."""
-        damaged: list[tuple[str, str]] = []
-        count = size_bytes = 0
-        for found in scan(self._entries_folder):
-            if not found.name.endswith(ENTRY):
-                continue
-            try:
-                entry = open_entry(found.path)
-                if entry is None:
-                    continue
-                count, size_bytes = count + 1, size_bytes + entry.size_bytes
-                if self._entry_path(entry.namespace, entry.key) != found.path:
-                    raise Damaged("it was saved under another name")
-                entry.check()
-            except (OSError, Damaged) as error:
-                damaged.append((found.path, str(error)))
-        return Verified(count, size_bytes, tuple(damaged))
+        return check_all(self._entries_folder)
 
 
 def _absolute(path: str | os.PathLike[str]) -> str:

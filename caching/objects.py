@@ -19,6 +19,7 @@ from types import (
 )
 from typing import Any
 
+from caching import tables
 from caching.libraries import PROJECT, library_of_globals, library_of_module
 from caching.values import Encoder, UnhashableError, frame, type_name
 
@@ -148,6 +149,9 @@ class ObjectEncoder(Encoder):
 
     def encode_object(self, value: Any) -> bytes:
         """Whatever is no plain value."""
+        table = tables.encode(self, value)
+        if table is not None:
+            return table
         if isinstance(value, FunctionType | type | ModuleType):
             return self.code(value)
         if isinstance(value, MethodType):

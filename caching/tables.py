@@ -6,13 +6,9 @@ Nothing is imported here before a value of its library is met: by then the libra
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from caching.values import UnhashableError, buffer, frame, type_name
-
-if TYPE_CHECKING:
-    from caching.values import Encoder
-
+from caching.values import Encoder, UnhashableError, buffer, frame, type_name
 
 # The stubs of these libraries lack what is asked here, so nothing is narrowed.
 _is: Callable[[Any, Any], bool] = isinstance
@@ -20,8 +16,9 @@ _is: Callable[[Any, Any], bool] = isinstance
 
 def encode(encoder: Encoder, value: Any) -> bytes | None:
     """A value of numpy, pandas, pyarrow or polars; None where it is none of the kinds known here."""
-    package = type(value).__module__.partition(".")[0]
-    encoded = _BY_PACKAGE[package](encoder, value)
+    module = type(value).__module__
+    encode_kind = _BY_PACKAGE.get(module.partition(".")[0]) if isinstance(module, str) else None
+    encoded = None if encode_kind is None else encode_kind(encoder, value)
     return None if encoded is None else frame(b"V", type_name(type(value)).encode()) + encoded
 
 

@@ -101,14 +101,7 @@ class Encoder:
         cls = type(value)
         if isinstance(value, enum.Enum):
             return b"E" + self.reference(cls) + frame(b"", str(value._name_).encode()) + self.encode(value._value_)
-        package = cls.__module__.partition(".")[0] if isinstance(cls.__module__, str) else ""
-        if package in ("numpy", "pandas", "pyarrow", "polars"):
-            from caching import tables
-
-            encoded = tables.encode(self, value)
-            if encoded is not None:
-                return encoded
-        if package == "zoneinfo" and cls.__name__ == "ZoneInfo" and value.key is not None:
+        if cls.__module__ == "zoneinfo" and cls.__name__ == "ZoneInfo" and value.key is not None:
             return frame(b"Z", value.key.encode())
         if cls.__module__ in _BY_TEXT:
             return frame(b"T", type_name(cls).encode()) + frame(b"", repr(value).encode())

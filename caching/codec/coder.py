@@ -251,7 +251,3 @@ def find_reader(tag: object) -> Reader:
     if reader is None:
         raise Damaged(f"the document has the unknown tag {tag!r}")
     return reader
-
-
-# Registered last: the writers of plain values need the names above.
-import_module("caching.codec.plain")
