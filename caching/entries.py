@@ -127,6 +127,8 @@ class Entry:
         """Give the file the time of its use: what goes first when the cache is full is told by these."""
         # Not left to the file system, which may note a read once a day (relatime).
         os.utime(self._path if self._fd < 0 else self._fd, ns=(now, now))
+        if self.size_bytes > _RECENT_BYTES:
+            return
         # Only the file that these bytes are from, and that still carries our mark.
         stamp = _Stamp.of(os.stat(self._path))
         if stamp == (self.size_bytes, now, self._stamp.inode):
@@ -135,7 +137,7 @@ class Entry:
     def _keep(self, stamp: _Stamp) -> None:
         if self._kept is not None:
             self._stamp = stamp
-        elif self.size_bytes <= _RECENT_BYTES and self._fd >= 0:
+        elif self._fd >= 0:
             if len(_recent) >= _RECENT_COUNT:
                 mark_uses()
                 _recent.clear()  # nothing finer, which would need a lock against other threads
