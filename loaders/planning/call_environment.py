@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from caching import active_context
 from loaders.planning.definitions import Dataset
 from loaders.reading.passthrough import passage
 from loaders.reading.selection import Selection, use_selection
+
+_node: ContextVar[str | None] = ContextVar("sourceswap_node", default=None)
+
+
+@contextmanager
+def executing(node: str) -> Iterator[None]:
+    """Say which node of the dataflow is executed in this context; a loader without the cache is narrowed here."""
+    token = _node.set(node)
+    environment = active_context().environment
+    try:
+        with environment.uncached() if isinstance(environment, LoaderEnvironment) else nullcontext():
+            yield
+    finally:
+        _node.reset(token)
 
 
 class LoaderEnvironment:
@@ -47,9 +63,13 @@ class LoaderEnvironment:
         return settings
 
     def columns(self, namespace: str) -> tuple[str, ...] | None:
-        """Return the needed columns of a dataset whose loader only reads; None for all."""
-        selection = self._selections.get(self._datasets.get(namespace, ""))
-        return selection.columns if selection else None
+        """Return the needed columns of a dataset whose loader only reads; None for all.
+
+        They are all that its own node needs. Whoever else calls the loader, a function of the dataflow say, gets all.
+        """
+        dataset = self._datasets.get(namespace, "")
+        selection = self._selections.get(dataset)
+        return selection.columns if selection and _node.get() == dataset else None
 
     def only(self, namespace: str, columns: tuple[str, ...]) -> AbstractContextManager[None]:
         """Have a dataset's loader read these columns alone."""
@@ -57,5 +77,6 @@ class LoaderEnvironment:
         return use_selection({dataset: Selection(columns, self._selections[dataset].passage)})
 
     def uncached(self) -> AbstractContextManager[None]:
-        """Have every loader that goes without the cache read its needed columns alone."""
-        return use_selection(self._uncached)
+        """Have the loader of the node that executes, if it goes without the cache, read its needed columns alone."""
+        dataset = _node.get() or ""
+        return use_selection({dataset: self._uncached[dataset]} if dataset in self._uncached else {})

@@ -13,6 +13,8 @@ from hamilton import htypes, lifecycle, node
 from hamilton.lifecycle import base as lifecycle_base
 from hamilton.plugins.h_threadpool import FutureAdapter
 
+from loaders.planning.call_environment import executing
+
 Active = Callable[[list[str]], AbstractContextManager[None]]
 
 
@@ -46,7 +48,12 @@ class ContextThreadPool(FutureAdapter):
         self, *, execute_lifecycle_for_node: Callable[..., Any], node: node.Node, **kwargs: Any
     ) -> Any:
         """Submit a node, bound to a copy of the current context."""
-        bound = functools.partial(contextvars.copy_context().run, execute_lifecycle_for_node)
+
+        def execute(**arguments: Any) -> Any:
+            with executing(node.name):
+                return execute_lifecycle_for_node(**arguments)
+
+        bound = functools.partial(contextvars.copy_context().run, execute)
         return super().do_remote_execute(execute_lifecycle_for_node=bound, node=node, **kwargs)
 
 

@@ -15,7 +15,7 @@ from loaders.config import Config
 from loaders.contract.format_options import use_formats
 from loaders.errors import ConfigError
 from loaders.names import did_you_mean, quoted
-from loaders.planning.call_environment import LoaderEnvironment
+from loaders.planning.call_environment import LoaderEnvironment, executing
 from loaders.planning.definitions import Dataset, Definition, datasets, definitions
 from loaders.planning.inputs import typed_input
 from loaders.project_root import use_project_root
@@ -117,7 +117,7 @@ class Plan:
         if not hasattr(function, "lookup"):
             return "not cached", ""
         arguments = {name: self.inputs[name] for name in dataset.definition.inputs if name in self.inputs}
-        with self.active(outputs, mode):
+        with self.active(outputs, mode), executing(dataset.name):
             found = function.lookup(**arguments)
         return found.outcome, found.reason
 
@@ -137,7 +137,6 @@ class Plan:
             stack.enter_context(use_storage(in_sandbox(settings.storage)))
             stack.enter_context(use_formats(formats))
             stack.enter_context(use_project_root(self.config.root))
-            stack.enter_context(calls.uncached())
             stack.enter_context(activate(cache, mode if chosen.enabled else "off", observer, calls))
             yield
 

@@ -169,3 +169,22 @@ def test_planned_lookup_tells_which_columns_are_missing(modules: Make, data: Pat
     assert planned.lookup(dataset, ["total"], "on") == ("hit", "")
     outcome, reason = planned.lookup(dataset, ["by_country"], "on")
     assert (outcome, reason) == ("miss", "columns that are not cached: country")
+
+
+@pytest.mark.parametrize("decorator", ["@function_cache", ""])
+def test_a_function_that_calls_the_loader_itself_gets_every_column(
+    modules: Make, data: Path, tmp_path: Path, decorator: str
+) -> None:
+    source, _ = modules()
+    text = SOURCE.format(body=READ).replace("@function_cache", decorator)
+    (tmp_path / f"{source.__name__}_b.py").write_text(text)
+    (tmp_path / f"{source.__name__}_flow.py").write_text(
+        "import pandas as pd\n"
+        f"from {source.__name__}_b import orders as load\n"
+        "def total(amount: pd.Series, orders_data_path: str) -> list:\n"
+        "    return [float(amount.sum()), list(load(orders_data_path).columns)]\n"
+    )
+    loader, flow = __import__(f"{source.__name__}_b"), __import__(f"{source.__name__}_flow")
+    planned = plan({"data_source": "x", "orders_data_path": str(data)}, flow, sources={"x": loader})
+    for _ in range(2):
+        assert planned.build().execute(["total"])["total"] == [7.0, ["id", "amount", "country"]]
