@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-_FORMATS = (".parquet", ".csv", ".feather", ".json")
+_FORMATS = (".parquet", ".csv", ".feather", ".json", ".jsonl")
 _PRINTED_ROWS = 20
 
 
@@ -50,16 +52,18 @@ def echo_results(results: Mapping[str, Any]) -> None:
 def write_results(results: Mapping[str, Any], file: Path) -> int:
     """Write the results as one table, whole or not at all; returns its number of rows.
 
-    Raises a usage error where they are no one table: frames beside other outputs, columns of different rows.
+    An index that says something, as the groups of a `groupby` do, comes first as columns of its own. Raises a usage
+    error where they are no one table: frames beside other outputs, columns of different rows.
     """
     from loaders.files import replacing
 
-    frame = _one_table(results)
+    frame = _with_labels(_one_table(results))
     writers: dict[str, Callable[[str], object]] = {
         ".parquet": lambda path: frame.to_parquet(path, index=False),
         ".csv": lambda path: frame.to_csv(path, index=False),
-        ".feather": lambda path: frame.reset_index(drop=True).to_feather(path),
-        ".json": lambda path: frame.to_json(path, orient="records", date_format="iso", indent=2),
+        ".feather": lambda path: frame.to_feather(path),
+        ".json": lambda path: Path(path).write_text(json.dumps(_records(frame), indent=2) + "\n"),
+        ".jsonl": lambda path: Path(path).write_text("".join(f"{json.dumps(row)}\n" for row in _records(frame))),
     }
     with replacing(file) as temporary:
         writers[file.suffix.lower()](str(temporary))
@@ -88,6 +92,39 @@ def _one_table(results: Mapping[str, Any]) -> Any:
                 f"with {len(first):,}. Choose outputs that belong together with --select."
             )
     return pd.DataFrame(dict(results), index=first.index)
+
+
+def _with_labels(frame: Any) -> Any:
+    """Return a frame numbered from 0, whose columns hold what the index said beyond a row's number."""
+    from pandas.api.types import is_integer_dtype
+
+    index = frame.index
+    if index.nlevels == 1 and index.name is None and is_integer_dtype(index.dtype):
+        return frame.reset_index(drop=True)
+    kept = [name for name in index.names if name is not None and name in frame.columns]
+    return (
+        frame.reset_index(kept, drop=True).reset_index() if len(kept) < index.nlevels else frame.reset_index(drop=True)
+    )
+
+
+def _records(frame: Any) -> list[dict[str, Any]]:
+    """Return the rows as JSON has them, each float with all its digits; what is no number there is null."""
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return [{str(name): _json_value(value) for name, value in row.items()} for row in rows]
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (int, str)):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _json_value(item) for key, item in value.items()}
+    if hasattr(value, "tolist"):
+        return _json_value(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [_json_value(item) for item in value]
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
 def _echo_frame(frame: Any) -> None:

@@ -111,6 +111,10 @@ def environments(directory: str | os.PathLike[str] = "configs") -> list[str]:
             "or name the folder with --configs."
         )
     files = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix in _SUFFIXES}
+    if not files:
+        inner = folder / "configs"
+        advice = f"Its configuration is in '{inner}'; name that." if inner.is_dir() else "Name the folder that does."
+        raise ConfigError(f"Configuration folder '{folder}' holds no environment (a file NAME.yaml). {advice}")
     contents = {name: read_yaml(path)[0] for name, path in files.items()}
     extended = {content.get("extends") for content in contents.values()}
     return [name for name, content in contents.items() if "data_source" in content or name not in extended]

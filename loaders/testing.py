@@ -47,7 +47,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker."""
+    """Declare the marker, and make a project importable as the command does: its tests import its modules."""
+    if (config.rootpath / "configs").is_dir():
+        from loaders.sources import make_importable
+
+        make_importable(config.rootpath)
     config.addinivalue_line(
         "markers", "loader_env(name): loader_driver takes its configuration from this environment of configs/."
     )

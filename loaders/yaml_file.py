@@ -47,7 +47,9 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[KeyPath, Origin]]:
         _locate(node, (), str(path), origins)
         data = loader.construct_document(node)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: is not valid YAML. {_first_lines(error)}") from None
+        mark = getattr(error, "problem_mark", None)
+        origin = Origin(str(path), mark.line + 1 if mark else None)
+        raise ConfigError(f"{origin}: is not valid YAML: {_said(error)}.") from None
     finally:
         loader.dispose()
     if not isinstance(data, dict):
@@ -69,5 +71,6 @@ def _locate(node: Any, key: KeyPath, source: str, origins: dict[KeyPath, Origin]
         _locate(value_node, here, source, origins)
 
 
-def _first_lines(error: yaml.YAMLError) -> str:
-    return " ".join(str(error).split())[:300]
+def _said(error: yaml.YAMLError) -> str:
+    problem = getattr(error, "problem", None)
+    return " ".join(str(problem or error).split())[:300]

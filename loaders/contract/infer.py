@@ -123,6 +123,11 @@ def _guessed(column: tuple[str, pa.ChunkedArray]) -> pa.Field:
 def _json_schema(text: str, shown: str) -> pa.Schema:
     import pyarrow.json as arrow_json
 
+    if text.lstrip().startswith("["):
+        raise ReadError(
+            f"'{shown}' is no JSON Lines but an array. Write one object a line, as `jq -c '.[]'` does from an array "
+            "of objects."
+        )
     try:
         table = arrow_json.read_json(pa.BufferReader(text.encode()))
     except pa.ArrowInvalid as error:

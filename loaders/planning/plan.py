@@ -60,6 +60,7 @@ class Plan:
         self._refuse_shadowed_nodes()
         self._refuse_unprovided()
         self._refuse_unused()
+        self._refuse_unknown_formats()
         self.inputs = self._typed_inputs()
 
     @property
@@ -239,6 +240,15 @@ class Plan:
     def inputs_or_source(self, key: str) -> Any:
         """Return the value that a configuration key has."""
         return self.data_source if key == "data_source" else self.config.inputs.get(key)
+
+    def _refuse_unknown_formats(self) -> None:
+        known = [dataset.name for dataset in self.datasets]
+        for name in self.config.settings.formats:
+            if name not in known:
+                raise ConfigError(
+                    f"{self.config.origin('formats', name)}: 'formats' names the dataset '{name}', which source "
+                    f"'{self.data_source}' does not offer. Datasets are: {quoted(known)}.{did_you_mean(name, known)}"
+                )
 
     def _refuse_unused(self) -> None:
         taken = {*self._taken(), *(key for definition in self._all for key in definition.config_keys)}

@@ -114,6 +114,11 @@ def _names(data: pa.Buffer, contract: DatasetContract, origin: Origin) -> list[s
 
 
 def _object(line: bytes, number: int, origin: Origin) -> dict[str, Any]:
+    if line.lstrip().startswith(b"["):
+        raise ReadError(
+            f"'{origin.location}' is no JSON Lines: line {number} begins an array. Write one object a line, as "
+            "`jq -c '.[]'` does from an array of objects."
+        )
     try:
         found = json.loads(line, parse_float=_Number)
     except UnicodeDecodeError as error:

@@ -97,6 +97,38 @@ def test_output_file_holds_the_outputs_as_columns(sourceswap: Run, tmp_path: Pat
     assert [path.name for path in tmp_path.glob("*out*")] == [target.name]
 
 
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "feather", "json", "jsonl"])
+def test_output_file_keeps_what_the_index_says(sourceswap: Run, project: Path, tmp_path: Path, suffix: str) -> None:
+    features = project / "examples" / "marketing_spend" / "features.py"
+    features.write_text(
+        "import pandas as pd\n"
+        "def largest(spend: pd.Series, signups: pd.Series) -> pd.Series:\n"
+        "    return spend.groupby((signups > 60).map({True: 'many', False: 'few'}).rename('kind')).max()\n"
+    )
+    (project / "configs" / "base.yaml").write_text("modules: [examples.marketing_spend.features]\n")
+    target = tmp_path / f"out.{suffix}"
+    result = sourceswap("run", "--env", "local", "-o", target)
+    assert result.returncode == 0, result.stderr
+    read = {"parquet": pd.read_parquet, "csv": pd.read_csv, "feather": pd.read_feather}
+    frame = read[suffix](target) if suffix in read else pd.read_json(target, lines=suffix == "jsonl")
+    assert list(frame.columns) == ["kind", "largest"]
+    assert list(frame["kind"]) == ["few", "many"]
+
+
+@pytest.mark.parametrize("suffix", ["json", "jsonl"])
+def test_json_output_keeps_every_digit(sourceswap: Run, tmp_path: Path, suffix: str) -> None:
+    for target in (tmp_path / f"out.{suffix}", tmp_path / "out.parquet"):
+        command = ["run", "--env", "local", "-s", "week", "-s", "spend_per_signup", "-s", "spend_mean_3_weeks"]
+        assert sourceswap(*command, "-o", target).returncode == 0
+    text = (tmp_path / f"out.{suffix}").read_text()
+    rows = json.loads(text) if suffix == "json" else [json.loads(line) for line in text.splitlines()]
+    exact = pd.read_parquet(tmp_path / "out.parquet")
+    exact_values = [None if pd.isna(value) else value for value in exact["spend_per_signup"]]
+    assert [row["spend_per_signup"] for row in rows] == exact_values
+    assert rows[0]["spend_mean_3_weeks"] is None
+    assert rows[0]["week"] == "2024-01-01"
+
+
 def test_single_values_are_written_as_one_row(sourceswap: Run, tmp_path: Path) -> None:
     result = sourceswap("run", "--env", "local", "-s", "spend_mean", "-s", "spend_std_dev", "-o", tmp_path / "o.json")
     assert result.returncode == 0, result.stderr
@@ -116,10 +148,11 @@ def test_single_values_are_written_as_one_row(sourceswap: Run, tmp_path: Path) -
         (["run", "-e", "local", "--params", "windw=3"], "input 'windw' is taken by no function"),
         (["run", "-e", "local", "--params", "window"], "--params takes NAME=VALUE"),
         (["run", "-e", "local", "--params", "spend=3"], "'spend' is given as an input, but"),
-        (["run", "-e", "local", "-o", "out.xlsx"], "must end in one of .parquet, .csv, .feather, .json"),
+        (["run", "-e", "local", "-o", "out.xlsx"], "must end in one of .parquet, .csv, .feather, .json, .jsonl"),
         (["run", "-e", "local", "-o", "no/such/folder/out.csv"], "folder 'no/such/folder' does not exist"),
         (["run", "-e", "local", "--no-cache", "--refresh"], "exclude each other"),
         (["run", "-e", "local", "--configs", "nowhere"], "Configuration folder 'nowhere' does not exist"),
+        (["run", "-e", "local", "--configs", "."], "Its configuration is in 'configs'; name that."),
         (["show", "orders", "-e", "local"], "has no dataset 'orders'"),
     ],
 )
@@ -283,3 +316,11 @@ def test_endpoint_of_the_environments_file_is_used(
     unset = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}
     result = sourceswap("run", "--env", "prod", **point_at(buckets), **unset)
     assert result.returncode == 0, result.stderr
+
+
+def test_format_of_a_dataset_that_is_not_there_is_refused(sourceswap: Run, project: Path) -> None:
+    with (project / "configs" / "local.yaml").open("a") as config:
+        config.write("formats:\n  marketing_spent: {delimiter: ';'}\n")
+    message = error_lines(sourceswap("run", "--env", "local"), 2)
+    assert "configs/local.yaml:" in message
+    assert "Did you mean 'marketing_spend'?" in message

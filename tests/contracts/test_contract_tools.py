@@ -168,6 +168,12 @@ def test_draft_of_json_lines_reads_it(tmp_path: Path) -> None:
     assert list(read_table(path, contract)["id"]) == [1, 2]
 
 
+def test_draft_of_a_json_array_says_what_to_write_instead(tmp_path: Path) -> None:
+    (tmp_path / "events.json").write_text('[\n  {"id": 1}\n]\n')
+    with pytest.raises(ReadError, match="no JSON Lines but an array"):
+        DatasetContract.infer(tmp_path / "events.json")
+
+
 def test_draft_of_a_large_object_takes_its_footer_alone(s3_bucket: str, s3_server: S3Server) -> None:
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table({"n": range(500_000)}), sink)

@@ -166,6 +166,13 @@ def test_broken_file_is_named(configs: Path, text: str, expected: str) -> None:
     assert "local.yaml" in message
 
 
+def test_broken_yaml_is_named_with_its_line_alone(configs: Path) -> None:
+    write(configs, "local", "data_source: local\ninputs:\n\tpath: a\n")
+    message = refused(configs)
+    assert f"{configs / 'local.yaml'}:3: is not valid YAML" in message
+    assert "<unicode string>" not in message
+
+
 def test_circle_of_extends_is_shown(configs: Path) -> None:
     write(configs, "base", "extends: local\n")
     assert "local → base → local" in refused(configs)

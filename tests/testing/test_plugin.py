@@ -135,6 +135,14 @@ def test_frames_in_memory_reach_the_dataflow(passes: Check) -> None:
     )
 
 
+def test_tests_in_a_folder_import_the_project(project: pytest.Pytester) -> None:
+    tests = project.mkdir("tests")
+    (tests / "test_import.py").write_text("import shop.features\n\ndef test_nothing():\n    pass\n")
+    # The command itself: `python -m pytest` would put the folder on the path by itself.
+    result = project.run(Path(sys.executable).with_name("pytest"), "-p", "loaders.testing", "tests")
+    result.assert_outcomes(passed=1)
+
+
 def test_wrong_frames_are_refused_by_name(passes: Check) -> None:
     passes(
         """
