@@ -99,8 +99,7 @@ def _echo_plan(planned: Plan, outputs: list[str], mode: Mode) -> None:
     environment = planned.call_environment(outputs)
     for dataset, needed in planned.needed(outputs):
         if needed:
-            columns = environment.columns(dataset.definition.namespace) or dataset.columns
-            share = f"{len(columns)} of {len(dataset.columns)}"
+            share = f"{len(environment.read_columns(dataset))} of {len(dataset.columns)}"
             rows.append((dataset.name, planned.location(dataset), share, *planned.lookup(dataset, outputs, mode)))
         else:
             rows.append((dataset.name, planned.location(dataset), "none", "not needed", ""))

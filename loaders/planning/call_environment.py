@@ -62,6 +62,11 @@ class LoaderEnvironment:
             settings["project root"] = str(self._root)
         return settings
 
+    def read_columns(self, dataset: Dataset) -> tuple[str, ...]:
+        """Return the columns of a dataset that its node reads."""
+        selection = self._selections.get(dataset.name)
+        return selection.columns if selection else dataset.columns
+
     def columns(self, namespace: str) -> tuple[str, ...] | None:
         """Return the needed columns of a dataset whose loader only reads; None for all.
 

@@ -37,7 +37,10 @@ def draft_sample(file: Path) -> Sample:
         for column in contract.columns:
             contract = _widened(file, contract, column)
         read_table(file, contract)
-    return Sample(contract, file.name, file.read_bytes())
+    body = file.read_bytes()
+    if file.suffix.lower() in (".csv", ".tsv", ".jsonl", ".ndjson") and not body.endswith(b"\n"):
+        body += b"\n"  # as every copy of it that is written will end
+    return Sample(contract, file.name, body)
 
 
 def _fits(file: Path, contract: DatasetContract, columns: list[str] | None = None) -> bool:

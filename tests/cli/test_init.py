@@ -46,7 +46,7 @@ def test_project_of_own_files_has_their_contracts(sourceswap: Run, tmp_path: Pat
             "when": pd.date_range("2024-01-01", periods=rows, tz="UTC").astype(str),
         }
     )
-    late.to_csv(tmp_path / "my sales.csv", index=False)
+    (tmp_path / "my sales.csv").write_text(late.to_csv(index=False).rstrip("\n"))
     pd.DataFrame({"id": [1, 2], "name": ["a", None]}).to_parquet(tmp_path / "people.parquet")
     folder = tmp_path / "loaders"
     made = sourceswap("init", folder, "--from", tmp_path / "my sales.csv", tmp_path / "people.parquet", cwd=tmp_path)
@@ -57,6 +57,7 @@ def test_project_of_own_files_has_their_contracts(sourceswap: Run, tmp_path: Pat
     assert 'pa.field("code", pa.string())' in contracts
     assert 'pa.field("share", pa.float64())' in contracts
     assert 'prefix="people_"' in contracts  # both have a column `id`
+    assert (folder / "data" / "my sales.csv").read_bytes().endswith(b"\n")
 
 
 def test_a_folder_that_holds_something_is_left_alone(sourceswap: Run, tmp_path: Path) -> None:
