@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
 
 from loaders.contract.format_options import FormatOptions
 from loaders.errors import ConfigError
@@ -35,6 +35,26 @@ class CacheSettings(BaseModel):
     max_size: int | str | None = None
     ttl_seconds: float | None = Field(default=None, gt=0)
 
+    @field_validator("max_size")
+    @classmethod
+    def _is_a_size(cls, size: int | str | None) -> int | str | None:
+        # Imported here: most environments set no size.
+        from caching.eviction import parse_size
+
+        if size is not None:
+            parse_size(size)
+        return size
+
+
+def _possible_options(override: BaseModel) -> BaseModel:
+    """Return single format options after all of them were found to be possible."""
+    try:
+        FormatOptions(**override.model_dump(exclude_unset=True))
+    except ConfigError as error:
+        # What pydantic takes for an error of a value, and tells with its place.
+        raise ValueError(str(error)) from None
+    return override
+
 
 if TYPE_CHECKING:
     FormatOverride = BaseModel
@@ -43,6 +63,7 @@ else:
     FormatOverride = create_model(
         "FormatOverride",
         __config__=ConfigDict(extra="forbid", frozen=True),
+        __validators__={"possible": model_validator(mode="after")(_possible_options)},
         **{name: (kind, None) for name, kind in get_type_hints(FormatOptions).items()},
     )
 
@@ -186,7 +207,9 @@ def _explain(item: Any, origins: Mapping[KeyPath, Origin], where: str) -> str:
     if item["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         known = _known_keys(key)
         return f"{place}: unknown key '{name}'. Known are: {quoted(known)}.{did_you_mean(key[-1], known)}"
-    return f"{place}: '{name}': {item['msg']}; found {_shown(item['input'])}."
+    # What a validator of ours says is a sentence already.
+    reason = str(item["msg"]).removeprefix("Value error, ").removesuffix(".")
+    return f"{place}: '{name}': {reason}; found {_shown(item['input'])}."
 
 
 def _known_keys(key: KeyPath) -> list[str]:

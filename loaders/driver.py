@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from loaders.config import Config, parse_settings
+from loaders.errors import ConfigError
 from loaders.planning.plan import Plan
 from loaders.sources import import_module, make_importable, pick_source
 
@@ -42,10 +43,15 @@ def plan(
     sources: Mapping[str, ModuleType | str] | None = None,
 ) -> Plan:
     """Return what `build_driver` would build, checked: for those who want to look before they run."""
-    if not isinstance(config, Config):
+    if isinstance(config, Config):
+        make_importable(config.root)
+    elif isinstance(config, Mapping):
         config = config_from_mapping(config)
     else:
-        make_importable(config.root)
+        raise ConfigError(
+            f"A driver is built from a mapping or a loaded configuration, found {config!r}. "
+            "For an environment's name call load_config(name)."
+        )
     settings = config.settings
     where = str(config.origin("data_source")) if ("data_source",) in config.origins else config.env
     name, source = pick_source(settings.data_source, {**settings.sources, **(sources or {})}, where)

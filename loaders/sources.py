@@ -39,6 +39,10 @@ def import_module(module: str | ModuleType, role: str) -> ModuleType:
     """Return a module given by itself or by its import path; `role` says in an error what it was wanted for."""
     if isinstance(module, ModuleType):
         return module
+    if not isinstance(module, str) or not all(module.split(".")):
+        raise ConfigError(
+            f"{role} must be a module or its import path, such as 'my_project.loaders'; found {module!r}."
+        )
     from loaders.planning.hamilton_setup import import_dataflow
 
     try:

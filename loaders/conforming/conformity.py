@@ -28,8 +28,9 @@ def conform(
 ) -> pd.DataFrame:
     """Return the data as the contract says: its columns in its order, its dtypes exactly, a fresh RangeIndex.
 
-    Columns are found by their source names or, where all of those are node names, by these. Every value is taken as it
-    is or refused. The result shares no writable memory with `data`.
+    Columns are found by their source names or by their node names, whichever name more of them; where both name as
+    many, a pandas frame has node names and a table those of its source. Every value is taken as it is or refused.
+    The result shares no writable memory with `data`.
 
     Args:
         data: what was read; a pandas frame may hold any representation that loses nothing (objects, floats that are
@@ -47,7 +48,7 @@ def conform(
     found = [str(name) for name in (data.columns if isinstance(data, pd.DataFrame) else data.column_names)]
     if isinstance(data, pd.DataFrame):
         _refuse_index(data, contract, found, origin)
-    names = match_columns(found, contract, wanted, origin)
+    names = match_columns(found, contract, wanted, origin, prefer_nodes=isinstance(data, pd.DataFrame))
     column_of = (lambda position: data.iloc[:, position]) if isinstance(data, pd.DataFrame) else data.column
     taken = {name: column_of(found.index(source_name)) for name, source_name in names.items()}
     return frame_of(typed_table(taken, contract, origin), contract, origin, len(data))
@@ -112,14 +113,18 @@ def match_columns(
     wanted: Sequence[str],
     origin: Origin,
     given: Collection[str] = (),
+    *,
+    prefer_nodes: bool = False,
 ) -> dict[str, str]:
     """Return, for each wanted column, its name in the source; refuse missing, repeated and unexpected ones.
 
-    Columns that are `given` otherwise, by either name, may be missing, and then are missing in the answer.
+    Columns that are `given` otherwise, by either name, may be missing, and then are missing in the answer. Two columns
+    may have exchanged their names; what is found cannot tell then, and `prefer_nodes` does.
     """
     by_source = {name: contract.source_name(name) for name in contract.columns}
     by_node = {name: name for name in contract.columns}
-    names = max((by_source, by_node), key=lambda naming: sum(naming[name] in found for name in wanted))
+    namings = (by_node, by_source) if prefer_nodes else (by_source, by_node)
+    names = max(namings, key=lambda naming: sum(naming[name] in found for name in wanted))
     violations = []
     wanted = [name for name in wanted if names[name] in found or not {name, by_source[name]} & set(given)]
     missing = [names[name] for name in wanted if names[name] not in found]

@@ -148,6 +148,9 @@ def _safe(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
 
 def _round_trip(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     """Cast there and back; what comes back different was no exact value of the target."""
+    if pa.types.is_float16(values.type):
+        # Arrow compares no halves.
+        values = values.cast(pa.float32())
     there = pc.cast(values, options=pc.CastOptions.unsafe(target))
     back = pc.cast(there, options=pc.CastOptions.unsafe(values.type))
     same = pc.equal(back, values)
@@ -175,6 +178,13 @@ def _integer_to_decimal(values: pa.ChunkedArray, target: pa.DataType) -> pa.Chun
     return values.cast(pa.decimal256(76, max(target.scale, 0))).cast(target)
 
 
+def _decimal_to_float(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    if pa.types.is_float16(target):
+        # Arrow has no cast between decimals and halves.
+        return _round_trip(_round_trip(values, pa.float32()), target)
+    return _round_trip(values, target)
+
+
 def _reencoded(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     plain = _decoded(values) if pa.types.is_dictionary(values.type) else values
     chunks = [chunk.dictionary_encode() for chunk in exact_cast(plain, target.value_type).unify_dictionaries().chunks]
@@ -197,8 +207,8 @@ _CASTS: dict[tuple[str, str], Callable[[pa.ChunkedArray, pa.DataType], pa.Chunke
     ("float", "integer"): _from_float,
     ("float", "decimal"): _from_float,
     ("decimal", "decimal"): _safe,
-    ("decimal", "float"): _round_trip,
-    ("decimal", "integer"): _round_trip,
+    ("decimal", "float"): _decimal_to_float,
+    ("decimal", "integer"): _safe,
     ("text", "text"): _safe,
     ("binary", "binary"): _safe,
     ("date", "date"): _round_trip,

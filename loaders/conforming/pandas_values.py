@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,9 @@ def arrow_column(series: pd.Series[Any], field: pa.Field) -> pa.ChunkedArray:
         rule = f"expected {type_name(field.type)}, found pandas {dtype}"
         raise BrokenColumnError(Violation(field.name, rule)) from None
     values = array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
+    if is_numpy and pa.types.is_floating(values.type) and _holds_no_value(values):
+        # So does pandas hold an empty column, or one of missing values alone, whatever was meant to be in it.
+        return pa.chunked_array([pa.nulls(len(values), field.type)])
     if field.nullable and is_numpy and pa.types.is_floating(values.type) and values.type != field.type:
         values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
     try:
@@ -52,7 +56,7 @@ def arrow_column(series: pd.Series[Any], field: pa.Field) -> pa.ChunkedArray:
 
 
 def _objects_to_arrow(series: pd.Series[Any], field: pa.Field) -> pa.ChunkedArray:
-    objects = [None if _is_null(value) else value for value in series]
+    objects = [None if _is_null(value) else _unboxed(value) for value in series]
     meaning = kind(field.type.value_type if pa.types.is_dictionary(field.type) else field.type)
     accepts = _ACCEPTED.get(meaning, lambda value: True)
     refused = [row for row, value in enumerate(objects) if value is not None and not accepts(value)]
@@ -61,10 +65,8 @@ def _objects_to_arrow(series: pd.Series[Any], field: pa.Field) -> pa.ChunkedArra
             sorted({_KIND_NAMES.get(name, name) for name in (type(objects[r]).__name__ for r in refused)})
         )
         raise BrokenColumnError(_violation(field, f"expected {type_name(field.type)}, found {names}", refused, objects))
-    if meaning == "date":
-        objects = [_plain_date(value) for value in objects]
-    elif meaning == "local time":
-        objects = [_with_time(value) for value in objects]
+    if plain := _PLAIN.get(meaning):
+        objects = [None if value is None else plain(value) for value in objects]
     try:
         return _converted(objects, field.type, meaning)
     except InexactError:
@@ -76,18 +78,69 @@ def _objects_to_arrow(series: pd.Series[Any], field: pa.Field) -> pa.ChunkedArra
 
 
 def _converted(objects: list[Any], target: pa.DataType, meaning: str) -> pa.ChunkedArray:
-    """Return the objects in the type; Arrow's inference may lose something, so that it is left to decimals alone."""
+    """Return the objects in the type, or raise InexactError where one of them would not come back the same."""
     value_type = target.value_type if pa.types.is_dictionary(target) else target
-    through = value_type
-    if meaning == "decimal":
-        through = None
-        objects = [None if value is None else decimal.Decimal(value) for value in objects]
-    elif meaning == "integer" and any(isinstance(value, float) for value in objects):
-        objects = [int(value) if isinstance(value, float) and value.is_integer() else value for value in objects]
     try:
-        return exact_cast(pa.chunked_array([pa.array(objects, type=through)]), target)
+        # The type of decimals is left to Arrow: of its own choice it takes one that is wide enough.
+        values = pa.chunked_array([pa.array(objects, type=None if meaning == "decimal" else value_type)])
+        typed = exact_cast(values, target)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise InexactError(str(error)) from None
+    # Told a type, Arrow drops without a word what it has no room for: fractions, nanoseconds, unknown keys.
+    if meaning not in _TAKEN_EXACTLY and not all(map(_is_same, objects, values.to_pylist())):
+        raise InexactError(f"a value is no exact {type_name(target)}")
+    return typed
+
+
+def _is_same(given: Any, taken: Any) -> bool:
+    """Tell whether what Arrow took of an object is the object."""
+    if taken is None:
+        return _is_null(given)
+    if isinstance(taken, dict):
+        return set(given) <= set(taken) and all(_is_same(given.get(name), taken[name]) for name in taken)
+    if isinstance(taken, list | tuple):
+        items = list(given.items() if isinstance(given, Mapping) else given)
+        return len(items) == len(taken) and all(map(_is_same, items, taken))
+    if isinstance(taken, dt.datetime) and taken.tzinfo is not None:
+        # Datetimes of two zones are never equal in the hour that a clock repeats.
+        return given.tzinfo is not None and bool(given.astimezone(dt.UTC) == taken.astimezone(dt.UTC))
+    return bool(given == taken) or (given != given and taken != taken)
+
+
+def _unboxed(value: Any) -> Any:
+    """Return numpy's own times as pandas' scalars, which know their fields."""
+    try:
+        if isinstance(value, np.datetime64):
+            return pd.Timestamp(value)
+        return pd.Timedelta(value) if isinstance(value, np.timedelta64) else value
+    except (ValueError, OverflowError):
+        return value
+
+
+def _whole(number: Any) -> Any:
+    """Return an integer that a float or a decimal carries; one with a fraction stays, to be refused."""
+    return int(number) if not isinstance(number, int) and math.isfinite(number) and number == int(number) else number
+
+
+def _floating(number: Any) -> Any:
+    """Return a decimal as the float that is written the same; another stays, to be refused."""
+    if not isinstance(number, decimal.Decimal):
+        return number
+    written = float(number)
+    return written if _decimal(written) == number else number
+
+
+def _decimal(number: Any) -> decimal.Decimal:
+    """Return a number as a decimal; a float stands for the shortest one that is written so."""
+    is_float = isinstance(number, float | np.floating)
+    return decimal.Decimal(str(number) if is_float else int(number) if isinstance(number, np.integer) else number)
+
+
+_TAKEN_EXACTLY = ("text", "bool", "binary")
+
+
+def _holds_no_value(values: pa.ChunkedArray) -> bool:
+    return bool(pc.all(pc.is_null(values, nan_is_null=True), min_count=0).as_py())
 
 
 def _violation(
@@ -123,28 +176,40 @@ def _is_instance(*types: type, without: tuple[type, ...] = ()) -> Callable[[Any]
     return lambda value: isinstance(value, types) and not isinstance(value, without)
 
 
-_KIND_NAMES = {"str": "text", "bool": "bool", "bool_": "bool"}
-_ACCEPTED: dict[str, Callable[[Any], bool]] = {
-    "bool": _is_instance(bool, np.bool_),
-    "integer": _is_instance(int, np.integer, float, np.floating, without=(bool,)),
-    "float": _is_instance(int, np.integer, float, np.floating, without=(bool,)),
-    "decimal": _is_instance(decimal.Decimal, int, without=(bool,)),
-    "text": _is_instance(str),
-    "binary": _is_instance(bytes),
-    "date": _is_instance(dt.date),
-    "time": _is_instance(dt.time),
-    "duration": _is_instance(dt.timedelta, np.timedelta64),
-    "local time": lambda value: isinstance(value, np.datetime64) or _is_local_time(value),
-    "instant": lambda value: isinstance(value, dt.datetime) and value.tzinfo is not None,
-}
-
-
 def _is_local_time(value: Any) -> bool:
     return isinstance(value, dt.date) and getattr(value, "tzinfo", None) is None
 
 
+_KIND_NAMES = {"str": "text", "bool": "bool", "bool_": "bool"}
+_PLAIN: dict[str, Callable[[Any], Any]] = {
+    "integer": _whole,
+    "float": _floating,
+    "decimal": _decimal,
+    "date": _plain_date,
+    "local time": _with_time,
+}
+_is_number = _is_instance(int, np.integer, float, np.floating, decimal.Decimal, without=(bool,))
+_ACCEPTED: dict[str, Callable[[Any], bool]] = {
+    "bool": _is_instance(bool, np.bool_),
+    "integer": _is_number,
+    "float": _is_number,
+    "decimal": _is_number,
+    "text": _is_instance(str),
+    "binary": _is_instance(bytes),
+    "date": _is_instance(dt.date),
+    "time": _is_instance(dt.time),
+    "duration": _is_instance(dt.timedelta),
+    "local time": _is_local_time,
+    "instant": lambda value: isinstance(value, dt.datetime) and value.tzinfo is not None,
+}
+
+
 def _is_null(value: Any) -> bool:
-    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value)
+    if isinstance(value, decimal.Decimal):
+        return value.is_nan()
+    if isinstance(value, float | np.floating | np.datetime64 | np.timedelta64):
+        return bool(value != value)
+    return value is None or value is pd.NA or value is pd.NaT
 
 
 def pandas_column(values: pa.ChunkedArray, dtype: PandasDtype) -> Any:

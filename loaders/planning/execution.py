@@ -6,10 +6,12 @@ import contextvars
 import functools
 import typing
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from typing import Any
 
-from hamilton import htypes, lifecycle, node
+from hamilton import graph, htypes, lifecycle, node
+from hamilton.driver import DefaultGraphExecutor
 from hamilton.lifecycle import base as lifecycle_base
 from hamilton.plugins.h_threadpool import FutureAdapter
 
@@ -55,6 +57,26 @@ class ContextThreadPool(FutureAdapter):
 
         bound = functools.partial(contextvars.copy_context().run, execute)
         return super().do_remote_execute(execute_lifecycle_for_node=bound, node=node, **kwargs)
+
+
+class CompletedResults(DefaultGraphExecutor):
+    """Waits for what the thread pool computes.
+
+    Hamilton waits where it builds the result of `execute`, not for `materialize` and `raw_execute`, whose callers
+    would be handed futures, of files that are not written yet.
+    """
+
+    def execute(  # type: ignore[override]  # Hamilton's own executors declare it so, their base otherwise
+        self,
+        fg: graph.FunctionGraph,
+        final_vars: list[str],
+        overrides: dict[str, Any],
+        inputs: dict[str, Any],
+        run_id: str,
+    ) -> dict[str, Any]:
+        """Return the value of each of the variables."""
+        results = super().execute(fg, final_vars, overrides, inputs, run_id)
+        return {name: value.result() if isinstance(value, Future) else value for name, value in results.items()}
 
 
 class AbstractInputs(lifecycle_base.BaseDoValidateInput):

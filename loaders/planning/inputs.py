@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import os
 import pathlib
 import types
 import typing
@@ -29,6 +30,8 @@ def typed_input(name: str, value: Any, declared: Any, where: str) -> Any:
     """
     if not is_plain(declared):
         return value
+    if isinstance(value, os.PathLike) and pathlib.Path not in _kinds(declared):
+        value = os.fspath(value)
     if isinstance(value, str) and _outer(declared) in _CONTAINERS:
         value = yaml.safe_load(value)
     try:
@@ -42,6 +45,11 @@ def typed_input(name: str, value: Any, declared: Any, where: str) -> Any:
 
 def _outer(declared: Any) -> Any:
     return typing.get_origin(declared) or declared
+
+
+def _kinds(declared: Any) -> set[Any]:
+    """Return a declared type, or all those of a union."""
+    return {*typing.get_args(declared)} if _outer(declared) in (typing.Union, types.UnionType) else {declared}
 
 
 def is_plain(declared: Any) -> bool:

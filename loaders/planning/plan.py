@@ -158,12 +158,15 @@ class Plan:
         """Return the driver; each of its executions uses the cache in the given mode and tells the observer."""
         from hamilton import driver
 
-        from loaders.planning.execution import execution_adapters
+        from loaders.planning.execution import CompletedResults, ContextThreadPool, execution_adapters
 
         own = execution_adapters(lambda outputs: self.active(outputs, cache_mode, observer), len(self._nodes), adapters)
         builder = driver.Builder()  # type: ignore[no-untyped-call]  # Hamilton leaves it unannotated
         builder = builder.with_config({**self.inputs, "data_source": self.data_source})
-        return builder.with_modules(self.source, *self.modules).with_adapters(*own).build()
+        built = builder.with_modules(self.source, *self.modules).with_adapters(*own).build()
+        if any(isinstance(adapter, ContextThreadPool) for adapter in own):
+            built.graph_executor = CompletedResults(built.adapter)  # type: ignore[arg-type]  # declared as any of the adapters in it
+        return built
 
     def needed_columns(self, outputs: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Return by dataset the columns that the outputs reach; a dataset whose whole frame is needed is left out."""
@@ -246,7 +249,7 @@ class Plan:
         for name in self.config.settings.formats:
             if name not in known:
                 raise ConfigError(
-                    f"{self.config.origin('formats', name)}: 'formats' names the dataset '{name}', which source "
+                    f"{self._origin(name, 'formats')}: 'formats' names the dataset '{name}', which source "
                     f"'{self.data_source}' does not offer. Datasets are: {quoted(known)}.{did_you_mean(name, known)}"
                 )
 
@@ -275,8 +278,8 @@ class Plan:
                 taken.setdefault(name, []).append(definition)
         return taken
 
-    def _origin(self, name: str) -> str:
-        key = ("inputs", name)
+    def _origin(self, name: str, section: str = "inputs") -> str:
+        key = (section, name)
         return str(self.config.origins[key]) if key in self.config.origins else self.config.env
 
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 from hamilton import base
 from hamilton.driver import Driver
+from hamilton.io.materialization import to
 
 import loaders.local
 import loaders.prod
@@ -373,3 +374,52 @@ def test_only_columns_that_the_outputs_reach_are_needed(module: ModuleMaker) -> 
     assert needed(flow, "doubled", "rows") == {}
     assert needed(flow, "doubled", "marketing_spend") == {}
     assert needed(flow, "doubled", "some_materializer") == {}
+
+
+@pytest.mark.parametrize("source", ["", ".local", "a..b", 3, ["loaders.local"]])
+def test_a_source_that_is_no_module_is_refused(features: ModuleType, source: object) -> None:
+    message = refused({"data_source": "qa"}, features, sources={"qa": source})
+    assert f"Source 'qa' must be a module or its import path, such as 'my_project.loaders'; found {source!r}" in message
+
+
+@pytest.mark.parametrize("config", ["prod", None, ["data_source"]])
+def test_what_is_no_configuration_is_refused_with_the_way_to_load_one(features: ModuleType, config: object) -> None:
+    message = refused(config, features)
+    assert f"found {config!r}" in message
+    assert "load_config" in message
+
+
+@pytest.mark.parametrize(
+    ("sections", "said"),
+    [
+        ({"formats": {"marketing_spent": {"delimiter": ";"}}}, "Did you mean 'marketing_spend'?"),
+        ({"formats": {"marketing_spend": {"format": "xls"}}}, "must be one of csv, parquet, feather, jsonl"),
+        ({"formats": {"marketing_spend": {"delimiter": ";;"}}}, "must be one ASCII character"),
+        ({"cache": {"max_size": "plenty"}}, "'cache.max_size': max_size='plenty' is no size"),
+    ],
+)
+def test_sections_that_cannot_hold_are_refused_before_anything_runs(
+    features: ModuleType, sections: dict[str, object], said: str
+) -> None:
+    message = refused({**IN_MEMORY, **sections}, features)
+    assert message.startswith("config: ")
+    assert said in message
+
+
+def test_a_location_may_be_given_as_a_path(features: ModuleType, tmp_path: Path) -> None:
+    path = tmp_path / "spend.csv"
+    SPEND.to_csv(path, index=False)
+    driver = build_driver({"data_source": "local", "marketing_spend_data_path": path}, features)
+    assert list(driver.execute(["spend_per_signup"])["spend_per_signup"]) == [10.0, 2.0, 0.8]
+
+
+def test_materializing_waits_for_the_files_and_returns_values(features: ModuleType, tmp_path: Path) -> None:
+    driver = build_driver(IN_MEMORY, features)
+    target = tmp_path / "out.parquet"
+    save = to.parquet(
+        id="saved", dependencies=["spend", "spend_per_signup"], path=str(target), combine=base.PandasDataFrameResult()
+    )
+    saved, values = driver.materialize(save, additional_vars=["spend_per_signup"])
+    assert list(pd.read_parquet(target)["spend_per_signup"]) == [10.0, 2.0, 0.8]
+    assert saved["saved"]["file_metadata"]["path"] == str(target)
+    assert list(values["spend_per_signup"]) == [10.0, 2.0, 0.8]

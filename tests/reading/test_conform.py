@@ -17,6 +17,8 @@ from loaders.conforming import conform
 
 DAY = dt.date(2024, 2, 29)
 NOON = dt.datetime(2024, 2, 29, 12)
+IN_REPEATED_HOUR = dt.datetime(2024, 10, 27, 0, 30, tzinfo=dt.UTC)
+LOCALLY = pd.Timestamp(IN_REPEATED_HOUR).tz_convert("Europe/Berlin")
 
 
 def contract_of(arrow_type: pa.DataType, *, nullable: bool = True, **options: Any) -> DatasetContract:
@@ -72,6 +74,19 @@ def refusal(values: Any, arrow_type: pa.DataType, *, nullable: bool = True, **op
         (pd.to_timedelta(["90s"]), pa.duration("s"), [pd.Timedelta("90s")]),
         ([dt.time(1, 2)], pa.time32("s"), [dt.time(1, 2)]),
         ([b"a", None], pa.binary(), [b"a", None]),
+        ([10, 20], pa.decimal128(10, 2), [Decimal(10), Decimal(20)]),
+        (pd.Series([0.1, np.float32(2)], dtype=object), pa.decimal128(5, 2), [Decimal("0.10"), Decimal("2.00")]),
+        (pd.array([Decimal(7), None], pd.ArrowDtype(pa.decimal128(5, 1))), pa.int16(), [7, None]),
+        (pd.array([Decimal("1.5")], pd.ArrowDtype(pa.decimal128(5, 1))), pa.float16(), [1.5]),
+        (pd.Series([Decimal(7), Decimal("NaN")], dtype=object), pa.int64(), [7, None]),
+        (pd.Series([Decimal("0.1")], dtype=object), pa.float64(), [0.1]),
+        (np.array([1.5, np.nan], np.float16), pa.float64(), [1.5, None]),
+        (pd.Series([np.datetime64(DAY), np.datetime64("NaT")], dtype=object), pa.date32(), [DAY, None]),
+        (pd.Series([np.datetime64(NOON)], dtype=object), pa.timestamp("s"), [pd.Timestamp(NOON)]),
+        (pd.Series([np.timedelta64(90, "s")], dtype=object), pa.duration("ms"), [pd.Timedelta("90s")]),
+        (pd.Series([IN_REPEATED_HOUR], dtype=object), pa.timestamp("us", "Europe/Berlin"), [LOCALLY]),
+        ([np.nan, np.nan], pa.string(), [None, None]),
+        (np.array([], dtype=float), pa.timestamp("us", "UTC"), []),
         ([[1, 2]], pa.list_(pa.int64()), [[1, 2]]),
     ],
 )
@@ -117,6 +132,18 @@ def test_a_representation_that_loses_nothing_is_taken(values: Any, arrow_type: p
         ([1 + 2j], pa.float64(), "found pandas complex128"),
         (pd.period_range("2024", periods=1), pa.date32(), "found extension<pandas.period"),
         (pd.Series(["\ud800"], dtype=object), pa.string(), "in row 1"),
+        (pd.Series([1.5], dtype=object), pa.int64(), "1.5 in row 1"),
+        (pd.Series([Decimal("1.5")], dtype=object), pa.int64(), "1.5 in row 1"),
+        (pd.Series([0.5, 0.1], dtype=object), pa.float32(), "0.1 in row 2"),
+        (pd.Series([Decimal("0.1" + "0" * 20 + "1")], dtype=object), pa.float64(), "in row 1"),
+        (pd.Series([1.234], dtype=object), pa.decimal128(5, 2), "1.234 in row 1"),
+        (pd.Series([pd.Timestamp(1)], dtype=object), pa.timestamp("us"), "in row 1"),
+        (pd.Series([pd.Timestamp(1, tz="UTC")], dtype=object), pa.timestamp("us", "UTC"), "in row 1"),
+        (pd.Series([pd.Timedelta(1)], dtype=object), pa.duration("us"), "in row 1"),
+        (pd.Series([dt.time(1, 2, 3, 4)], dtype=object), pa.time32("s"), "in row 1"),
+        (pd.Series([dt.time(1, tzinfo=dt.UTC)], dtype=object), pa.time64("us"), "in row 1"),
+        (pd.Series([[1], [1.5]], dtype=object), pa.list_(pa.int64()), "[1.5] in row 2"),
+        (pd.Series([{"x": 1, "z": 2}], dtype=object), pa.struct([("x", pa.int64())]), "in row 1"),
     ],
 )
 def test_a_representation_that_loses_something_is_refused(values: Any, arrow_type: pa.DataType, said: str) -> None:
@@ -228,6 +255,14 @@ def test_columns_are_found_by_source_names_or_by_node_names() -> None:
     pandas.testing.assert_frame_equal(
         conform(by_source, contract, location="memory"), conform(by_node, contract, location="memory")
     )
+
+
+def test_a_frame_that_could_have_either_names_has_those_of_nodes_and_a_table_those_of_its_source() -> None:
+    schema = pa.schema([("a", pa.int64()), ("b", pa.int64())])
+    exchanged = DatasetContract("exchanged", schema, source_names={"a": "b", "b": "a"})
+    frame = pd.DataFrame({"a": [1], "b": [2]})
+    assert conform(frame, exchanged, location="memory")["a"].tolist() == [1]
+    assert conform(pa.Table.from_pandas(frame), exchanged, location="file")["a"].tolist() == [2]
 
 
 def test_the_callers_frame_and_the_conformed_one_share_no_memory() -> None:
