@@ -211,7 +211,7 @@ class Plan:
                 )
 
     def _refuse_unprovided(self) -> None:
-        taken = {**self._taken()}
+        taken = self._taken()
         for name, users in taken.items():
             if name in self._nodes or name in self.config.inputs or name == "data_source":
                 continue
@@ -223,7 +223,7 @@ class Plan:
                 raise ConfigError(
                     f"{self.config.env}: input '{name}' is missing; dataset '{by_dataset[0].name}' of source "
                     f"'{self.data_source}' reads it ({by_dataset[0].place}). Give it under 'inputs'."
-                    f"{did_you_mean(name, self.config.inputs)}"
+                    f"{did_you_mean(name, [given for given in self.config.inputs if given not in taken])}"
                 )
             raise ConfigError(self._unprovided_column(name, required[0]))
 

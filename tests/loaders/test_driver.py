@@ -423,3 +423,18 @@ def test_materializing_waits_for_the_files_and_returns_values(features: ModuleTy
     assert list(pd.read_parquet(target)["spend_per_signup"]) == [10.0, 2.0, 0.8]
     assert saved["saved"]["file_metadata"]["path"] == str(target)
     assert list(values["spend_per_signup"]) == [10.0, 2.0, 0.8]
+
+
+def test_missing_input_is_never_taken_for_one_that_is_given_and_used(module: ModuleMaker) -> None:
+    source = module("""
+        @extract_columns("a")
+        def stocks(stocks_data_path: str) -> pd.DataFrame:
+            return pd.DataFrame({"a": [1]})
+
+        @extract_columns("b")
+        def stores(stores_data_path: str) -> pd.DataFrame:
+            return pd.DataFrame({"b": [1]})
+    """)
+    config = {"data_source": "mine", "stocks_data_path": "x.csv"}
+    assert "Did you mean" not in refused(config, sources={"mine": source})
+    assert "Did you mean 'store_data_path'?" in refused({**config, "store_data_path": "y"}, sources={"mine": source})
