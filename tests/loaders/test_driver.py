@@ -15,10 +15,12 @@ import pytest
 from hamilton import base
 from hamilton.driver import Driver
 from hamilton.io.materialization import to
+from hamilton.plugins.h_threadpool import FutureAdapter
 
 import loaders.local
 import loaders.prod
 import loaders.switched
+from caching import LocalCache
 from loaders import ConfigError, DatasetContract, build_driver, load_config
 from loaders.driver import plan
 
@@ -423,3 +425,14 @@ def test_materializing_waits_for_the_files_and_returns_values(features: ModuleTy
     assert list(pd.read_parquet(target)["spend_per_signup"]) == [10.0, 2.0, 0.8]
     assert saved["saved"]["file_metadata"]["path"] == str(target)
     assert list(values["spend_per_signup"]) == [10.0, 2.0, 0.8]
+
+
+def test_the_users_own_thread_pool_works_with_the_environments_cache(features: ModuleType, tmp_path: Path) -> None:
+    path = tmp_path / "spend.csv"
+    SPEND.to_csv(path, index=False)
+    cache = {"directory": str(tmp_path / "cache")}
+    config = {"data_source": "local", "marketing_spend_data_path": path, "cache": cache}
+    pool = FutureAdapter(max_workers=2, result_builder=base.PandasDataFrameResult())
+    result = build_driver(config, features, adapters=[pool]).execute(["spend_per_signup"])
+    assert list(result["spend_per_signup"]) == [10.0, 2.0, 0.8]
+    assert LocalCache(cache["directory"]).get_namespaces() == ["loaders.local.marketing_spend"]
