@@ -137,7 +137,7 @@ def environments(directory: str | os.PathLike[str] = "configs") -> list[str]:
         advice = f"Its configuration is in '{inner}'; name that." if inner.is_dir() else "Name the folder that does."
         raise ConfigError(f"Configuration folder '{folder}' holds no environment (a file NAME.yaml). {advice}")
     contents = {name: read_yaml(path)[0] for name, path in files.items()}
-    extended = {content.get("extends") for content in contents.values()}
+    extended = [content.get("extends") for content in contents.values()]
     return [name for name, content in contents.items() if "data_source" in content or name not in extended]
 
 
@@ -154,7 +154,7 @@ def load_config(
     if env not in known:
         raise ConfigError(
             f"Environment '{env}' does not exist in '{folder}'. Its environments are: "
-            f"{quoted(known) or 'none'}.{did_you_mean(env, known)}"
+            f"{quoted(known) or 'none'}.{did_you_mean(str(env), known)}"
         )
     data, origins = _chain(env, folder, ())
     data.pop("extends", None)
@@ -275,10 +275,10 @@ def _expand(value: Any, key: KeyPath, origins: Mapping[KeyPath, Origin]) -> Any:
 
     def replace(match: re.Match[str]) -> str:
         name = match["name"]
-        if match["open"]:
+        if match["open"] or "${" in (match["text"] or ""):
             raise ConfigError(
                 f"{origins.get(key, key)}: '{'.'.join(key)}' holds a '${{' that is no variable: {_shown(value)}. "
-                "Write ${NAME} or ${NAME:-default}; $${ stands for a literal ${."
+                "Write ${NAME} or ${NAME:-default}, with plain text for the default; $${ stands for a literal ${."
             )
         if name is None:
             return "${"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyarrow.compute as pc
 
 from loaders.conforming.violation import MAX_EXAMPLES, Violation
 from loaders.contract import Check, DatasetContract
+from loaders.errors import ConfigError
 
 Columns = dict[str, pa.ChunkedArray]
 
@@ -22,7 +24,14 @@ def broken_rules(columns: Columns, contract: DatasetContract) -> Iterator[Violat
             yield _violation(name, "null in a column that holds none", pc.is_null(values), values)
     for name, check in contract.checks.items():
         if name in columns:
-            yield from _broken_check(name, columns[name], check)
+            try:
+                yield from _broken_check(name, columns[name], check)
+            except (pa.ArrowException, TypeError) as error:
+                kind = contract.schema.field(name).type
+                raise ConfigError(
+                    f"Contract '{contract.name}': the check of column '{name}' ({check}) means nothing for {kind}: "
+                    f"{str(error).splitlines()[0]}"
+                ) from None
     if contract.key and all(name in columns for name in contract.key):
         yield from _broken_key(columns, contract.key)
 
@@ -37,7 +46,7 @@ def _broken_check(name: str, values: pa.ChunkedArray, check: Check) -> Iterator[
         yield from _where(name, f"above the maximum {check.maximum!r}", high, values)
     if check.allowed:
         plain = values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
-        known = pc.is_in(plain, value_set=pa.array(check.allowed, type=plain.type))
+        known = pc.is_in(plain, value_set=_allowed(check.allowed, plain.type))
         other = pc.and_(pc.invert(known), pc.is_valid(values))
         yield from _where(name, f"not among the allowed values {_listed(check.allowed)}", other, values)
     if check.pattern is not None:
@@ -48,8 +57,24 @@ def _scalar(limit: Any, arrow_type: pa.DataType) -> pa.Scalar:
     try:
         return pa.scalar(limit, type=arrow_type)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-        # A limit between two values of the type, such as 0.5 for an integer, still orders them.
-        return pa.scalar(limit)
+        # A limit between two values of the type, such as 0.5 for an integer, or beyond them all, still orders them.
+        return pa.scalar(decimal.Decimal(limit) if isinstance(limit, int) else limit)
+
+
+def _allowed(allowed: tuple[Any, ...], arrow_type: pa.DataType) -> pa.Array:
+    """Return the allowed values in the type; a number that it cannot hold is among no column's values."""
+    possible = []
+    for value in allowed:
+        try:
+            possible.append(pa.scalar(value, type=arrow_type))
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+            if not isinstance(value, int | float | decimal.Decimal) or not _is_number(arrow_type):
+                raise
+    return pa.array(possible, arrow_type)
+
+
+def _is_number(arrow_type: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(arrow_type) or pa.types.is_floating(arrow_type) or pa.types.is_decimal(arrow_type))
 
 
 def _unmatched(values: pa.ChunkedArray, pattern: str) -> pa.ChunkedArray:

@@ -221,7 +221,12 @@ class DatasetContract:
             unknown = [name for name in named if name not in self.columns]
             if unknown:
                 self._refuse(f"{what} names {quoted(unknown)}, its columns are {quoted(self.columns)}")
+        for column in self.key:
+            if pa.types.is_nested(self.schema.field(column).type):
+                self._refuse(f"column '{column}' of the key is nested ({self.schema.field(column).type})")
         for column, check in self.checks.items():
+            if not isinstance(check, Check):
+                self._refuse(f"the check of column '{column}' must be a Check(…), found {check!r}")
             if check.pattern is not None and not is_text(self.schema.field(column).type):
                 self._refuse(f"column '{column}' has a pattern, but is no text: {self.schema.field(column).type}")
         for column, target in self.references.items():

@@ -8,7 +8,7 @@ import typing
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Self
 
 from hamilton import graph, htypes, lifecycle, node
 from hamilton.driver import DefaultGraphExecutor
@@ -28,6 +28,7 @@ def execution_adapters(active: Active, nodes: int, own: Sequence[Any]) -> list[A
     Concurrency gives way to any adapter that executes nodes itself, as those of Dask and Ray do. A result builder
     of the user's moves into the thread pool's, since a driver takes only one.
     """
+    own = [ContextThreadPool.like(adapter) if type(adapter) is FutureAdapter else adapter for adapter in own]
     ours: list[Any] = [ExecutionContext(active)]
     if not any(isinstance(adapter, lifecycle_base.BaseDoValidateInput) for adapter in own):
         ours.append(AbstractInputs())
@@ -45,6 +46,13 @@ class ContextThreadPool(FutureAdapter):
     Hamilton submits every node at once and lets it wait in its thread for what it needs, so the pool must have a
     thread for each: with fewer, the columns of the first datasets hold up the loading of the last.
     """
+
+    @classmethod
+    def like(cls, pool: FutureAdapter) -> Self:
+        """Return a pool of Hamilton's own kind, whose workers know neither storage nor cache, as one of ours."""
+        ours = cls(result_builder=pool.result_builder)
+        ours.executor = pool.executor
+        return ours
 
     def do_remote_execute(
         self, *, execute_lifecycle_for_node: Callable[..., Any], node: node.Node, **kwargs: Any

@@ -9,6 +9,7 @@ import io
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -22,6 +23,7 @@ from loaders.reading.text_values import typed_text
 # Larger blocks leave fewer chunks to gather; the memory is the parser's own.
 _BLOCK_BYTES = 4 << 20
 _HEADER_BYTES = 1 << 20
+_PIECE_BYTES = 1 << 18
 
 
 def parse_csv(data: pa.Buffer, request: Request) -> pa.Table:
@@ -38,6 +40,7 @@ def parse_csv(data: pa.Buffer, request: Request) -> pa.Table:
     reader = _Reader(data, options, header, request.shown)
     if not fields:
         # Only the number of rows is asked of it.
+        reader.refuse_open_quote()
         return reader.read({header[0]: pa.large_string()})
     fast = {name: storage_type(field.type) for name, field in fields.items() if _parser_knows(field.type)}
     texts = {name: pa.large_string() for name in fields if name not in fast}
@@ -52,6 +55,7 @@ def parse_csv(data: pa.Buffer, request: Request) -> pa.Table:
             table = reader.read({name: pa.large_string() for name in fields})
         except pa.ArrowInvalid as error:
             raise reader.unreadable(error) from None
+    reader.refuse_open_quote()
     return _typed(table, fields, request)
 
 
@@ -141,6 +145,22 @@ class _Reader:
                 raise
             return pa.table({name: pa.array([], arrow_type) for name, arrow_type in types.items()})
 
+    def refuse_open_quote(self) -> None:
+        """Raise ReadError for a file that ends within quotes: the parser takes all that follows them as one field."""
+        quote = self._options.quote_char.encode()
+        if not quote or _count(self._data, quote) % 2 == 0:
+            return
+        # Quotes may also stand within fields that have none around them, so that an odd number tells nothing yet.
+        last = self.read({self._header[-1]: pa.large_string()})[self._header[-1]]
+        text = (last[-1].as_py() or "") if len(last) else ""
+        swallowed = quote + text.encode().replace(quote, 2 * quote)
+        end = memoryview(self._data)[-len(swallowed) - 1 :].tobytes()
+        if end.endswith(swallowed) and (text or end != 2 * quote):
+            raise ReadError(
+                f"'{self._shown}' ends within quotes, which open in its last row ({len(last):,}). The file may be cut "
+                "short, or its quotes may differ from the contract's format (FormatOptions(quote_char=…))."
+            )
+
     def unreadable(self, error: pa.ArrowInvalid) -> ReadError:
         """Return why the file cannot be read, with the row; finding it takes another, slower pass."""
         text = str(error)
@@ -162,6 +182,13 @@ class _Reader:
                 "The file may be cut short, or its delimiter or quotes may differ from the contract's format."
             )
         return ReadError(f"'{self._shown}' is no readable CSV: {text.splitlines()[0][:300]}")
+
+
+def _count(data: pa.Buffer, character: bytes) -> int:
+    """Return how often a byte occurs; in pieces that stay near the core."""
+    array = np.frombuffer(data, np.uint8)
+    pieces = range(0, len(array), _PIECE_BYTES)
+    return sum(int(np.count_nonzero(array[start : start + _PIECE_BYTES] == character[0])) for start in pieces)
 
 
 def delimiter_of(options: FormatOptions, name: str) -> str:

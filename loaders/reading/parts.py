@@ -120,21 +120,32 @@ def _s3_paths(location: Location) -> Found | None:
         }
     except StoreRefusedError as error:
         raise refusal(client, location, bucket, key, error) from None
-    matches = re.compile(_translated(key)).fullmatch
-    chosen = _in_folder(key, keys) if pattern is None else {found: keys[found] for found in keys if matches(found)}
+    chosen = _in_folder(key, keys) if pattern is None else _matching(key, keys)
     return {f"{bucket}/{found}": chosen[found] for found in chosen if not found.endswith("/")}
+
+
+def _matching(pattern: str, keys: Found) -> Found:
+    """Return the keys that a pattern matches; an object or a folder of just this name is meant before others."""
+    if pattern in keys:
+        return {pattern: keys[pattern]}
+    folder = pattern.rstrip("/") + "/"
+    inside = {found: keys[found] for found in keys if found.startswith(folder)}
+    if inside:
+        return _in_folder(folder, inside)
+    matches = re.compile(_translated(pattern)).fullmatch
+    return {found: keys[found] for found in keys if matches(found)}
 
 
 def _fsspec_paths(location: Location) -> Found | None:
     from loaders.reading.fsspec_object import file_system
 
     fs, path = file_system(location)
-    if location.is_glob:
-        found: Found = {name: None for name in fs.glob(path) if fs.isfile(name)}
-    elif fs.isdir(path):
+    if fs.isdir(path):
         found = _in_folder(path, dict.fromkeys(fs.find(path)))
-    else:
+    elif not location.is_glob or fs.exists(path):
         return None
+    else:
+        found = {name: None for name in fs.glob(path) if fs.isfile(name)}
     rooted = location.path.startswith("/")
     return {str(name) if rooted else str(name).removeprefix("/"): None for name in found}
 

@@ -173,6 +173,19 @@ def test_broken_yaml_is_named_with_its_line_alone(configs: Path) -> None:
     assert "<unicode string>" not in message
 
 
+@pytest.mark.parametrize("nested", ["${A:-${B}}", "${HOME:-${B:-c}}"])
+def test_a_variable_within_a_default_is_refused_rather_than_read_as_text(configs: Path, nested: str) -> None:
+    write(configs, "local", f"data_source: local\ninputs:\n  path: {nested}\n")
+    message = refused(configs)
+    assert "local.yaml:3: 'inputs.path' holds a '${' that is no variable" in message
+    assert "plain text for the default" in message
+
+
+def test_several_names_in_extends_are_refused(configs: Path) -> None:
+    write(configs, "local", "extends: [base]\ndata_source: local\n")
+    assert "'extends' must name one file" in refused(configs)
+
+
 def test_circle_of_extends_is_shown(configs: Path) -> None:
     write(configs, "base", "extends: local\n")
     assert "local → base → local" in refused(configs)

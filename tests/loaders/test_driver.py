@@ -15,10 +15,12 @@ import pytest
 from hamilton import base
 from hamilton.driver import Driver
 from hamilton.io.materialization import to
+from hamilton.plugins.h_threadpool import FutureAdapter
 
 import loaders.local
 import loaders.prod
 import loaders.switched
+from caching import LocalCache
 from loaders import ConfigError, DatasetContract, build_driver, load_config
 from loaders.driver import plan
 
@@ -438,3 +440,14 @@ def test_missing_input_is_never_taken_for_one_that_is_given_and_used(module: Mod
     config = {"data_source": "mine", "stocks_data_path": "x.csv"}
     assert "Did you mean" not in refused(config, sources={"mine": source})
     assert "Did you mean 'store_data_path'?" in refused({**config, "store_data_path": "y"}, sources={"mine": source})
+
+
+def test_the_users_own_thread_pool_works_with_the_environments_cache(features: ModuleType, tmp_path: Path) -> None:
+    path = tmp_path / "spend.csv"
+    SPEND.to_csv(path, index=False)
+    cache = {"directory": str(tmp_path / "cache")}
+    config = {"data_source": "local", "marketing_spend_data_path": path, "cache": cache}
+    pool = FutureAdapter(max_workers=2, result_builder=base.PandasDataFrameResult())
+    result = build_driver(config, features, adapters=[pool]).execute(["spend_per_signup"])
+    assert list(result["spend_per_signup"]) == [10.0, 2.0, 0.8]
+    assert LocalCache(cache["directory"]).get_namespaces() == ["loaders.local.marketing_spend"]

@@ -12,7 +12,7 @@ import pandas.testing
 import pyarrow as pa
 import pytest
 
-from loaders import Check, ContractError, DatasetContract
+from loaders import Check, ConfigError, ContractError, DatasetContract
 from loaders.conforming import conform
 
 DAY = dt.date(2024, 2, 29)
@@ -178,6 +178,29 @@ def test_null_where_none_is_allowed_is_refused(values: Any, arrow_type: pa.DataT
 )
 def test_checks_are_applied(check: Check, values: Any, said: str) -> None:
     assert said in refusal(values, pa.int64(), checks={"value": check})
+
+
+def test_limits_beyond_the_type_order_its_values_all_the_same() -> None:
+    assert conformed([1], pa.int64(), checks={"value": Check(minimum=-(2**70), maximum=2**70)}) == [1]
+    assert "below the minimum 1180591620717411303424" in refusal(
+        [1], pa.int64(), checks={"value": Check(minimum=2**70)}
+    )
+    assert conformed([1], pa.int8(), checks={"value": Check(allowed=(1, 1000, 1.5))}) == [1]
+
+
+@pytest.mark.parametrize("check", [Check(minimum="a"), Check(allowed=("a",))])
+def test_a_check_that_means_nothing_for_its_column_is_an_error_of_the_contract(check: Check) -> None:
+    with pytest.raises(
+        ConfigError, match=r"Contract 'one': the check of column 'value' \(.*a\) means nothing for int64"
+    ):
+        conformed([1], pa.int64(), checks={"value": check})
+
+
+def test_what_can_be_no_key_and_no_check_is_refused_with_the_contract() -> None:
+    with pytest.raises(ConfigError, match="column 'value' of the key is nested"):
+        contract_of(pa.list_(pa.int64()), key="value")
+    with pytest.raises(ConfigError, match="the check of column 'value' must be a Check"):
+        contract_of(pa.int64(), checks={"value": 3})
 
 
 def test_a_pattern_matches_the_whole_text_by_pythons_rules() -> None:

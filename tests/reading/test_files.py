@@ -139,6 +139,26 @@ def test_a_line_end_in_quotes_may_fall_on_any_block_border(tmp_path: Path) -> No
     assert texts(tmp_path, b"id,text\n" + lines.encode()) == values
 
 
+@pytest.mark.parametrize("cut", ['1,"x\n2,y\n', '1,x\n2,"', '1,"5"" x', '1,"x\n'])
+def test_a_csv_that_ends_within_quotes_is_an_error(cut: str, tmp_path: Path) -> None:
+    contract = DatasetContract("two", pa.schema([("a", pa.int64()), ("b", pa.string())]))
+    path = tmp_path / "cut.csv"
+    path.write_text("a,b\n" + cut)
+    for columns in (None, ["a"], []):
+        with pytest.raises(ReadError, match="ends within quotes"):
+            read_table(path, contract, columns=columns)
+
+
+@pytest.mark.parametrize(
+    ("row", "text"), [('1,5" pipe\n', '5" pipe'), ('1,5"', '5"'), ('1,"5"" pipe"', '5" pipe'), ('1,"5"""\n', '5"')]
+)
+def test_quotes_within_a_field_are_text(row: str, text: str, tmp_path: Path) -> None:
+    contract = DatasetContract("two", pa.schema([("a", pa.int64()), ("b", pa.string())]))
+    path = tmp_path / "inches.csv"
+    path.write_text("a,b\n" + row)
+    assert read_table(path, contract)["b"].tolist() == [text]
+
+
 def test_delimiters_quotes_and_encodings_are_those_of_the_contract(tmp_path: Path) -> None:
     assert texts(tmp_path, b"id;text\n1;'a;b'\n", delimiter=";", quote_char="'") == ["a;b"]
     assert texts(tmp_path, b'id|text\n1|"a\n', delimiter="|", quote_char="") == ['"a']

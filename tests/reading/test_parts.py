@@ -123,6 +123,17 @@ def test_a_key_is_unique_over_all_parts(place: Place) -> None:
         read_table(folder, contract)
 
 
+@pytest.mark.parametrize("name", ["q?", "star*", "br[ack]et"])
+def test_a_name_that_looks_like_a_pattern_is_found_before_others_that_match(name: str, place: Place) -> None:
+    row = "day,region,amount\n2024-01-01,a,{}\n"
+    place("qX.csv", row.format(9).encode())
+    place("qX/part.csv", row.format(9).encode())
+    place(f"{name}/part.csv", row.format(2).encode())
+    folder = place(f"{name}.csv", row.format(1).encode())
+    assert read_table(f"{folder}/{name}.csv", SALES)["amount"].tolist() == [1]
+    assert read_table(f"{folder}/{name}", SALES)["amount"].tolist() == [2]
+
+
 def test_nothing_there_is_an_error(place: Place) -> None:
     folder = place("a.csv", b"")
     with pytest.raises(ReadError, match="matches no file"):
