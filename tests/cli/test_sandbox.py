@@ -46,7 +46,8 @@ def test_an_endpoint_elsewhere_is_refused(sourceswap: Run) -> None:
     assert "is not on this machine" in result.stderr
 
 
-def test_without_a_command_it_stays_up_until_ctrl_c_and_leaves_nothing(project: Path, tmp_path: Path) -> None:
+def start_sandbox(project: Path, tmp_path: Path) -> tuple[Path, dict[str, str], subprocess.Popen[str]]:
+    """A sandbox without a command, with the folder of its temporary files and its environment."""
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     environment = {**os.environ, "SOURCESWAP_CACHE_DIR": str(tmp_path / "cache"), "TMPDIR": str(temporary)}
@@ -58,6 +59,11 @@ def test_without_a_command_it_stays_up_until_ctrl_c_and_leaves_nothing(project: 
         stderr=subprocess.PIPE,
         text=True,
     )
+    return temporary, environment, process
+
+
+def test_without_a_command_it_stays_up_until_ctrl_c_and_leaves_nothing(project: Path, tmp_path: Path) -> None:
+    temporary, environment, process = start_sandbox(project, tmp_path)
     assert process.stdout is not None
     assert process.stderr is not None
     exported = {}
@@ -84,17 +90,7 @@ def test_without_a_command_it_stays_up_until_ctrl_c_and_leaves_nothing(project: 
 
 
 def test_terminated_sandbox_leaves_nothing(project: Path, tmp_path: Path) -> None:
-    temporary = tmp_path / "tmp"
-    temporary.mkdir()
-    environment = {**os.environ, "SOURCESWAP_CACHE_DIR": str(tmp_path / "cache"), "TMPDIR": str(temporary)}
-    process = subprocess.Popen(
-        [str(COMMAND), "sandbox"],
-        cwd=project,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    temporary, _, process = start_sandbox(project, tmp_path)
     assert process.stdout is not None
     process.stdout.readline()
     process.terminate()
