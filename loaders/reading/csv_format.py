@@ -9,7 +9,6 @@ import io
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -17,13 +16,15 @@ from loaders.conforming.violation import Violation, contract_error
 from loaders.contract.dtypes import is_text, storage_type
 from loaders.contract.format_options import FormatOptions
 from loaders.errors import ReadError
+from loaders.reading.csv_slices import Quoting, safe_block_bytes, slices
 from loaders.reading.request import Request
 from loaders.reading.text_values import typed_text
+from loaders.reading.workers import decoded_by_all
 
-# Larger blocks leave fewer chunks to gather; the memory is the parser's own.
-_BLOCK_BYTES = 4 << 20
+# Small enough that what a thread parses stays near its core, large enough that starting a parser does not count.
+_SLICE_BYTES = 1 << 20
+_LARGEST_BLOCK_BYTES = (1 << 31) - 1
 _HEADER_BYTES = 1 << 20
-_PIECE_BYTES = 1 << 18
 
 
 def parse_csv(data: pa.Buffer, request: Request) -> pa.Table:
@@ -40,8 +41,9 @@ def parse_csv(data: pa.Buffer, request: Request) -> pa.Table:
     reader = _Reader(data, options, header, request.shown)
     if not fields:
         # Only the number of rows is asked of it.
-        reader.refuse_open_quote()
-        return reader.read({header[0]: pa.large_string()})
+        table = reader.read({header[0]: pa.large_string()})
+        reader.refuse_open_quote(table.num_rows)
+        return table
     fast = {name: storage_type(field.type) for name, field in fields.items() if _parser_knows(field.type)}
     texts = {name: pa.large_string() for name in fields if name not in fast}
     try:
@@ -55,16 +57,8 @@ def parse_csv(data: pa.Buffer, request: Request) -> pa.Table:
             table = reader.read({name: pa.large_string() for name in fields})
         except pa.ArrowInvalid as error:
             raise reader.unreadable(error) from None
-    reader.refuse_open_quote()
+    reader.refuse_open_quote(table.num_rows)
     return _typed(table, fields, request)
-
-
-def _memory_pool() -> pa.MemoryPool:
-    """Return the allocator that keeps least beside what was parsed: a quarter of it, where the default keeps half."""
-    try:
-        return pa.jemalloc_memory_pool()
-    except NotImplementedError:
-        return pa.default_memory_pool()
 
 
 def _parser_knows(arrow_type: pa.DataType) -> bool:
@@ -111,22 +105,40 @@ class _Reader:
         self._options = options
         self._header = header
         self._shown = shown
+        self._quoting = Quoting(delimiter_of(options, shown), options.quote_char)
+        self._slices = slices(memoryview(data), self._quoting, _SLICE_BYTES)
 
-    def read(self, types: Mapping[str, pa.DataType], *, threads: bool = True, on_ragged: Any = None) -> pa.Table:
+    def read(self, types: Mapping[str, pa.DataType]) -> pa.Table:
         """Return the named columns in these types; a file that is only a header gives no rows."""
+        if self._slices is None:
+            return self._parsed((0, self._data.size), types, whole=False)
+        if len(self._slices) == 1:
+            return self._parsed(self._slices[0], types)
+        return pa.concat_tables(decoded_by_all(lambda stretch: self._parsed(stretch, types), self._slices))
+
+    def _parsed(
+        self, stretch: tuple[int, int], types: Mapping[str, pa.DataType], *, whole: bool = True, on_ragged: Any = None
+    ) -> pa.Table:
+        """Return the rows of a stretch, parsed as a whole and by this thread, or in blocks by Arrow's."""
         # Imported here: most reads are of Parquet, or answered by the cache.
         import pyarrow.csv as arrow_csv
 
+        start, end = stretch
+        data = self._data.slice(start, end - start)
+        whole = whole and data.size < _LARGEST_BLOCK_BYTES
         try:
             return arrow_csv.read_csv(
-                pa.BufferReader(self._data),
-                read_options=arrow_csv.ReadOptions(use_threads=threads, block_size=_BLOCK_BYTES),
-                memory_pool=_memory_pool(),
+                pa.BufferReader(data),
+                read_options=arrow_csv.ReadOptions(
+                    # Arrow numbers rows only where one thread reads them all.
+                    use_threads=not whole and on_ragged is None,
+                    block_size=data.size + 1 if whole else safe_block_bytes(memoryview(data), _SLICE_BYTES),
+                    column_names=self._header if start else None,
+                ),
                 parse_options=arrow_csv.ParseOptions(
                     delimiter=delimiter_of(self._options, self._shown),
                     quote_char=self._options.quote_char or False,
                     double_quote=bool(self._options.quote_char),
-                    # Without it a quoted line end at a block's border would break a row in two.
                     newlines_in_values=bool(self._options.quote_char),
                     # In a file of one column an empty line is a row: the only way to write a null.
                     ignore_empty_lines=len(self._header) > 1,
@@ -145,19 +157,19 @@ class _Reader:
                 raise
             return pa.table({name: pa.array([], arrow_type) for name, arrow_type in types.items()})
 
-    def refuse_open_quote(self) -> None:
+    def refuse_open_quote(self, rows: int) -> None:
         """Raise ReadError for a file that ends within quotes: the parser takes all that follows them as one field."""
-        quote = self._options.quote_char.encode()
-        if not quote or _count(self._data, quote) % 2 == 0:
+        quote = self._quoting.quote
+        end_of_rows = self._slices[-1] if self._slices else (0, self._data.size)
+        if self._quoting.surely_outside(memoryview(self._data), *end_of_rows):
             return
-        # Quotes may also stand within fields that have none around them, so that an odd number tells nothing yet.
-        last = self.read({self._header[-1]: pa.large_string()})[self._header[-1]]
+        last = self._parsed(end_of_rows, {self._header[-1]: pa.large_string()})[self._header[-1]]
         text = (last[-1].as_py() or "") if len(last) else ""
         swallowed = quote + text.encode().replace(quote, 2 * quote)
         end = memoryview(self._data)[-len(swallowed) - 1 :].tobytes()
         if end.endswith(swallowed) and (text or end != 2 * quote):
             raise ReadError(
-                f"'{self._shown}' ends within quotes, which open in its last row ({len(last):,}). The file may be cut "
+                f"'{self._shown}' ends within quotes, which open in its last row ({rows:,}). The file may be cut "
                 "short, or its quotes may differ from the contract's format (FormatOptions(quote_char=…))."
             )
 
@@ -173,7 +185,8 @@ class _Reader:
             return "skip" if len(ragged) < 3 else "error"
 
         with contextlib.suppress(pa.ArrowInvalid):
-            self.read(dict.fromkeys(self._header[:1], pa.large_string()), threads=False, on_ragged=note)
+            everything = (0, self._data.size)
+            self._parsed(everything, dict.fromkeys(self._header[:1], pa.large_string()), on_ragged=note)
         if ragged:
             rows = ", ".join(f"row {row.number} has {row.actual_columns}" for row in ragged[:3])
             return ReadError(
@@ -184,13 +197,6 @@ class _Reader:
         return ReadError(f"'{self._shown}' is no readable CSV: {text.splitlines()[0][:300]}")
 
 
-def _count(data: pa.Buffer, character: bytes) -> int:
-    """Return how often a byte occurs; in pieces that stay near the core."""
-    array = np.frombuffer(data, np.uint8)
-    pieces = range(0, len(array), _PIECE_BYTES)
-    return sum(int(np.count_nonzero(array[start : start + _PIECE_BYTES] == character[0])) for start in pieces)
-
-
 def delimiter_of(options: FormatOptions, name: str) -> str:
     """Return the delimiter that the contract says, or else the file's name."""
     if options.delimiter is not None:
@@ -199,7 +205,7 @@ def delimiter_of(options: FormatOptions, name: str) -> str:
 
 
 def _header(data: pa.Buffer, options: FormatOptions, shown: str) -> list[str]:
-    head = memoryview(data)[:_HEADER_BYTES].tobytes().removeprefix(codecs.BOM_UTF8)
+    head = memoryview(data)[:_HEADER_BYTES].tobytes()
     if not head.strip():
         raise ReadError(f"'{shown}' is empty: not even a header. Write it again, or correct the location.")
     try:
@@ -220,12 +226,12 @@ def _records(head: bytes, delimiter: str, quote_char: str) -> Iterator[list[str]
 
 
 def as_utf8(data: pa.Buffer, encoding: str, shown: str) -> pa.Buffer:
-    """Return text in some encoding as UTF-8; refuse bytes that are none of it."""
+    """Return text in some encoding as UTF-8 without a byte-order mark; refuse bytes that are none of it."""
     start = memoryview(data)[:4].tobytes()
     if codecs.lookup(encoding).name in ("utf-8", "utf-8-sig"):
         if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             raise ReadError(f"'{shown}' is UTF-16, not UTF-8. Set FormatOptions(encoding='utf-16') in its contract.")
-        return data
+        return data.slice(len(codecs.BOM_UTF8)) if start.startswith(codecs.BOM_UTF8) else data
     try:
         text = codecs.decode(memoryview(data), encoding)
     except UnicodeDecodeError:

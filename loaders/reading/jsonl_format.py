@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import decimal
 import json
 from collections.abc import Callable, Mapping
@@ -28,7 +27,7 @@ _WRITTEN_AS_TEXT = ("date", "time", "local time", "instant", "duration", "binary
 def parse_jsonl(data: pa.Buffer, request: Request) -> pa.Table:
     """Return the wanted columns by their node names, typed; a name that a line lacks is null there."""
     contract, origin = request.contract, request.origin
-    data = _without_mark(as_utf8(data, request.options.encoding, request.shown))
+    data = as_utf8(data, request.options.encoding, request.shown)
     fields = request.match(_names(data, contract, origin))
     if not fields:
         # Only the number of rows is asked of it.
@@ -87,11 +86,6 @@ def _written_type(arrow_type: pa.DataType) -> pa.DataType:
     if pa.types.is_decimal(arrow_type) and arrow_type.bit_width < 128:
         return pa.decimal128(38, arrow_type.scale)
     return arrow_type
-
-
-def _without_mark(data: pa.Buffer) -> pa.Buffer:
-    marked = memoryview(data)[:3].tobytes() == codecs.BOM_UTF8
-    return data.slice(3) if marked else data
 
 
 def _names(data: pa.Buffer, contract: DatasetContract, origin: Origin) -> list[str]:

@@ -1,0 +1,83 @@
+"""Where a CSV can be cut, so that its slices are parsed at the same time and each begins with a row.
+
+Arrow can cut a file itself. Told that values hold no line ends, it parts a row that has one where a block ends; told
+that they may, it looks for all quotes first, in one thread, and drops the line feed of a CRLF that a block's end parts.
+"""
+
+from __future__ import annotations
+
+_PIECE_BYTES = 1 << 16
+_MOST_TRIES = 1000
+_CR, _LF = b"\r\n"
+
+
+class Quoting:
+    """The bytes that tell where fields and rows begin and end."""
+
+    def __init__(self, delimiter: str, quote_char: str) -> None:
+        self.quote = quote_char.encode()
+        self._before_field = frozenset(delimiter.encode() + b"\r\n")
+
+    def surely_outside(self, data: memoryview, start: int, end: int) -> bool:
+        """Tell whether `end` is certainly not within quotes, given that `start` is where a row begins.
+
+        It is not, if the last quote before it opens none: an opening quote stands where a field begins, and one of a
+        pair, which stands for itself, behind another quote. Some ends outside of quotes are not told as such.
+        """
+        if not self.quote:
+            return True
+        last = _rfind(data, self.quote, start, end)
+        if last <= start:
+            return last < 0
+        before = data[last - 1]
+        return before not in self._before_field and before != self.quote[0]
+
+
+def slices(data: memoryview, quoting: Quoting, size_bytes: int) -> list[tuple[int, int]] | None:
+    """Return stretches that cover the data, each of whole rows and about the size; None where rows cannot be told."""
+    line_end = b"\n" if _find(data, b"\n", 0) >= 0 else b"\r"
+    found = []
+    start = 0
+    while start < len(data):
+        end = _row_end(data, quoting, line_end, start, size_bytes)
+        if end is None:
+            return None
+        found.append((start, end))
+        start = end
+    return found
+
+
+def _row_end(data: memoryview, quoting: Quoting, line_end: bytes, start: int, size_bytes: int) -> int | None:
+    """Return where a row ends, some distance from where one begins; None where none of the next lines surely does."""
+    end = start + size_bytes - 1
+    for _ in range(_MOST_TRIES):
+        end = _find(data, line_end, end) + 1
+        if end == 0:
+            return len(data)
+        if quoting.surely_outside(data, start, end):
+            return end
+    return None
+
+
+def safe_block_bytes(data: memoryview, size_bytes: int) -> int:
+    """Return a size, at least the one given, of blocks whose ends part no CRLF."""
+    while any(data[end - 1] == _CR and data[end] == _LF for end in range(size_bytes, len(data), size_bytes)):
+        size_bytes += 1
+    return size_bytes
+
+
+def _find(data: memoryview, byte: bytes, start: int) -> int:
+    for low in range(start, len(data), _PIECE_BYTES):
+        place = data[low : low + _PIECE_BYTES].tobytes().find(byte)
+        if place >= 0:
+            return low + place
+    return -1
+
+
+def _rfind(data: memoryview, byte: bytes, start: int, end: int) -> int:
+    for high in range(end, start, -_PIECE_BYTES):
+        low = max(start, high - _PIECE_BYTES)
+        place = data[low:high].tobytes().rfind(byte)
+        if place >= 0:
+            return low + place
+    return -1
