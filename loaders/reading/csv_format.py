@@ -21,8 +21,9 @@ from loaders.reading.request import Request
 from loaders.reading.text_values import typed_text
 from loaders.reading.workers import decoded_by_all
 
-# Small enough that what a thread parses stays near its core, large enough that starting a parser does not count.
-_SLICE_BYTES = 1 << 20
+# Small enough that what a thread parses stays near its core, large enough that starting a parser does not count. Arrow
+# reserves as much for each column of text: a little more than a power of two, and allocators would round it up.
+_SLICE_BYTES = 15 << 17
 _LARGEST_BLOCK_BYTES = (1 << 31) - 1
 _HEADER_BYTES = 1 << 20
 

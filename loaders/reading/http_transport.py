@@ -7,14 +7,15 @@ can be changed while the body comes; the clients of the S3 libraries offer neith
 from __future__ import annotations
 
 import http.client
+import os
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from loaders.reading.patience import Pace, Patience, TryAgainError
 
@@ -143,7 +144,7 @@ class HttpTransport:
     def _connect(self, parts: SplitResult, patience: Patience) -> http.client.HTTPConnection:
         timeout = max(0.01, min(self._connect_timeout_seconds, patience.left()))
         host, port = parts.hostname or "", parts.port
-        proxy = None if proxy_bypass(host) else getproxies().get(parts.scheme)
+        proxy = _proxy(parts.scheme, host)
         at: dict[str, Any] = {"host": host, "port": port, "timeout": timeout}
         if proxy:
             through = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
@@ -184,6 +185,17 @@ class HttpTransport:
             kept, self._idle = self._idle, {}
         for connection in (connection for connections in kept.values() for connection in connections):
             connection.close()
+
+
+def _proxy(scheme: str, host: str) -> str | None:
+    """Return the proxy that the environment, or the system's settings, name for a host."""
+    named = any(name.lower() == f"{scheme}_proxy" for name in os.environ)
+    if not named and sys.platform not in ("win32", "darwin"):
+        return None
+    # Imported here: it brings much along, and few are behind a proxy.
+    from urllib.request import getproxies, proxy_bypass
+
+    return None if proxy_bypass(host) else getproxies().get(scheme)
 
 
 def _what(error: BaseException) -> str:

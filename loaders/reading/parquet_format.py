@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import io
+import itertools
 from bisect import bisect_right
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pyarrow as pa
+
+# Not pyarrow.parquet.read_table: it imports pyarrow.dataset, which takes as long as pandas.
+from pyarrow.parquet import FileMetaData, ParquetFile, read_metadata
 
 from loaders.contract.dtypes import is_text
 from loaders.errors import ReadError
 from loaders.reading.request import Request
 from loaders.reading.source import Source
-
-if TYPE_CHECKING:
-    from pyarrow.parquet import FileMetaData
+from loaders.reading.workers import decoded_by_all
 
 MAGIC = b"PAR1"
 _TAIL_BYTES = 64 << 10
-# A gap between two chunks that is fetched with them; the larger one where there would be too many requests.
-_GAP_BYTES = (1 << 10, 32 << 10)
+# Gaps between chunks are fetched with them, the smallest first, up to this share of the chunks: a request costs about
+# what a hundred KiB do. Where there would still be too many requests, all gaps up to a size are.
+_GAPS_SHARE = 0.08
 _MANY_REQUESTS = 64
+_GAP_BYTES = 32 << 10
 # Above this share of the file, its one verified whole is worth more than what its parts save.
 _MOST_OF_A_FILE = 0.75
+# A code of a dictionary of up to 65,536 values; a column that takes more a value repeats little.
+_MOST_BYTES_A_CODE = 2
 Range = tuple[int, int]
 
 
@@ -62,41 +67,53 @@ def parse_parquet_ranges(source: Source, request: Request) -> pa.Table:
 
 def _read(opened: Callable[[], Any], metadata: FileMetaData | None, request: Request) -> pa.Table:
     """Return the wanted columns from a file that `opened` opens once for each thread."""
-    # Not pyarrow.parquet.read_table: it imports pyarrow.dataset, which takes as long as pandas.
-    from pyarrow.parquet import ParquetFile
-
     try:
         # Without pre-buffering: it would read across the gaps between columns, and everything is in memory already.
         options: dict[str, Any] = {"page_checksum_verification": True, "pre_buffer": False}
         first = ParquetFile(opened(), metadata=metadata, **options)
         fields = request.match(first.schema_arrow.names)
-        if first.num_row_groups < 2:
-            return _named(first.read(columns=list(fields), use_threads=True), fields)
+        names = list(fields)
+        options |= {"metadata": first.metadata, "read_dictionary": _repetitive(first.metadata, fields)}
 
         def group(number: int) -> pa.Table:
-            file = ParquetFile(opened(), metadata=first.metadata, **options)
-            return _named(file.read_row_group(number, columns=list(fields), use_threads=False), fields)
+            # Arrow's own threads share the columns of a file, of which one may be most of it; groups are alike.
+            alone = first.num_row_groups == 1
+            return _named(ParquetFile(opened(), **options).read_row_group(number, names, use_threads=alone), fields)
 
-        # Arrow's own threads share the columns of a file, of which one may be most of it; groups are alike.
-        with ThreadPoolExecutor(pa.cpu_count(), thread_name_prefix="sourceswap-parquet") as executor:
-            return pa.concat_tables(executor.map(group, range(first.num_row_groups)))
+        if first.num_row_groups == 0:
+            return _named(first.read(names), fields)
+        return pa.concat_tables(decoded_by_all(group, range(first.num_row_groups)))
     except (pa.ArrowException, OSError) as error:
         raise ReadError(f"'{request.shown}' is damaged: {str(error).splitlines()[0][:300]}") from None
 
 
-def _named(table: pa.Table, fields: dict[str, pa.Field]) -> pa.Table:
+def _repetitive(metadata: FileMetaData, fields: Mapping[str, pa.Field]) -> list[str]:
+    """Return the columns of text that hold few values again and again: read as codes, they take a third of the time."""
+    found = []
+    for position in range(metadata.num_columns):
+        chunks = [metadata.row_group(number).column(position) for number in range(metadata.num_row_groups)]
+        name = metadata.schema.column(position).path
+        if name in fields and is_text(fields[name].type) and all(chunk.has_dictionary_page for chunk in chunks):
+            size_bytes = sum(chunk.total_uncompressed_size for chunk in chunks)
+            if size_bytes < _MOST_BYTES_A_CODE * sum(chunk.num_values for chunk in chunks):
+                found.append(name)
+    return found
+
+
+def _named(table: pa.Table, fields: Mapping[str, pa.Field]) -> pa.Table:
     """Return the table by node names, its texts at once, while they are near the core, in the layout of pandas."""
-    columns = [_large(column) for column in table.columns]
-    return pa.Table.from_arrays(columns, names=[fields[name].name for name in table.column_names]) if columns else table
+    if not table.num_columns:
+        return table
+    columns = {fields[name].name: _large(table[name], fields[name]) for name in table.column_names}
+    return pa.table(columns)
 
 
-def _large(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return column.cast(pa.large_string()) if is_text(column.type) else column
+def _large(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    found = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    return column.cast(pa.large_string()) if is_text(found) and is_text(field.type) else column
 
 
 def _metadata(fetched: _FetchedRanges, shown: str) -> FileMetaData:
-    from pyarrow.parquet import read_metadata
-
     try:
         return read_metadata(pa.PythonFile(fetched, mode="r"))
     except (pa.ArrowException, OSError) as error:
@@ -116,8 +133,21 @@ def _needed(metadata: FileMetaData, request: Request) -> list[Range]:
                 begin = min(first, chunk.data_page_offset)
                 chunks.append((begin, begin + chunk.total_compressed_size))
     ordered = sorted(chunks)
-    joined = _coalesced(ordered, _GAP_BYTES[0])
-    return joined if len(joined) <= _MANY_REQUESTS else _coalesced(ordered, _GAP_BYTES[1])
+    joined = _coalesced(ordered, _affordable_gap(ordered))
+    return joined if len(joined) <= _MANY_REQUESTS else _coalesced(ordered, _GAP_BYTES)
+
+
+def _affordable_gap(chunks: list[Range]) -> int:
+    """Return the largest gap that is fetched, where all that are no larger are."""
+    spare = _GAPS_SHARE * sum(end - begin for begin, end in chunks)
+    affordable = 0
+    gaps = sorted(begin - end for (_, end), (begin, _) in itertools.pairwise(chunks))
+    for gap, alike in itertools.groupby(gaps):
+        spare -= sum(alike)
+        if spare < 0:
+            break
+        affordable = gap
+    return affordable
 
 
 def _coalesced(chunks: list[Range], gap_bytes: int) -> list[Range]:

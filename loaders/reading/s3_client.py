@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
-from xml.etree import ElementTree
 
 from loaders.errors import ReadError
 from loaders.reading.account import Account, resolve_account
@@ -17,6 +17,9 @@ from loaders.reading.patience import Patience, TryAgainError
 from loaders.reading.signing import quoted_path, quoted_query, signed_headers
 from loaders.redaction import redact
 from loaders.storage import StorageSettings, active_storage
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 _RETRIED_STATUSES = {408, 425, 429, 500, 502, 503, 504, 509}
 _RETRIED_CODES = {"RequestTimeout", "SlowDown", "InternalError", "RequestTimeTooSkewed", "ServiceUnavailable"}
@@ -123,18 +126,15 @@ class S3Client:
             if limit or not token or page.findtext("IsTruncated") != "true":
                 return
 
-    def _page(self, bucket: str, query: Mapping[str, str], patience: Patience) -> ElementTree.Element:
+    def _page(self, bucket: str, query: Mapping[str, str], patience: Patience) -> Element:
         with self.request("GET", bucket, "", patience, query=query) as answer:
             length = answer.length
             body = answer.read_all(patience, limit=8 << 20)
         if length is not None and len(body) != length:
             raise TryAgainError(f"the list broke off after {len(body):,} of {length:,} bytes")
-        try:
-            page = ElementTree.fromstring(body)  # noqa: S314 — the store's own answer, bounded in size
-        except ElementTree.ParseError as error:
-            raise TryAgainError(f"the list is no XML ({error})") from None
-        for element in page.iter():
-            element.tag = element.tag.rpartition("}")[2]
+        page = _xml(body)
+        if page is None:
+            raise TryAgainError("the list is no XML")
         if page.tag != "ListBucketResult":
             raise TryAgainError(f"the list is no list of objects but {page.tag!r}")
         return page
@@ -180,9 +180,19 @@ def _chain_state() -> tuple[str | None, ...]:
 
 def _error_in(body: bytes) -> tuple[str, str]:
     """Return the code and message of an S3 error; other bodies have neither."""
+    root = _xml(body)
+    return ("", "") if root is None else (root.findtext(".//Code") or "", root.findtext(".//Message") or "")
+
+
+def _xml(body: bytes) -> Element | None:
+    """Return the root of what a store answers, its names without their namespace; None where that is no XML."""
+    # Imported here: few reads list anything or meet an error.
+    from xml.etree import ElementTree
+
     try:
         root = ElementTree.fromstring(body)  # noqa: S314 — the store's own answer, bounded in size
     except ElementTree.ParseError:
-        return "", ""
-    texts = {element.tag.rpartition("}")[2]: element.text or "" for element in root.iter()}
-    return texts.get("Code", ""), texts.get("Message", "")
+        return None
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]
+    return root
