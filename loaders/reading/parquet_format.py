@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import itertools
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
 # Not pyarrow.parquet.read_table: it imports pyarrow.dataset, which takes as long as pandas.
-from pyarrow.parquet import FileMetaData, ParquetFile, read_metadata
+from pyarrow.parquet import ColumnChunkMetaData, FileMetaData, ParquetFile, read_metadata
 
 from loaders.contract.dtypes import is_text
 from loaders.errors import ReadError
@@ -30,6 +31,8 @@ _GAP_BYTES = 32 << 10
 _MOST_OF_A_FILE = 0.75
 # A code of a dictionary of up to 65,536 values; a column that takes more a value repeats little.
 _MOST_BYTES_A_CODE = 2
+# So that the last one to finish keeps the others waiting for little.
+_STRETCHES_A_THREAD = 3
 Range = tuple[int, int]
 
 
@@ -70,21 +73,62 @@ def _read(opened: Callable[[], Any], metadata: FileMetaData | None, request: Req
     try:
         # Without pre-buffering: it would read across the gaps between columns, and everything is in memory already.
         options: dict[str, Any] = {"page_checksum_verification": True, "pre_buffer": False}
-        first = ParquetFile(opened(), metadata=metadata, **options)
-        fields = request.match(first.schema_arrow.names)
-        names = list(fields)
-        options |= {"metadata": first.metadata, "read_dictionary": _repetitive(first.metadata, fields)}
+        file = ParquetFile(opened(), metadata=metadata, **options)
+        fields = request.match(file.schema_arrow.names)
+        stretches = _stretches(file.metadata, list(fields))
+        if not stretches:
+            return file.read(list(fields)).rename_columns([field.name for field in fields.values()])
+        options |= {"metadata": file.metadata, "read_dictionary": _repetitive(file.metadata, fields)}
 
-        def group(number: int) -> pa.Table:
-            # Arrow's own threads share the columns of a file, of which one may be most of it; groups are alike.
-            alone = first.num_row_groups == 1
-            return _named(ParquetFile(opened(), **options).read_row_group(number, names, use_threads=alone), fields)
+        def column(stretch: _Stretch) -> pa.ChunkedArray:
+            table = ParquetFile(opened(), **options).read_row_groups(stretch.groups, [stretch.name], use_threads=False)
+            # At once, while its texts are near the core.
+            return _large(table[stretch.name], fields[stretch.name])
 
-        if first.num_row_groups == 0:
-            return _named(first.read(names), fields)
-        return pa.concat_tables(decoded_by_all(group, range(first.num_row_groups)))
+        decoded = dict(zip(stretches, decoded_by_all(column, stretches), strict=True))
+        return pa.table({field.name: _joined(decoded, name) for name, field in fields.items()})
     except (pa.ArrowException, OSError) as error:
         raise ReadError(f"'{request.shown}' is damaged: {str(error).splitlines()[0][:300]}") from None
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """Successive row groups of one column, which one thread decodes."""
+
+    name: str
+    groups: range
+    size_bytes: int
+
+
+def _stretches(metadata: FileMetaData, names: Sequence[str]) -> list[_Stretch]:
+    """Return the columns in stretches of about one size, however large their parts of the file, the largest first."""
+    sizes = {name: [0] * metadata.num_row_groups for name in names}
+    for group in range(metadata.num_row_groups):
+        row_group = metadata.row_group(group)
+        for position in range(row_group.num_columns):
+            chunk = row_group.column(position)
+            if (name := _column_of(chunk, sizes)) is not None:
+                sizes[name][group] += chunk.total_uncompressed_size
+    most = sum(map(sum, sizes.values())) / (_STRETCHES_A_THREAD * pa.cpu_count())
+    found = []
+    for name, by_group in sizes.items():
+        start = 0
+        for end in range(1, len(by_group) + 1):
+            if end == len(by_group) or sum(by_group[start : end + 1]) > most:
+                found.append(_Stretch(name, range(start, end), sum(by_group[start:end])))
+                start = end
+    return sorted(found, key=lambda stretch: -stretch.size_bytes)
+
+
+def _column_of(chunk: ColumnChunkMetaData, names: Collection[str]) -> str | None:
+    """Return which of the columns a chunk belongs to: a nested column has several, named by their paths in it."""
+    path: str = chunk.path_in_schema
+    return next((name for name in (path, path.split(".")[0]) if name in names), None)
+
+
+def _joined(decoded: Mapping[_Stretch, pa.ChunkedArray], name: str) -> pa.ChunkedArray:
+    stretches = sorted((stretch for stretch in decoded if stretch.name == name), key=lambda each: each.groups.start)
+    return pa.chunked_array([chunk for stretch in stretches for chunk in decoded[stretch].chunks], decoded[stretches[0]].type)
 
 
 def _repetitive(metadata: FileMetaData, fields: Mapping[str, pa.Field]) -> list[str]:
@@ -100,15 +144,8 @@ def _repetitive(metadata: FileMetaData, fields: Mapping[str, pa.Field]) -> list[
     return found
 
 
-def _named(table: pa.Table, fields: Mapping[str, pa.Field]) -> pa.Table:
-    """Return the table by node names, its texts at once, while they are near the core, in the layout of pandas."""
-    if not table.num_columns:
-        return table
-    columns = {fields[name].name: _large(table[name], fields[name]) for name in table.column_names}
-    return pa.table(columns)
-
-
 def _large(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    """Return text in the layout of pandas, for a column of text."""
     found = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     return column.cast(pa.large_string()) if is_text(found) and is_text(field.type) else column
 
@@ -128,7 +165,7 @@ def _needed(metadata: FileMetaData, request: Request) -> list[Range]:
         row_group = metadata.row_group(group)
         for position in range(row_group.num_columns):
             chunk = row_group.column(position)
-            if chunk.path_in_schema in names or chunk.path_in_schema.split(".")[0] in names:
+            if _column_of(chunk, names) is not None:
                 first = chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset
                 begin = min(first, chunk.data_page_offset)
                 chunks.append((begin, begin + chunk.total_compressed_size))
