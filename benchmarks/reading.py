@@ -251,8 +251,8 @@ def generate(folder: Path, scale: float) -> None:
 def upload(client: Any, folder: Path) -> None:
     """Store the files, in a type that the server keeps as it is.
 
-    SeaweedFS packs what it takes for text, and unpacks it for each GET: 0.45 s for the CSV, on the cores that the readers
-    need. S3 does not.
+    SeaweedFS packs what it takes for text, and unpacks it for each GET: 0.45 s for the CSV, on the cores that the
+    readers need. S3 does not.
     """
     client.create_bucket(Bucket="bench")
     copies = {f"small-{number:02}.csv": "small.csv" for number in range(_DATASETS)}

@@ -77,7 +77,8 @@ def _read(opened: Callable[[], Any], metadata: FileMetaData | None, request: Req
         fields = request.match(file.schema_arrow.names)
         stretches = _stretches(file.metadata, list(fields))
         if not stretches:
-            return file.read(list(fields)).rename_columns([field.name for field in fields.values()])
+            table = file.read(list(fields))
+            return table.rename_columns([fields[name].name for name in table.column_names])
         options |= {"metadata": file.metadata, "read_dictionary": _repetitive(file.metadata, fields)}
 
         def column(stretch: _Stretch) -> pa.ChunkedArray:
@@ -128,7 +129,8 @@ def _column_of(chunk: ColumnChunkMetaData, names: Collection[str]) -> str | None
 
 def _joined(decoded: Mapping[_Stretch, pa.ChunkedArray], name: str) -> pa.ChunkedArray:
     stretches = sorted((stretch for stretch in decoded if stretch.name == name), key=lambda each: each.groups.start)
-    return pa.chunked_array([chunk for stretch in stretches for chunk in decoded[stretch].chunks], decoded[stretches[0]].type)
+    chunks = [chunk for stretch in stretches for chunk in decoded[stretch].chunks]
+    return pa.chunked_array(chunks, decoded[stretches[0]].type)
 
 
 def _repetitive(metadata: FileMetaData, fields: Mapping[str, pa.Field]) -> list[str]:
