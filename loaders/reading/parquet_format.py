@@ -21,10 +21,14 @@ from loaders.reading.source import Source
 from loaders.reading.workers import decoded_by_all
 
 MAGIC = b"PAR1"
-_TAIL_BYTES = 64 << 10
-# Gaps between chunks are fetched with them, the smallest first, up to this share of the chunks: a request costs about
-# what a hundred KiB do. Where there would still be too many requests, all gaps up to a size are.
-_GAPS_SHARE = 0.08
+# The end of a file that is fetched for its footer: a share of the file within bounds. Up to the larger one, a file is
+# fetched whole: one request takes no longer than the two or three that its columns would need.
+_TAIL_SHARE = 1 / 64
+_TAIL_BYTES = (16 << 10, 64 << 10)
+# Gaps between chunks are fetched with them, the smallest first: a request costs about what a hundred KiB do. Together
+# with what the tail has beside the footer they are at most this share of the chunks. Where there would still be too
+# many requests, all gaps up to a size are fetched.
+_MOST_NOT_NEEDED = 0.08
 _MANY_REQUESTS = 64
 _GAP_BYTES = 32 << 10
 # Above this share of the file, its one verified whole is worth more than what its parts save.
@@ -46,23 +50,24 @@ def parse_parquet(data: pa.Buffer, request: Request) -> pa.Table:
 
 def parse_parquet_ranges(source: Source, request: Request) -> pa.Table:
     """Return the wanted columns of a file of which only their bytes are fetched, or all where they are most of it."""
-    start = max(0, source.size_bytes - _TAIL_BYTES)
-    tail = source.read_ranges([(start, source.size_bytes)])[0]
-    if start == 0:
-        return parse_parquet(tail, request)
-    view = memoryview(tail)
-    footer_bytes = int.from_bytes(view[-8:-4], "little") + 8
-    if view[-4:] != MAGIC or footer_bytes > source.size_bytes:
-        raise _not_parquet(source.size_bytes, request.shown)
-    fetched = _FetchedRanges(source.size_bytes)
-    fetched.add(start, tail)
-    if footer_bytes > view.nbytes:
-        first = source.size_bytes - footer_bytes
-        fetched.add(first, source.read_ranges([(first, start)])[0])
-    metadata = _metadata(fetched, request.shown)
-    ranges = _needed(metadata, request)
-    if sum(end - begin for begin, end in ranges) > _MOST_OF_A_FILE * source.size_bytes:
+    size_bytes = source.size_bytes
+    if size_bytes <= _TAIL_BYTES[1]:
         return parse_parquet(source.read(), request)
+    start = size_bytes - min(max(int(_TAIL_SHARE * size_bytes), _TAIL_BYTES[0]), _TAIL_BYTES[1])
+    tail = source.read_ranges([(start, size_bytes)])[0]
+    view = memoryview(tail)
+    footer_start = size_bytes - 8 - int.from_bytes(view[-8:-4], "little")
+    if view[-4:] != MAGIC or footer_start < 0:
+        raise _not_parquet(size_bytes, request.shown)
+    if footer_start < start:
+        tail = pa.py_buffer(source.read_ranges([(footer_start, start)])[0].to_pybytes() + tail.to_pybytes())
+        start = footer_start
+    metadata = _metadata(tail.slice(footer_start - start), request.shown)
+    ranges = _needed(metadata, request, size_bytes, start, footer_start - start)
+    if sum(end - begin for begin, end in ranges) > _MOST_OF_A_FILE * size_bytes:
+        return parse_parquet(source.read(), request)
+    fetched = _FetchedRanges(size_bytes)
+    fetched.add(start, tail)
     for (begin, _), data in zip(ranges, source.read_ranges(ranges), strict=True):
         fetched.add(begin, data)
     return _read(lambda: pa.PythonFile(fetched.again(), mode="r"), metadata, request)
@@ -152,15 +157,15 @@ def _large(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
     return column.cast(pa.large_string()) if is_text(found) and is_text(field.type) else column
 
 
-def _metadata(fetched: _FetchedRanges, shown: str) -> FileMetaData:
+def _metadata(footer: pa.Buffer, shown: str) -> FileMetaData:
     try:
-        return read_metadata(pa.PythonFile(fetched, mode="r"))
+        return read_metadata(pa.BufferReader(footer))
     except (pa.ArrowException, OSError) as error:
         raise ReadError(f"'{shown}' has a damaged footer: {str(error).splitlines()[0][:300]}") from None
 
 
-def _needed(metadata: FileMetaData, request: Request) -> list[Range]:
-    """Return the stretches of the file that hold the wanted columns' chunks, those nearly touching as one."""
+def _needed(metadata: FileMetaData, request: Request, size_bytes: int, before: int, wasted_bytes: int) -> list[Range]:
+    """Return the stretches up to a place that hold the wanted columns' chunks; they are there from that place on."""
     names = set(request.match(metadata.schema.to_arrow_schema().names))
     chunks = []
     for group in range(metadata.num_row_groups):
@@ -170,15 +175,18 @@ def _needed(metadata: FileMetaData, request: Request) -> list[Range]:
             if _column_of(chunk, names) is not None:
                 first = chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset
                 begin = min(first, chunk.data_page_offset)
-                chunks.append((begin, begin + chunk.total_compressed_size))
-    ordered = sorted(chunks)
-    joined = _coalesced(ordered, _affordable_gap(ordered))
+                end = begin + chunk.total_compressed_size
+                if not 0 <= begin <= end <= size_bytes:
+                    raise ReadError(f"'{request.shown}' has a damaged footer: a column lies outside of the file.")
+                chunks.append((begin, end))
+    spare_bytes = _MOST_NOT_NEEDED * sum(end - begin for begin, end in chunks) - wasted_bytes
+    ordered = sorted((begin, min(end, before)) for begin, end in chunks if begin < before)
+    joined = _coalesced(ordered, _affordable_gap(ordered, spare_bytes))
     return joined if len(joined) <= _MANY_REQUESTS else _coalesced(ordered, _GAP_BYTES)
 
 
-def _affordable_gap(chunks: list[Range]) -> int:
-    """Return the largest gap that is fetched, where all that are no larger are."""
-    spare = _GAPS_SHARE * sum(end - begin for begin, end in chunks)
+def _affordable_gap(chunks: list[Range], spare: float) -> int:
+    """Return the largest gap that is fetched, where all that are no larger are and a number of bytes can be spared."""
     affordable = 0
     gaps = sorted(begin - end for (_, end), (begin, _) in itertools.pairwise(chunks))
     for gap, alike in itertools.groupby(gaps):

@@ -1,0 +1,115 @@
+"""Parquet: whatever its row groups and columns are like, only what is needed is fetched, and every value comes."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from loaders import DatasetContract, ReadError, read_table
+from loaders.conforming import conform
+from loaders.errors import LoaderError
+from loaders.reading import local_file
+
+ROWS = 30_000
+SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.int64(), nullable=False),
+        ("word", pa.string()),
+        ("text", pa.string()),
+        ("kind", pa.dictionary(pa.int32(), pa.string())),
+        ("tags", pa.list_(pa.string())),
+        ("ratio", pa.float64()),
+        ("point", pa.struct([("x", pa.int32()), ("y", pa.string())])),
+    ]
+)
+# In the file its name looks like a path into a nested column.
+CONTRACT = DatasetContract("things", SCHEMA, key=("id",), source_names={"ratio": "a.b"})
+WORDS = ["north", "", None, "süd", "a much longer word than the others"]
+
+
+def things(rows: int = ROWS) -> pa.Table:
+    numbers = range(rows)
+    columns = {
+        "id": list(numbers),
+        "word": [WORDS[number % 5] for number in numbers],
+        "text": [None if number % 11 == 0 else f"text {number * 7919}" for number in numbers],
+        "kind": [WORDS[number % 3] for number in numbers],
+        "tags": [["x"] * (number % 3) for number in numbers],
+        "ratio": [number / 7 for number in numbers],
+        "point": [{"x": number, "y": None if number % 2 else str(number)} for number in numbers],
+    }
+    table = pa.table({name: pa.array(values, SCHEMA.field(name).type) for name, values in columns.items()})
+    return table.rename_columns([CONTRACT.source_name(name) for name in table.column_names])
+
+
+def written(path: Path, rows: int = ROWS, **options: object) -> pd.DataFrame:
+    """Write the file, and return the frame that it is to give."""
+    pq.write_table(things(rows), path, **options)
+    return conform(things(rows), CONTRACT, location="memory")
+
+
+@pytest.mark.parametrize("rows", [0, 1, ROWS])
+@pytest.mark.parametrize("group_rows", [1000, 7001, 1 << 20])
+@pytest.mark.parametrize("use_dictionary", [True, False, ["word"]])
+def test_every_value_comes_whatever_the_row_groups(
+    rows: int, group_rows: int, use_dictionary: object, tmp_path: Path
+) -> None:
+    path = tmp_path / "things.parquet"
+    whole = written(path, rows, row_group_size=group_rows, use_dictionary=use_dictionary)
+    pd.testing.assert_frame_equal(read_table(path, CONTRACT), whole)
+    names = ["point", "word", "ratio"]
+    pd.testing.assert_frame_equal(read_table(path, CONTRACT, columns=names), whole[["word", "ratio", "point"]])
+    assert len(read_table(path, CONTRACT, columns=[])) == rows
+
+
+def test_a_dictionary_that_was_given_up_within_a_file_changes_nothing(tmp_path: Path) -> None:
+    """Writers turn to plain values where a dictionary grows too large."""
+    path = tmp_path / "things.parquet"
+    whole = written(path, row_group_size=9000, dictionary_pagesize_limit=20_000)
+    pd.testing.assert_frame_equal(read_table(path, CONTRACT), whole)
+
+
+@pytest.mark.parametrize("names", [["id"], ["word"], ["text", "word"], ["tags", "id"], ["point"]])
+def test_what_is_fetched_is_at_most_a_tenth_more_than_what_is_needed(
+    names: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "things.parquet"
+    whole = written(path, 300_000, row_group_size=50_000)
+    fetched: list[tuple[int, int]] = []
+    read_ranges = local_file.LocalFile.read_ranges
+
+    def noted(self: local_file.LocalFile, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
+        fetched.extend(ranges)
+        return read_ranges(self, ranges)
+
+    monkeypatch.setattr(local_file.LocalFile, "read_ranges", noted)
+    frame = read_table(path, CONTRACT, columns=names)
+    pd.testing.assert_frame_equal(frame, whole[list(frame)])
+    metadata = pq.read_metadata(path)
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    chunks = [group.column(position) for group in groups for position in range(group.num_columns)]
+    needed = sum(chunk.total_compressed_size for chunk in chunks if chunk.path_in_schema.split(".")[0] in names)
+    assert sum(end - start for start, end in fetched) <= 1.1 * (needed + metadata.serialized_size + 8) + (64 << 10)
+    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(sorted(fetched)))
+
+
+def test_every_flipped_bit_of_a_footer_is_an_error_or_the_right_frame(tmp_path: Path) -> None:
+    path = tmp_path / "things.parquet"
+    whole = written(path, row_group_size=10_000, use_dictionary=False)
+    good = path.read_bytes()
+    assert len(good) > 64 << 10
+    footer = int.from_bytes(good[-8:-4], "little") + 8
+    for place in range(len(good) - footer, len(good), 37):
+        flipped = bytearray(good)
+        flipped[place] ^= 0x21
+        path.write_bytes(flipped)
+        try:
+            frame = read_table(path, CONTRACT, columns=["id", "text"])
+        except (ReadError, LoaderError):
+            continue
+        pd.testing.assert_frame_equal(frame, whole[["id", "text"]])
