@@ -124,7 +124,8 @@ def match_columns(
     by_source = {name: contract.source_name(name) for name in contract.columns}
     by_node = {name: name for name in contract.columns}
     namings = (by_node, by_source) if prefer_nodes else (by_source, by_node)
-    names = max(namings, key=lambda naming: sum(naming[name] in found for name in wanted))
+    # By all columns, not the wanted alone: the same column is to be found whichever others are asked for.
+    names = max(namings, key=lambda naming: sum(source_name in found for source_name in naming.values()))
     violations = []
     wanted = [name for name in wanted if names[name] in found or not {name, by_source[name]} & set(given)]
     missing = [names[name] for name in wanted if names[name] not in found]
@@ -160,5 +161,6 @@ def _nearest(missing: Sequence[str], found: Sequence[str]) -> str:
 
 
 def _quoted(names: Sequence[str]) -> str:
-    shown = ", ".join(f"'{name}'" for name in names[:20])
+    # What is no header at all may be one name of a megabyte.
+    shown = ", ".join(f"'{name[:60]}{'…' * (len(name) > 60)}'" for name in names[:20])
     return (shown or "none") + (f" and {len(names) - 20} more" if len(names) > 20 else "")

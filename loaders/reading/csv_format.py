@@ -6,9 +6,11 @@ import codecs
 import contextlib
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -26,6 +28,8 @@ from loaders.reading.workers import decoded_by_all
 _SLICE_BYTES = 15 << 17
 _LARGEST_BLOCK_BYTES = (1 << 31) - 1
 _HEADER_BYTES = 1 << 20
+_TEXT = pa.large_string()
+_HEXADECIMAL = int.from_bytes(b"0X", "little") & 0xDFFF
 
 
 def parse_csv(data: pa.Buffer, request: Request) -> pa.Table:
@@ -42,24 +46,37 @@ def parse_csv(data: pa.Buffer, request: Request) -> pa.Table:
     reader = _Reader(data, options, header, request.shown)
     if not fields:
         # Only the number of rows is asked of it.
-        table = reader.read({header[0]: pa.large_string()})
+        table = reader.read({header[0]: _TEXT})
         reader.refuse_open_quote(table.num_rows)
         return table
-    fast = {name: storage_type(field.type) for name, field in fields.items() if _parser_knows(field.type)}
-    texts = {name: pa.large_string() for name in fields if name not in fast}
+    types = {name: _parsed_type(field.type) for name, field in fields.items()}
+    integers = [name for name in types if pa.types.is_integer(types[name])]
+    if integers and reader.holds_hexadecimal():
+        types |= dict.fromkeys(integers, _TEXT)
     try:
-        table = reader.read(fast | texts)
+        table = reader.read(types)
     except pa.ArrowInvalid as error:
         if "conversion error" not in str(error) and "ecimal" not in str(error):
             raise reader.unreadable(error) from None
         table = None
-    if table is None or _overflowed(table):
+    if table is None or _doubtful(table, data):
+        # Bytes stay bytes: they need not be text, and none is refused.
+        types = {name: arrow_type if _is_binary(arrow_type) else _TEXT for name, arrow_type in types.items()}
         try:
-            table = reader.read({name: pa.large_string() for name in fields})
+            table = reader.read(types)
         except pa.ArrowInvalid as error:
             raise reader.unreadable(error) from None
     reader.refuse_open_quote(table.num_rows)
     return _typed(table, fields, request)
+
+
+def _parsed_type(arrow_type: pa.DataType) -> pa.DataType:
+    """Return the type that Arrow's CSV parser is to read: of the contract where it knows its texts, else text."""
+    return storage_type(arrow_type) if _parser_knows(arrow_type) else _TEXT
+
+
+def _is_binary(arrow_type: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(arrow_type) or pa.types.is_large_binary(arrow_type))
 
 
 def _parser_knows(arrow_type: pa.DataType) -> bool:
@@ -69,14 +86,16 @@ def _parser_knows(arrow_type: pa.DataType) -> bool:
         or (pa.types.is_floating(arrow_type) and not pa.types.is_float16(arrow_type))
         or pa.types.is_decimal128(arrow_type)
         or (pa.types.is_date(arrow_type) or pa.types.is_time(arrow_type) or pa.types.is_timestamp(arrow_type))
-        or (pa.types.is_binary(arrow_type) or pa.types.is_large_binary(arrow_type))
+        or _is_binary(arrow_type)
     )
 
 
-def _overflowed(table: pa.Table) -> bool:
-    """Tell whether a float may have overflowed: the parser gives infinity for `1e999` as for `inf`."""
-    return any(
-        pa.types.is_floating(column.type) and pc.any(pc.is_inf(column), min_count=0).as_py() for column in table.columns
+def _doubtful(table: pa.Table, data: pa.Buffer) -> bool:
+    """Tell whether a float may be another than is written: the parser gives infinity for `1e999`, NaN for `nan(1)`."""
+    floats = [column for column in table.columns if pa.types.is_floating(column.type)]
+    return any(pc.any(pc.is_inf(column), min_count=0).as_py() for column in floats) or (
+        any(pc.any(pc.is_nan(column), min_count=0).as_py() for column in floats)
+        and re.search(rb"nan\(", memoryview(data), re.IGNORECASE) is not None
     )
 
 
@@ -158,6 +177,18 @@ class _Reader:
                 raise
             return pa.table({name: pa.array([], arrow_type) for name, arrow_type in types.items()})
 
+    def holds_hexadecimal(self) -> bool:
+        """Tell whether the file may hold a number such as `0x1F`: the parser takes it, no contract means it."""
+
+        def found(stretch: tuple[int, int]) -> bool:
+            start, end = stretch
+            array = np.frombuffer(self._data, np.uint8)[start : end + 1]
+            # Pairs of bytes, from an even place and from an odd one; the mask makes `x` and `X` one.
+            pairs = (array[place : place + (len(array) - place) // 2 * 2].view("<u2") for place in (0, 1))
+            return any(bool(((each & 0xDFFF) == _HEXADECIMAL).any()) for each in pairs)
+
+        return any(decoded_by_all(found, self._slices or [(0, self._data.size)]))
+
     def refuse_open_quote(self, rows: int) -> None:
         """Raise ReadError for a file that ends within quotes: the parser takes all that follows them as one field."""
         quote = self._quoting.quote
@@ -210,7 +241,9 @@ def _header(data: pa.Buffer, options: FormatOptions, shown: str) -> list[str]:
     if not head.strip():
         raise ReadError(f"'{shown}' is empty: not even a header. Write it again, or correct the location.")
     try:
-        first = next(_records(head, delimiter_of(options, shown), options.quote_char))
+        # The head may end within a character.
+        text, _ = codecs.utf_8_decode(head, "strict", len(head) == data.size)
+        first = next(_records(text, delimiter_of(options, shown), options.quote_char))
     except (csv.Error, StopIteration) as error:
         raise ReadError(f"'{shown}' has no readable header: {error or 'only empty lines'}.") from None
     except UnicodeDecodeError:
@@ -218,10 +251,9 @@ def _header(data: pa.Buffer, options: FormatOptions, shown: str) -> list[str]:
     return first
 
 
-def _records(head: bytes, delimiter: str, quote_char: str) -> Iterator[list[str]]:
-    text = io.TextIOWrapper(io.BytesIO(head), "utf-8", newline="")
+def _records(text: str, delimiter: str, quote_char: str) -> Iterator[list[str]]:
     # A quote character that cannot stand in text is the csv module's way to have none.
-    for record in csv.reader(text, delimiter=delimiter, quotechar=quote_char or "\0"):
+    for record in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quotechar=quote_char or "\0"):
         if record:
             yield record
 

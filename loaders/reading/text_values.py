@@ -22,6 +22,8 @@ _NUMBER = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _SPECIAL = r"^(?i:[+-]?(nan|inf|infinity))$"
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _CLOCK = r"[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?"
+# On a day, the hour alone may stand.
+_HOUR_OR_CLOCK = f"({_CLOCK}|[0-9]{{2}})"
 _ZONE = r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
 _DURATION = (
     r"^(?P<days>[+-]?[0-9]+) days?(?: (?P<sign>[+-]?)(?P<hours>[0-9]{2}):(?P<minutes>[0-9]{2}):(?P<seconds>[0-9]{2})"
@@ -34,8 +36,8 @@ _SYNTAX = {
     "bool": r"^(?i:true|false)$|^[01]$",
     "date": _DATE + r"([T ]00:00(:00(\.0{1,9})?)?)?$",
     "time": f"^{_CLOCK}$",
-    "local time": _DATE + f"([T ]{_CLOCK})?$",
-    "instant": _DATE + f"[T ]{_CLOCK}{_ZONE}$",
+    "local time": _DATE + f"([T ]{_HOUR_OR_CLOCK})?$",
+    "instant": _DATE + f"[T ]{_HOUR_OR_CLOCK}{_ZONE}$",
     "duration": _DURATION,
 }
 
