@@ -24,7 +24,8 @@ from loaders.contract import DatasetContract
 from loaders.contract.format_options import FormatOptions
 from loaders.errors import ContractError, LoaderError
 from loaders.reading.compression import decompressed
-from loaders.reading.csv_format import delimiter_of, parse_csv
+from loaders.reading.csv_format import parse_csv
+from loaders.reading.csv_reader import delimiter_of
 from loaders.reading.jsonl_format import parse_jsonl
 from loaders.reading.request import Request
 

@@ -6,8 +6,11 @@ that they may, it looks for all quotes first, in one thread, and drops the line 
 
 from __future__ import annotations
 
+import codecs
+
 _PIECE_BYTES = 1 << 16
-_MOST_TRIES = 1000
+# A slice that grows beyond so many times its size is parsed as slowly as it would be by one thread.
+_MOST_SIZES = 16
 _CR, _LF = b"\r\n"
 
 
@@ -33,12 +36,14 @@ class Quoting:
         return before not in self._before_field and before != self.quote[0]
 
 
-def slices(data: memoryview, quoting: Quoting, size_bytes: int) -> list[tuple[int, int]] | None:
-    """Return stretches that cover the data, each of whole rows and about the size; None where rows cannot be told."""
-    line_end = b"\n" if _find(data, b"\n", 0) >= 0 else b"\r"
-    found = []
-    start = 0
-    while start < len(data):
+def slices(data: memoryview, start: int, quoting: Quoting, size_bytes: int) -> list[tuple[int, int]] | None:
+    """Return stretches that cover the data from where a row begins, each of whole rows and about the size.
+
+    None where rows cannot be told apart for so long that a stretch would become much larger.
+    """
+    line_end = b"\n" if _find(data, b"\n", start) >= 0 else b"\r"
+    found: list[tuple[int, int]] = []
+    while start < len(data) or not found:
         end = _row_end(data, quoting, line_end, start, size_bytes)
         if end is None:
             return None
@@ -48,14 +53,17 @@ def slices(data: memoryview, quoting: Quoting, size_bytes: int) -> list[tuple[in
 
 
 def _row_end(data: memoryview, quoting: Quoting, line_end: bytes, start: int, size_bytes: int) -> int | None:
-    """Return where a row ends, some distance from where one begins; None where none of the next lines surely does."""
-    end = start + size_bytes - 1
-    for _ in range(_MOST_TRIES):
-        end = _find(data, line_end, end) + 1
+    """Return where a row ends, some distance from where one begins; None where none near there surely does."""
+    end, step = start + size_bytes - 1, 0
+    while end - start < _MOST_SIZES * size_bytes:
+        end = _find(data, line_end, end + step) + 1
         if end == 0:
             return len(data)
-        if quoting.surely_outside(data, start, end):
+        # At the beginning of what it parses, Arrow would take it for a byte-order mark.
+        if quoting.surely_outside(data, start, end) and data[end : end + 3].tobytes() != codecs.BOM_UTF8:
             return end
+        # Soon far on: a single value may hold more lines than a slice has bytes.
+        step = 2 * step + 1
     return None
 
 

@@ -15,8 +15,8 @@ from loaders.conforming.violation import MAX_EXAMPLES, Origin, Violation, contra
 from loaders.contract import DatasetContract
 from loaders.contract.dtypes import is_text
 from loaders.errors import ReadError
-from loaders.reading.csv_format import as_utf8
 from loaders.reading.request import Request
+from loaders.reading.text_encoding import as_utf8
 from loaders.reading.text_values import typed_text
 
 _BLOCK_BYTES = 8 << 20

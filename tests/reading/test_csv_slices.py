@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loaders import ContractError, DatasetContract, read_table
-from loaders.reading import csv_format
+from loaders.reading import csv_reader
 from loaders.reading.csv_slices import Quoting, safe_block_bytes, slices
 
 PIECES = st.sampled_from(["a", "bb", '"', '""', ",", "\n", "\r\n", "\r", " ", "'", '"\n"', '",', "é"])
@@ -46,7 +46,7 @@ def rows_of(data: bytes) -> list[list[str]]:
 
 @given(files(), st.integers(1, 60))
 def test_each_slice_begins_with_a_row(data: bytes, size_bytes: int) -> None:
-    found = slices(memoryview(data), Quoting(",", '"'), size_bytes)
+    found = slices(memoryview(data), 0, Quoting(",", '"'), size_bytes)
     if found is None:
         return
     assert b"".join(data[start:end] for start, end in found) == data
@@ -55,13 +55,13 @@ def test_each_slice_begins_with_a_row(data: bytes, size_bytes: int) -> None:
 
 def test_rows_that_surely_end_are_cut_about_as_large_as_asked_for() -> None:
     data = "".join(f'{number},"some, text"\r\n' for number in range(10_000)).encode()
-    found = slices(memoryview(data), Quoting(",", '"'), 1000)
+    found = slices(memoryview(data), 0, Quoting(",", '"'), 1000)
     assert found is not None
     assert all(1000 <= end - start < 1100 for start, end in found[:-1])
 
 
 def test_without_quotes_every_line_end_is_one() -> None:
-    assert slices(memoryview(b'a,"b\nc,d\n'), Quoting(",", ""), 1) == [(0, 5), (5, 9)]
+    assert slices(memoryview(b'a,"b\nc,d\n'), 0, Quoting(",", ""), 1) == [(0, 5), (5, 9)]
 
 
 @given(st.lists(st.sampled_from([b"a", b"\r\n", b"\r", b"\n"]), max_size=60).map(b"".join), st.integers(1, 20))
@@ -81,7 +81,7 @@ def test_a_frame_is_the_same_wherever_its_file_is_cut(
     slice_bytes: int, last: str, line_end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether rows can be told by their last field or not, and whatever a value's line ends are."""
-    monkeypatch.setattr(csv_format, "_SLICE_BYTES", slice_bytes)
+    monkeypatch.setattr(csv_reader, "_SLICE_BYTES", slice_bytes)
     values = [f'{"x" * (number % 9)}\r\n,"\r{number}\n' for number in range(300)]
     lines = ["id,text,last", *(f"{number},{quoted(value, always=True)},{last}" for number, value in enumerate(values))]
     path = tmp_path / "texts.csv"
@@ -95,7 +95,7 @@ def test_a_frame_is_the_same_wherever_its_file_is_cut(
 def test_a_wrong_value_in_a_later_slice_has_the_row_of_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(csv_format, "_SLICE_BYTES", 100)
+    monkeypatch.setattr(csv_reader, "_SLICE_BYTES", 100)
     path = tmp_path / "numbers.csv"
     path.write_text("id,text,last\n" + "".join(f"{number},a,b\n" for number in range(500)) + "many,a,b\n")
     with pytest.raises(ContractError, match="'many' in row 501"):
@@ -109,6 +109,28 @@ def test_empty_lines_of_a_single_column_are_nulls_in_every_slice(
     path = tmp_path / "one.csv"
     path.write_bytes(b"text\r\n" + b"a\r\n\r\n" * 100)
     for slice_bytes in (1, 2, 3, 10, 1000):
-        monkeypatch.setattr(csv_format, "_SLICE_BYTES", slice_bytes)
+        monkeypatch.setattr(csv_reader, "_SLICE_BYTES", slice_bytes)
         found = read_table(path, contract)["text"]
         assert [None if pd.isna(value) else value for value in found] == ["a", None] * 100
+
+
+def test_a_mark_at_the_beginning_of_a_row_is_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arrow takes it for a byte-order mark at the beginning of whatever it parses."""
+    path = tmp_path / "marks.csv"
+    path.write_text("id,text,last\n" + "".join(f"{number},a,b\n\ufeff{number},a,b\n" for number in range(50)))
+    contract = DatasetContract("marks", pa.schema([("id", pa.string())]))
+    for slice_bytes in (1, 7, 20):
+        monkeypatch.setattr(csv_reader, "_SLICE_BYTES", slice_bytes)
+        assert read_table(path, contract)["id"].str.startswith("\ufeff").sum() == 50
+
+
+@pytest.mark.parametrize("last", ["b", '""'])
+def test_a_value_may_be_larger_than_many_slices(last: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_reader, "_SLICE_BYTES", 50)
+    path = tmp_path / "long.csv"
+    value = "lorem ipsum\n" * 5000
+    rows = [f"{number},short,{last}\n" for number in range(100)]
+    path.write_text("id,text,last\n" + "".join(rows) + f'100,"{value}",{last}\n' + "".join(rows))
+    frame = read_table(path, DatasetContract("texts", TEXTS))
+    assert frame["text"][100] == value
+    assert len(frame) == 201

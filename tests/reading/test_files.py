@@ -149,8 +149,60 @@ def test_a_csv_that_ends_within_quotes_is_an_error(cut: str, tmp_path: Path) -> 
             read_table(path, contract, columns=columns)
 
 
+def test_quotes_left_open_are_found_beside_a_repeated_name(tmp_path: Path) -> None:
+    path = tmp_path / "cut.csv"
+    path.write_text('id,text,note,note\n1,x,n,m\n2,y,n,"cut here\n3,z,n,m\n')
+    with pytest.raises(ReadError, match="ends within quotes"):
+        read_table(path, TEXTS)
+
+
+@pytest.mark.parametrize("columns", [None, [], ["id"]])
+def test_a_file_is_wrong_whichever_columns_are_asked_for(columns: list[str] | None, tmp_path: Path) -> None:
+    path = tmp_path / "ragged.csv"
+    path.write_text("id,text\n1,decimal\n2,UTF8,invalid UTF8 data\n")
+    with pytest.raises(ReadError, match="row 3 has 3"):
+        read_table(path, TEXTS, columns=columns)
+
+
+def test_blank_lines_before_a_header_are_none(tmp_path: Path) -> None:
+    (tmp_path / "blank.csv").write_text("\n\nid\n1\n")
+    contract = DatasetContract("ids", pa.schema([("id", pa.int64())]))
+    assert read_table(tmp_path / "blank.csv", contract)["id"].tolist() == [1]
+
+
 @pytest.mark.parametrize(
-    ("row", "text"), [('1,5" pipe\n', '5" pipe'), ('1,5"', '5"'), ('1,"5"" pipe"', '5" pipe'), ('1,"5"""\n', '5"')]
+    ("arrow_type", "text"),
+    [
+        (pa.int64(), "0x10"),
+        (pa.int8(), "0xFF"),
+        (pa.float64(), "nan(1)"),
+        (pa.float64(), "1e999"),
+        (pa.decimal128(5, 2), "99999"),
+        (pa.decimal128(38, 10), "1E30"),
+        (pa.decimal128(15, 2), "0.001"),
+    ],
+)
+def test_what_arrow_would_read_as_something_else_is_refused(arrow_type: pa.DataType, text: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(f"a,b\n{text},1.0\n")
+    for names in (["a"], ["a", "b"]):
+        contract = DatasetContract("ds", pa.schema([("a", arrow_type), ("b", pa.int64())]))
+        with pytest.raises(ContractError, match="in row 1"):
+            read_table(tmp_path / "a.csv", contract, columns=names)
+
+
+@pytest.mark.parametrize("other", ["1", "1.0"])
+@pytest.mark.parametrize("arrow_type", [pa.binary(), pa.string(), pa.dictionary(pa.int32(), pa.string())])
+def test_quotes_around_nothing_are_an_empty_value_beside_whatever(
+    arrow_type: pa.DataType, other: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.csv").write_text(f'a,b\n"",{other}\n,{other}\n')
+    contract = DatasetContract("ds", pa.schema([("a", arrow_type), ("b", pa.int64())]))
+    assert read_table(tmp_path / "a.csv", contract)["a"].isna().tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [('1,5" pipe\n', '5" pipe'), ('1,5"', '5"'), ('1,"5"" pipe"', '5" pipe'), ('1,"5"""\n', '5"'), ('1,""""', '"')],
 )
 def test_quotes_within_a_field_are_text(row: str, text: str, tmp_path: Path) -> None:
     contract = DatasetContract("two", pa.schema([("a", pa.int64()), ("b", pa.string())]))
