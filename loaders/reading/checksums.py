@@ -7,7 +7,7 @@ import binascii
 import hashlib
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -26,11 +26,6 @@ class Expected:
     algorithm: str
     digest: bytes
     parts: int | None = None
-
-    def ranges(self, size_bytes: int, part_bytes: int | None) -> list[tuple[int, int]]:
-        """Return the stretches that are summed each by itself."""
-        step = part_bytes if self.parts and part_bytes else max(size_bytes, 1)
-        return [(start, min(start + step, size_bytes)) for start in range(0, max(size_bytes, 1), step)]
 
 
 def expected(headers: Mapping[str, str], *, etag_is_md5: bool) -> Expected | None:
@@ -72,9 +67,10 @@ class Sum(Protocol):
 class ObjectSum:
     """The checksum of an object as its ranges arrive."""
 
-    def __init__(self, checksum: Expected, size_bytes: int, part_bytes: int | None) -> None:
+    def __init__(self, checksum: Expected, stretches: Sequence[tuple[int, int]]) -> None:
+        """Expect the checksum of an object that was summed in stretches: all of it, or its parts."""
         self._expected = checksum
-        self._ranges = checksum.ranges(size_bytes, part_bytes)
+        self._ranges = stretches
         self._sums = [_sum(checksum.algorithm) for _ in self._ranges]
 
     def add(self, start: int, data: memoryview) -> None:

@@ -1,4 +1,4 @@
-"""The bytes of one CSV file, and Arrow's parser, told the types: its header, its slices, and what is wrong with them."""
+"""The bytes of one CSV file and its parser, Arrow's, told the types: header, slices, and what is wrong with them."""
 
 from __future__ import annotations
 

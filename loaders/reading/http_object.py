@@ -12,23 +12,27 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
 import pyarrow as pa
 
 from loaders.errors import ReadError
 from loaders.reading.checksums import Expected, ObjectSum
-from loaders.reading.http_transport import Answer, HttpTransport
+from loaders.reading.compression import decompressed, split_compression
+from loaders.reading.http_answer import Answer
+from loaders.reading.http_transport import HttpTransport
 from loaders.reading.location import Location
 from loaders.reading.patience import Patience, TryAgainError
 from loaders.reading.progress import Tracker
-from loaders.reading.source import MissingError
+from loaders.reading.source import MissingError, fresh_memory
 from loaders.storage import active_storage
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
 _RETRIED_STATUSES = {408, 425, 429, 500, 502, 503, 504}
 _GROWTH_BYTES = 4 << 20
+_SENT_AS_THEY_ARE = "/%:@!$&'()*+,;=~-._"
+_PAGE = re.compile(rb"\s*<(!doctype html|html)", re.IGNORECASE)
 _DIGEST = re.compile(r"(sha-256|sha-512)=:?([A-Za-z0-9+/=]+):?", re.IGNORECASE)
 
 
@@ -65,22 +69,26 @@ class HttpObject:
         else:
             self._patience.size_bytes = answer.length
             self._tracker.expect(answer.length)
-            data = bytearray(answer.length)
-            received = answer.read_into(memoryview(data), self._patience, self._tracker.add)
+            data = fresh_memory(answer.length, self.location.shown)
+            received = answer.read_into(data, self._patience, self._tracker.add)
             if received != answer.length:
                 raise TryAgainError(f"the body ended after {received:,} of {answer.length:,} bytes")
         checksum = _digest(answer.headers)
         if checksum is not None:
-            total = ObjectSum(checksum, len(data), None)
-            total.add(0, memoryview(data))
+            total = ObjectSum(checksum, [(0, len(data))])
+            total.add(0, data)
             mismatch = total.mismatch()
             if mismatch:
                 raise TryAgainError(mismatch)
-        return pa.py_buffer(data)
+        if "html" in answer.headers.get("content-type", "") and _PAGE.match(data[:1000]):
+            raise ReadError(
+                f"'{self.location.shown}' is a web page, perhaps one to sign in on. Correct the location, or sign in."
+            )
+        return self._decoded(pa.py_buffer(data), answer)
 
-    def _unannounced(self, answer: Answer) -> bytearray:
+    def _unannounced(self, answer: Answer) -> memoryview:
         """Return a body whose length only its end tells; that end is marked, or the body is refused."""
-        if answer.headers.get("transfer-encoding", "").lower() != "chunked":
+        if not answer.ends_marked:
             raise ReadError(
                 f"'{self.location.shown}': the server says neither length nor end of the file, so that a part could "
                 "pass for the whole. Serve it with Content-Length."
@@ -91,7 +99,17 @@ class HttpObject:
             received = answer.read_into(memoryview(piece), self._patience, self._tracker.add)
             data += piece[:received]
             if received < len(piece):
-                return data
+                return memoryview(data)
+
+    def _decoded(self, data: pa.Buffer, answer: Answer) -> pa.Buffer:
+        """Return the file as it is at the server, where that packed it for the way although it was asked not to."""
+        encoding = answer.headers.get("content-encoding", "identity").lower()
+        # Of a file that is packed itself, some servers say so in this header.
+        if encoding == "identity" or split_compression(self.location.name)[1] is not None:
+            return data
+        if encoding not in ("gzip", "x-gzip"):
+            raise ReadError(f"'{self.location.shown}': the server sends it as {encoding[:60]!r}, not as it is.")
+        return decompressed(data, "gzip", self.location.shown)
 
 
 def http_version(location: Location) -> str:
@@ -109,15 +127,20 @@ def http_version(location: Location) -> str:
 def _answer(location: Location, patience: Patience) -> Iterator[Answer]:
     """Give the answer of success, after redirects."""
     transport = _transport(patience.settings.connect_timeout_seconds)
-    url = location.url
+    url, headers = _request(location.url, location.shown)
     for _ in range(_MOST_REDIRECTS + 1):
-        plain, headers = _request(url)
-        with transport.request("GET", plain, headers, patience) as answer:
+        with transport.request("GET", url, headers, patience) as answer:
             if answer.status not in _REDIRECTS or "location" not in answer.headers:
                 _refuse(answer, location)
                 yield answer
                 return
-            url = urljoin(plain, answer.headers["location"])
+            target, others = _request(urljoin(url, answer.headers["location"]), location.shown)
+        before, after = urlsplit(url), urlsplit(target)
+        if before.scheme == "https" and after.scheme != "https":
+            raise ReadError(f"'{location.shown}' redirects to where nothing is encrypted. Give that location itself.")
+        # A user and password are for the server that they were given for.
+        headers = others | headers if before.netloc == after.netloc else others
+        url = target
     raise ReadError(f"'{location.shown}' redirects more than {_MOST_REDIRECTS} times.")
 
 
@@ -137,14 +160,25 @@ def _transport(connect_timeout_seconds: float) -> HttpTransport:
     return HttpTransport(connect_timeout_seconds=connect_timeout_seconds)
 
 
-def _request(url: str) -> tuple[str, dict[str, str]]:
-    """Return the URL without user and password, and the headers that carry them."""
-    parts = urlsplit(url)
+def _request(url: str, shown: str) -> tuple[str, dict[str, str]]:
+    """Return the URL as it is sent, without user and password, and the headers that carry them."""
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        known = False
+    if not known:
+        raise ReadError(f"'{shown}' is no URL, or leads to none, of a web server: http(s)://host[:port]/path.")
     headers = {"Accept-Encoding": "identity", "User-Agent": "sourceswap"}
     if parts.username is not None:
-        secret = f"{parts.username}:{parts.password or ''}".encode()
+        secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
         headers["Authorization"] = "Basic " + base64.b64encode(secret).decode()
-    plain = parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="")
+    plain = parts._replace(
+        netloc=parts.netloc.rpartition("@")[2],
+        path=quote(parts.path, safe=_SENT_AS_THEY_ARE),
+        query=quote(parts.query, safe=_SENT_AS_THEY_ARE + "?"),
+        fragment="",
+    )
     return urlunsplit(plain), headers
 
 

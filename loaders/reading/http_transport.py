@@ -1,106 +1,52 @@
-"""HTTP requests whose every wait is bounded, and whose bodies arrive where they are to stay.
-
-The standard library's client, because its body can be read into memory that is already there and its socket's timeout
-can be changed while the body comes; the clients of the S3 libraries offer neither.
-"""
+"""HTTP requests on connections that are kept, through proxies where the environment names some."""
 
 from __future__ import annotations
 
-import http.client
+import base64
 import os
 import socket
-import ssl
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, unquote, urlsplit
 
-from loaders.reading.patience import Pace, Patience, TryAgainError
+from loaders.errors import ConfigError, ReadError
+from loaders.reading.http_answer import Answer, what_broke
+from loaders.reading.http_stream import Stream
+from loaders.reading.patience import Patience, TryAgainError
+from loaders.redaction import redact
 
-_PIECE_BYTES = 1 << 20
-_ERROR_BODY_BYTES = 64 << 10
-_BROKEN = (OSError, http.client.HTTPException)
+if TYPE_CHECKING:
+    import ssl
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-class Answer:
-    """The status and headers of a response, and its body, to be read once."""
+@dataclass(frozen=True)
+class _Proxy:
+    """An HTTP proxy, and what lets a user through it."""
 
-    def __init__(self, response: http.client.HTTPResponse, connection: http.client.HTTPConnection) -> None:
-        self._response = response
-        self._connection = connection
-        self._read = 0
-        self.status = response.status
-        self.headers = {name.lower(): value for name, value in response.getheaders()}
+    host: str
+    port: int
+    authorization: str | None = field(default=None, repr=False)
 
     @property
-    def length(self) -> int | None:
-        """The length of the body as the server announced it."""
-        text = self.headers.get("content-length", "")
-        return int(text) if text.isdecimal() else None
-
-    def read_into(self, view: memoryview, patience: Patience, count: Callable[[int], None] | None = None) -> int:
-        """Fill the view from the body and return how many bytes came; fewer mean that the body ended.
-
-        `count` is told of the bytes as they come.
-
-        Raises:
-            TryAgainError: the body stalled, was too slow, or broke off.
-        """
-        pace = Pace(patience)
-        position = 0
-        while position < len(view):
-            self._connection.sock.settimeout(patience.timeout())
-            try:
-                received = self._receive(view[position : position + _PIECE_BYTES])
-            except _BROKEN as error:
-                raise TryAgainError(f"{_what(error)} after {position:,} of {len(view):,} bytes") from None
-            if received == 0:
-                break
-            position += received
-            self._read += received
-            if count is not None:
-                count(received)
-            pace.note(received)
-        return position
-
-    def read_all(self, patience: Patience, limit: int = _ERROR_BODY_BYTES) -> bytes:
-        """Return a body of unknown length, at most `limit` bytes."""
-        data = bytearray(min(limit, self.length) if self.length is not None else limit)
-        return bytes(data[: self.read_into(memoryview(data), patience)])
-
-    def _receive(self, view: memoryview) -> int:
-        if self._response.chunked or self._response.fp is None:
-            piece = self._response.read1(len(view))
-            view[: len(piece)] = piece
-            return len(piece)
-        # One piece at a time, as the network brings it: HTTPResponse.readinto waits until the view is full, and a
-        # body that trickles would never come back to where its rate is looked at.
-        received: int = self._response.fp.readinto1(view)
-        return received
-
-    def finish(self) -> bool:
-        """Let go of the body; tell whether another request may follow on the connection."""
-        whole = (
-            self._response._method in ("HEAD",)  # type: ignore[attr-defined]  # the type stubs leave it out
-            or self.status in (204, 304)
-            or self._response.isclosed()
-            # http.client counts what its own methods read, not what went straight to memory.
-            or self._read == self.length
-        )
-        keep = whole and not self._response.will_close
-        self._response.close()
-        return keep
+    def headers(self) -> dict[str, str]:
+        """The headers that are for the proxy alone."""
+        return {"Proxy-Authorization": self.authorization} if self.authorization else {}
 
 
 class HttpTransport:
-    """Connections to servers, kept open between requests; safe to use from many threads."""
+    """Connections to servers, kept open between requests; safe to use from many threads, and after a fork."""
 
     def __init__(self, *, connect_timeout_seconds: float, ca_bundle: str | None = None) -> None:
         self._connect_timeout_seconds = connect_timeout_seconds
         self._ca_bundle = ca_bundle
-        self._idle: dict[tuple[str, str], list[http.client.HTTPConnection]] = {}
+        self._idle: dict[tuple[object, ...], list[Stream]] = {}
+        self._process = os.getpid()
         self._lock = threading.Lock()
         self._tls: ssl.SSLContext | None = None
 
@@ -110,100 +56,165 @@ class HttpTransport:
 
         Raises:
             TryAgainError: no answer came.
+            ReadError: the request cannot be sent, whoever is asked.
         """
         parts = urlsplit(url)
-        connection, answer = self._answer(method, parts, headers, patience)
+        proxy = _proxy(parts)
+        place = (parts.scheme, parts.netloc, proxy)
+        message = _message(method, parts, headers, proxy)
+        stream, answer = self._answer(method, message, parts, proxy, self._kept(place), patience)
+        followed = False
         try:
             yield answer
+            followed = answer.may_be_followed()
         finally:
-            if answer.finish():
-                self._keep(parts, connection)
+            if followed:
+                self._keep(place, stream)
             else:
-                connection.close()
+                stream.close()
 
     def _answer(
-        self, method: str, parts: SplitResult, headers: Mapping[str, str], patience: Patience
-    ) -> tuple[http.client.HTTPConnection, Answer]:
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        kept = self._kept(parts)
-        for connection in (kept, None) if kept else (None,):
-            reused = connection is not None
-            connection = connection or self._connect(parts, patience)
+        self,
+        method: str,
+        message: bytes,
+        parts: SplitResult,
+        proxy: _Proxy | None,
+        kept: Stream | None,
+        patience: Patience,
+    ) -> tuple[Stream, Answer]:
+        for stream in (kept, None) if kept else (None,):
+            reused = stream is not None
+            stream = stream or self._connected(parts, proxy, patience)
             try:
-                connection.sock.settimeout(patience.timeout())
-                connection.request(method, target, headers=dict(headers))
-                return connection, Answer(connection.getresponse(), connection)
-            except _BROKEN as error:
-                connection.close()
+                stream.send(message, patience)
+                return stream, Answer(stream, method, patience)
+            except OSError as error:
+                stream.close()
                 # A kept connection that the server closed meanwhile says nothing about the server.
                 if reused and not isinstance(error, TimeoutError):
                     continue
-                raise TryAgainError(f"{_what(error)} before an answer came") from None
-        raise TryAgainError("no connection")
+                raise TryAgainError(f"{what_broke(error)} before an answer came") from None
+            except BaseException:
+                stream.close()
+                raise
+        raise AssertionError("unreachable")
 
-    def _connect(self, parts: SplitResult, patience: Patience) -> http.client.HTTPConnection:
+    def _connected(self, parts: SplitResult, proxy: _Proxy | None, patience: Patience) -> Stream:
+        host, port = parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme]
+        at = (proxy.host, proxy.port) if proxy else (host, port)
         timeout = max(0.01, min(self._connect_timeout_seconds, patience.left()))
-        host, port = parts.hostname or "", parts.port
-        proxy = _proxy(parts.scheme, host)
-        at: dict[str, Any] = {"host": host, "port": port, "timeout": timeout}
-        if proxy:
-            through = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-            at |= {"host": through.hostname, "port": through.port}
-        connection: http.client.HTTPConnection
-        if parts.scheme == "https":
-            connection = http.client.HTTPSConnection(**at, context=self._context())
-        else:
-            connection = http.client.HTTPConnection(**at)
-        if proxy:
-            connection.set_tunnel(host, port)
+        context = self._context() if parts.scheme == "https" else None
         try:
-            connection.connect()
-        except _BROKEN as error:
-            connection.close()
-            raise TryAgainError(f"no connection to {host}{f':{port}' if port else ''}: {_what(error)}") from None
-        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return connection
+            connected = socket.create_connection((_ascii(at[0]), at[1]), timeout=timeout)  # type: ignore[arg-type]  # the stubs know text alone
+        except (OSError, OverflowError, UnicodeError) as error:
+            through = "the proxy " if proxy else ""
+            raise TryAgainError(f"no connection to {through}{at[0]}:{at[1]}: {what_broke(error)}") from None
+        try:
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if context is not None:
+                if proxy:
+                    _tunnel(Stream(connected), host, port, proxy, patience)
+                connected.settimeout(patience.timeout())
+                connected = context.wrap_socket(connected, server_hostname=host)
+        except OSError as error:
+            connected.close()
+            raise TryAgainError(f"no connection to {host}:{port}: {what_broke(error)}") from None
+        except BaseException:
+            connected.close()
+            raise
+        return Stream(connected)
 
     def _context(self) -> ssl.SSLContext:
+        # Imported here: a store on this machine has no TLS.
+        import ssl
+
         with self._lock:
             if self._tls is None:
-                self._tls = ssl.create_default_context(cafile=self._ca_bundle)
+                try:
+                    self._tls = ssl.create_default_context(cafile=self._ca_bundle)
+                except OSError as error:
+                    raise ConfigError(
+                        f"The certificates in '{self._ca_bundle}' (AWS_CA_BUNDLE) cannot be read: {what_broke(error)}."
+                    ) from None
+                self._tls.set_alpn_protocols(["http/1.1"])
             return self._tls
 
-    def _kept(self, parts: SplitResult) -> http.client.HTTPConnection | None:
-        with self._lock:
-            idle = self._idle.get((parts.scheme, parts.netloc))
-            return idle.pop() if idle else None
+    def _kept(self, place: tuple[object, ...]) -> Stream | None:
+        """Return an idle connection; one on which something came meanwhile is of no use any more."""
+        if self._process != os.getpid():
+            # What the parent of this process opened is the parent's, and so are the answers on it.
+            self._idle, self._lock, self._process = {}, threading.Lock(), os.getpid()
+        while True:
+            with self._lock:
+                idle = self._idle.get(place)
+                stream = idle.pop() if idle else None
+            if stream is None or stream.is_quiet():
+                return stream
+            stream.close()
 
-    def _keep(self, parts: SplitResult, connection: http.client.HTTPConnection) -> None:
+    def _keep(self, place: tuple[object, ...], stream: Stream) -> None:
         with self._lock:
-            self._idle.setdefault((parts.scheme, parts.netloc), []).append(connection)
+            self._idle.setdefault(place, []).append(stream)
 
     def close(self) -> None:
         """Close the connections that are kept."""
         with self._lock:
             kept, self._idle = self._idle, {}
-        for connection in (connection for connections in kept.values() for connection in connections):
-            connection.close()
+        for stream in (stream for streams in kept.values() for stream in streams):
+            stream.close()
 
 
-def _proxy(scheme: str, host: str) -> str | None:
-    """Return the proxy that the environment, or the system's settings, name for a host."""
-    named = any(name.lower() == f"{scheme}_proxy" for name in os.environ)
+def _message(method: str, parts: SplitResult, headers: Mapping[str, str], proxy: _Proxy | None) -> bytes:
+    """Return a request without a body; a proxy is told the whole URL, where it is to fetch it itself."""
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    all_headers = {"Host": parts.netloc.rpartition("@")[2], **{name.title(): text for name, text in headers.items()}}
+    if proxy and parts.scheme == "http":
+        target = f"http://{all_headers['Host']}{target}"
+        all_headers |= proxy.headers
+    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {text}" for name, text in all_headers.items())]
+    if not all(line.isascii() and line.isprintable() for line in lines) or " " in target:
+        # Which one is not told: it may be a secret.
+        raise ReadError("A request cannot be sent: its URL or a credential holds a character that no header may.")
+    return "\r\n".join([*lines, "", ""]).encode("ascii")
+
+
+def _tunnel(stream: Stream, host: str, port: int, proxy: _Proxy, patience: Patience) -> None:
+    """Have the proxy connect to the server, so that what follows is between the two of us."""
+    name = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    lines = [f"CONNECT {name} HTTP/1.1", f"Host: {name}", *(f"{key}: {text}" for key, text in proxy.headers.items())]
+    stream.send("\r\n".join([*lines, "", ""]).encode("ascii"), patience)
+    # What follows a refusal is of no interest, and nothing follows a success but what is asked for.
+    answer = Answer(stream, "HEAD", patience)
+    if answer.status != 200:
+        raise TryAgainError(f"the proxy {proxy.host}:{proxy.port} answered {answer.status} for {name}")
+
+
+def _proxy(parts: SplitResult) -> _Proxy | None:
+    """Return the proxy that the environment, or the system's settings, name for a server."""
+    named = any(name.lower() == f"{parts.scheme}_proxy" for name in os.environ)
     if not named and sys.platform not in ("win32", "darwin"):
         return None
     # Imported here: it brings much along, and few are behind a proxy.
     from urllib.request import getproxies, proxy_bypass
 
-    return None if proxy_bypass(host) else getproxies().get(scheme)
+    host = parts.hostname or ""
+    url = getproxies().get(parts.scheme)
+    if not url or proxy_bypass(host) or proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return None
+    try:
+        through = urlsplit(url if "://" in url else f"http://{url}")
+        known, port = through.scheme == "http" and bool(through.hostname), through.port or 80
+    except ValueError:
+        known = False
+    if not known:
+        raise ConfigError(
+            f"{parts.scheme}_proxy is '{redact(url)}'; only proxies named http://host:port can be used. Correct it."
+        )
+    secret = f"{unquote(through.username or '')}:{unquote(through.password or '')}".encode()
+    authorization = f"Basic {base64.b64encode(secret).decode()}" if through.username else None
+    return _Proxy(through.hostname or "", port, authorization)
 
 
-def _what(error: BaseException) -> str:
-    if isinstance(error, TimeoutError):
-        return "stalled"
-    if isinstance(error, http.client.IncompleteRead | http.client.RemoteDisconnected | ConnectionResetError):
-        return "the connection broke"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted ({error.verify_message})"
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return str(text).splitlines()[0]
+def _ascii(host: str) -> bytes:
+    """Return a host's name as bytes: for text Python would import a codec first, and most names are ASCII."""
+    return host.encode("ascii") if host.isascii() else host.encode("idna")

@@ -40,7 +40,7 @@ class LocalFile:
         return [self._read_range(start, end) for start, end in ranges]
 
     def _read_range(self, start: int, end: int) -> pa.Buffer:
-        view = fresh_memory(end - start)
+        view = fresh_memory(end - start, self.location.shown)
         position = start
         while position < end:
             try:

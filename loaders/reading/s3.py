@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, wait
@@ -18,6 +19,10 @@ from loaders.reading.progress import Tracker
 from loaders.reading.s3_client import S3Client, StoreRefusedError
 from loaders.reading.s3_refusal import refusal
 from loaders.reading.source import ChangedError, fresh_memory
+
+# An object of more parts is not asked for the size of each.
+_MOST_PARTS = 1000
+Range = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -47,12 +52,17 @@ class S3Object:
 
     def read(self) -> pa.Buffer:
         """Return every byte of the object, held against the checksum that the store has."""
-        part_bytes = self._part_bytes()
-        return self._patience.insist("GET", lambda: self._whole(part_bytes))
+        summed = self._summed()
+        if summed is None and self._client.settings.verify == "object":
+            raise ReadError(
+                f"'{self.location.shown}' has no checksum that it could be held against, and storage.verify is "
+                "'object'. Upload it again with one (the default of present clients), or set verify: auto."
+            )
+        return self._patience.insist("GET", lambda: self._whole(summed))
 
     def read_ranges(self, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
         """Return the bytes from each start up to each end: of this version, and as many as asked for."""
-        targets = [fresh_memory(end - start) for start, end in ranges]
+        targets = [fresh_memory(end - start, self.location.shown) for start, end in ranges]
         pieces = [
             (start + low, target[low : low + self._client.settings.range_bytes])
             for (start, _), target in zip(ranges, targets, strict=True)
@@ -77,38 +87,62 @@ class S3Object:
         except StoreRefusedError as error:
             self._refuse(error)
 
-    def _part_bytes(self) -> int | None:
-        """Return the size of the parts that the object was uploaded in, where its checksum is one of its parts'."""
+    def _summed(self) -> list[Range] | None:
+        """Return the stretches whose bytes the checksum was made from, each for itself; None where there is none."""
         checksum = self._pin.checksum
         if checksum is None or checksum.parts is None:
-            return None
-        try:
-            with self._client.request(
-                "HEAD", self.bucket, self.key, self._patience, headers=self._match, query={"partNumber": "1"}
-            ) as answer:
-                size = answer.length or 0
-        except (StoreRefusedError, TryAgainError):
-            return None
-        # Parts of other sizes than the first's cannot be told without asking for each.
-        fits = size and -(-self.size_bytes // size) == checksum.parts
-        return size if fits else None
+            return None if checksum is None else [(0, self.size_bytes)]
+        first = self._part_bytes(1)
+        if not first or -(-self.size_bytes // first) != checksum.parts:
+            return self._parts() if first else None
+        # Nearly every uploader makes all parts but the last of one size; if this one did not, it will show.
+        starts = range(0, self.size_bytes, first)
+        return [(start, min(start + first, self.size_bytes)) for start in starts]
 
-    def _whole(self, part_bytes: int | None) -> pa.Buffer:
-        checksum = self._pin.checksum
-        if checksum is not None and checksum.parts is not None and part_bytes is None:
-            checksum = None
-        if checksum is None and self._client.settings.verify == "object":
-            raise ReadError(
-                f"'{self.location.shown}' has no checksum that it could be held against, and storage.verify is "
-                "'object'. Upload it again with one (the default of present clients), or set verify: auto."
-            )
-        view = fresh_memory(self.size_bytes)
+    def _parts(self) -> list[Range] | None:
+        """Return the parts that the object was uploaded in, each asked for; None where that cannot be told."""
+        count = self._pin.checksum.parts if self._pin.checksum else None
+        if count is None or count > _MOST_PARTS:
+            return None
+        sizes = list(self._client.executor.map(self._part_bytes, range(1, count + 1)))
+        if None in sizes:
+            return None
+        ends = list(itertools.accumulate(size or 0 for size in sizes))
+        return list(itertools.pairwise([0, *ends])) if ends[-1] == self.size_bytes else None
+
+    def _part_bytes(self, number: int) -> int | None:
+        """Return the size of a part; None where the store does not say."""
+
+        def ask() -> int | None:
+            query = {"partNumber": str(number)}
+            with self._client.request(
+                "HEAD", self.bucket, self.key, self._patience, headers=self._match, query=query
+            ) as answer:
+                return answer.length
+
+        try:
+            return self._patience.insist(f"HEAD of part {number}", ask)
+        except StoreRefusedError as error:
+            if error.status == 412:
+                self._refuse(error)
+            return None
+
+    def _whole(self, summed: list[Range] | None) -> pa.Buffer:
+        view = fresh_memory(self.size_bytes, self.location.shown)
         step = self._client.settings.range_bytes
         self._tracker.expect(self.size_bytes)
         pieces = [(start, view[start : start + step]) for start in range(0, max(self.size_bytes, 1), step)]
-        total = None if checksum is None else ObjectSum(checksum, self.size_bytes, part_bytes)
-        self._fetch(pieces, total.add if total else None)
-        mismatch = total.mismatch() if total else None
+        checksum = self._pin.checksum
+        if checksum is None or summed is None:
+            self._fetch(pieces, None)
+            return pa.py_buffer(view)
+        total = ObjectSum(checksum, summed)
+        self._fetch(pieces, total.add)
+        mismatch = total.mismatch()
+        if mismatch and checksum.parts is not None and (parts := self._parts()) not in (None, summed):
+            total = ObjectSum(checksum, parts or summed)
+            total.add(0, view)
+            mismatch = total.mismatch()
         if mismatch:
             self._tracker.add(-self.size_bytes)
             raise TryAgainError(mismatch)
@@ -176,13 +210,15 @@ class S3Object:
         try:
             with self._client.request("GET", self.bucket, self.key, self._patience, headers=headers) as answer:
                 found = answer.headers
-                if found.get("etag") != self._pin.etag:
-                    raise TryAgainError(
-                        _stranger(found, f"the answer has ETag {found.get('etag')}, not {self._pin.etag}")
-                    )
+                if "etag" not in found:
+                    raise TryAgainError(_stranger(found, "the answer has no ETag"))
+                if found["etag"] != self._pin.etag:
+                    # A store that does not know If-Match answers with whatever version there is.
+                    raise self._overwritten()
                 place = f"bytes {start}-{end - 1}/{self.size_bytes}"
                 if not whole and (answer.status != 206 or found.get("content-range") != place):
-                    raise TryAgainError("the store ignored the range that was asked for")
+                    given = found.get("content-range", "the whole object")
+                    raise TryAgainError(f"the store ignored the range that was asked for: it sent {given[:60]}")
                 if answer.length != len(view):
                     raise TryAgainError(f"the answer announces {answer.length} bytes, not {len(view):,}")
                 return answer.read_into(view, self._patience, count)
@@ -197,10 +233,13 @@ class S3Object:
 
     def _refuse(self, error: StoreRefusedError) -> NoReturn:
         if error.status == 412:
-            raise ChangedError(
-                f"'{self.location.shown}' was overwritten while it was read. Run again when its writer is done."
-            )
+            raise self._overwritten()
         raise refusal(self._client, self.location, self.bucket, self.key, error) from None
+
+    def _overwritten(self) -> ChangedError:
+        return ChangedError(
+            f"'{self.location.shown}' was overwritten while it was read. Run again when its writer is done."
+        )
 
 
 class _BrokenOffError(TryAgainError):

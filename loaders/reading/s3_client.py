@@ -12,7 +12,8 @@ from urllib.parse import quote, urlsplit
 
 from loaders.errors import ReadError
 from loaders.reading.account import Account, resolve_account
-from loaders.reading.http_transport import Answer, HttpTransport
+from loaders.reading.http_answer import Answer
+from loaders.reading.http_transport import HttpTransport
 from loaders.reading.patience import Patience, TryAgainError
 from loaders.reading.signing import quoted_path, quoted_query, signed_headers
 from loaders.redaction import redact

@@ -19,9 +19,12 @@ class MissingError(ReadError):
     """There is nothing at the location."""
 
 
-def fresh_memory(size_bytes: int) -> memoryview:
+def fresh_memory(size_bytes: int, shown: str) -> memoryview:
     """Return memory to be filled; numpy has the kernel back it by large pages, which saves most of the page faults."""
-    return np.empty(size_bytes, np.uint8).data
+    try:
+        return np.empty(size_bytes, np.uint8).data
+    except MemoryError:
+        raise ReadError(f"'{shown}' says that it has {size_bytes:,} bytes; there is no memory for them.") from None
 
 
 class Source(Protocol):

@@ -1,0 +1,81 @@
+"""A connection whose every wait is bounded: for the next byte, and for a whole line or head however it trickles in.
+
+The standard library's client bounds only the wait for the next piece, so that a server which sends a header byte by
+byte holds it for as long as it likes; and its responses cannot be read into memory that is already there.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+
+from loaders.reading.patience import Patience, TryAgainError
+
+_RECEIVED_BYTES = 1 << 16
+
+
+class Stream:
+    """The bytes of a connected socket, plain or TLS."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+        self._buffer = bytearray()
+
+    def send(self, data: bytes, patience: Patience) -> None:
+        """Send all the data."""
+        self._socket.settimeout(patience.timeout())
+        self._socket.sendall(data)
+
+    def read_until(self, end: bytes, patience: Patience, *, limit: int, until: float) -> bytes:
+        """Return the bytes up to an end and with it, of which there are at most `limit`; by a time of the clock.
+
+        Raises:
+            TryAgainError: there are more, or the connection ended before.
+            OSError: the connection broke, or time ran out.
+        """
+        searched = 0
+        while (place := self._buffer.find(end, searched)) < 0:
+            if len(self._buffer) > limit:
+                raise TryAgainError(f"more than {limit:,} bytes came without an end of the header")
+            searched = max(0, len(self._buffer) - len(end) + 1)
+            self._receive(patience, until)
+        taken = bytes(self._buffer[: place + len(end)])
+        del self._buffer[: len(taken)]
+        return taken
+
+    def read_into(self, view: memoryview, patience: Patience) -> int:
+        """Fill the beginning of the view with what is there next, and return how much; 0 where the connection ended."""
+        if self._buffer:
+            count = min(len(view), len(self._buffer))
+            view[:count] = self._buffer[:count]
+            del self._buffer[:count]
+            return count
+        self._socket.settimeout(patience.timeout())
+        return self._socket.recv_into(view)
+
+    def is_quiet(self) -> bool:
+        """Tell whether nothing came that was not asked for: neither bytes nor an end."""
+        if self._buffer:
+            return False
+        try:
+            self._socket.settimeout(0)
+            # For TLS too: what waits there decrypted is found as well.
+            self._socket.recv(1)
+        except OSError as error:
+            # What would have to wait: plain sockets say so by one class, TLS by another.
+            return isinstance(error, BlockingIOError) or type(error).__name__ == "SSLWantReadError"
+        return False
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._socket.close()
+
+    def _receive(self, patience: Patience, until: float) -> None:
+        left = min(patience.timeout(), until - time.monotonic())
+        if left <= 0:
+            raise TimeoutError
+        self._socket.settimeout(left)
+        received = self._socket.recv(_RECEIVED_BYTES)
+        if not received:
+            raise ConnectionResetError
+        self._buffer += received
