@@ -5,22 +5,31 @@ from __future__ import annotations
 import io
 import itertools
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 # Not pyarrow.parquet.read_table: it imports pyarrow.dataset, which takes as long as pandas.
-from pyarrow.parquet import ColumnChunkMetaData, FileMetaData, ParquetFile, read_metadata
+from pyarrow.parquet import FileMetaData, ParquetFile
 
 from loaders.contract.dtypes import is_text
-from loaders.errors import ReadError
+from loaders.reading.parquet_footer import (
+    MAGIC,
+    Chunk,
+    chunks_of,
+    column_of,
+    footer_metadata,
+    refuse_other_formats,
+    refusing_damage,
+)
 from loaders.reading.request import Request
 from loaders.reading.source import Source
 from loaders.reading.workers import decoded_by_all
 
-MAGIC = b"PAR1"
 # The end of a file that is fetched for its footer: a share of the file within bounds. Up to the larger one, a file is
 # fetched whole: one request takes no longer than the two or three that its columns would need.
 _TAIL_SHARE = 1 / 64
@@ -37,15 +46,19 @@ _MOST_OF_A_FILE = 0.75
 _MOST_BYTES_A_CODE = 2
 # So that the last one to finish keeps the others waiting for little.
 _STRETCHES_A_THREAD = 3
+_LARGEST_ASCII = 0x7F
+_LARGEST_FINE_MICROSECONDS = (2**63 - 1) // 1000
 Range = tuple[int, int]
 
 
 def parse_parquet(data: pa.Buffer, request: Request) -> pa.Table:
     """Return the wanted columns of a whole file by their node names, in the types of the file."""
     view = memoryview(data)
-    if view.nbytes < 12 or view[:4] != MAGIC or view[-4:] != MAGIC:
-        raise _not_parquet(view.nbytes, request.shown)
-    return _read(lambda: pa.BufferReader(data), None, request)
+    refuse_other_formats(view[:4], view[-4:], view.nbytes, request.shown)
+    with refusing_damage(request.shown):
+        metadata = ParquetFile(pa.BufferReader(data)).metadata
+    chunks = chunks_of(metadata, data.size, request.shown)
+    return _decoded(lambda: pa.BufferReader(data), metadata, chunks, request)
 
 
 def parse_parquet_ranges(source: Source, request: Request) -> pa.Table:
@@ -56,133 +69,36 @@ def parse_parquet_ranges(source: Source, request: Request) -> pa.Table:
     start = size_bytes - min(max(int(_TAIL_SHARE * size_bytes), _TAIL_BYTES[0]), _TAIL_BYTES[1])
     tail = source.read_ranges([(start, size_bytes)])[0]
     view = memoryview(tail)
-    footer_start = size_bytes - 8 - int.from_bytes(view[-8:-4], "little")
-    if view[-4:] != MAGIC or footer_start < 0:
-        raise _not_parquet(size_bytes, request.shown)
+    refuse_other_formats(memoryview(MAGIC), view[-4:], size_bytes, request.shown)
+    footer_start = max(0, size_bytes - 8 - int.from_bytes(view[-8:-4], "little"))
     if footer_start < start:
         tail = pa.py_buffer(source.read_ranges([(footer_start, start)])[0].to_pybytes() + tail.to_pybytes())
         start = footer_start
-    metadata = _metadata(tail.slice(footer_start - start), request.shown)
-    ranges = _needed(metadata, request, size_bytes, start, footer_start - start)
+    metadata = footer_metadata(tail.slice(footer_start - start), request.shown)
+    chunks = chunks_of(metadata, size_bytes, request.shown)
+    names = _fields(metadata, request)
+    ranges = _needed([each for each in chunks if column_of(each.path, names)], start, footer_start - start)
     if sum(end - begin for begin, end in ranges) > _MOST_OF_A_FILE * size_bytes:
         return parse_parquet(source.read(), request)
     fetched = _FetchedRanges(size_bytes)
     fetched.add(start, tail)
     for (begin, _), data in zip(ranges, source.read_ranges(ranges), strict=True):
         fetched.add(begin, data)
-    return _read(lambda: pa.PythonFile(fetched.again(), mode="r"), metadata, request)
+    return _decoded(lambda: pa.PythonFile(fetched.again(), mode="r"), metadata, chunks, request)
 
 
-def _read(opened: Callable[[], Any], metadata: FileMetaData | None, request: Request) -> pa.Table:
-    """Return the wanted columns from a file that `opened` opens once for each thread."""
-    try:
-        # Without pre-buffering: it would read across the gaps between columns, and everything is in memory already.
-        options: dict[str, Any] = {"page_checksum_verification": True, "pre_buffer": False}
-        file = ParquetFile(opened(), metadata=metadata, **options)
-        fields = request.match(file.schema_arrow.names)
-        stretches = _stretches(file.metadata, list(fields))
-        if not stretches:
-            table = file.read(list(fields))
-            return table.rename_columns([fields[name].name for name in table.column_names])
-        options |= {"metadata": file.metadata, "read_dictionary": _repetitive(file.metadata, fields)}
-
-        def column(stretch: _Stretch) -> pa.ChunkedArray:
-            table = ParquetFile(opened(), **options).read_row_groups(stretch.groups, [stretch.name], use_threads=False)
-            # At once, while its texts are near the core.
-            return _large(table[stretch.name], fields[stretch.name])
-
-        decoded = dict(zip(stretches, decoded_by_all(column, stretches), strict=True))
-        return pa.table({field.name: _joined(decoded, name) for name, field in fields.items()})
-    except (pa.ArrowException, OSError) as error:
-        raise ReadError(f"'{request.shown}' is damaged: {str(error).splitlines()[0][:300]}") from None
-
-
-@dataclass(frozen=True)
-class _Stretch:
-    """Successive row groups of one column, which one thread decodes."""
-
-    name: str
-    groups: range
-    size_bytes: int
-
-
-def _stretches(metadata: FileMetaData, names: Sequence[str]) -> list[_Stretch]:
-    """Return the columns in stretches of about one size, however large their parts of the file, the largest first."""
-    sizes = {name: [0] * metadata.num_row_groups for name in names}
-    for group in range(metadata.num_row_groups):
-        row_group = metadata.row_group(group)
-        for position in range(row_group.num_columns):
-            chunk = row_group.column(position)
-            if (name := _column_of(chunk, sizes)) is not None:
-                sizes[name][group] += chunk.total_uncompressed_size
-    most = sum(map(sum, sizes.values())) / (_STRETCHES_A_THREAD * pa.cpu_count())
-    found = []
-    for name, by_group in sizes.items():
-        start = 0
-        for end in range(1, len(by_group) + 1):
-            if end == len(by_group) or sum(by_group[start : end + 1]) > most:
-                found.append(_Stretch(name, range(start, end), sum(by_group[start:end])))
-                start = end
-    return sorted(found, key=lambda stretch: -stretch.size_bytes)
-
-
-def _column_of(chunk: ColumnChunkMetaData, names: Collection[str]) -> str | None:
-    """Return which of the columns a chunk belongs to: a nested column has several, named by their paths in it."""
-    path: str = chunk.path_in_schema
-    return next((name for name in (path, path.split(".")[0]) if name in names), None)
-
-
-def _joined(decoded: Mapping[_Stretch, pa.ChunkedArray], name: str) -> pa.ChunkedArray:
-    stretches = sorted((stretch for stretch in decoded if stretch.name == name), key=lambda each: each.groups.start)
-    chunks = [chunk for stretch in stretches for chunk in decoded[stretch].chunks]
-    return pa.chunked_array(chunks, decoded[stretches[0]].type)
-
-
-def _repetitive(metadata: FileMetaData, fields: Mapping[str, pa.Field]) -> list[str]:
-    """Return the columns of text that hold few values again and again: read as codes, they take a third of the time."""
-    found = []
-    for position in range(metadata.num_columns):
-        chunks = [metadata.row_group(number).column(position) for number in range(metadata.num_row_groups)]
-        name = metadata.schema.column(position).path
-        if name in fields and is_text(fields[name].type) and all(chunk.has_dictionary_page for chunk in chunks):
-            size_bytes = sum(chunk.total_uncompressed_size for chunk in chunks)
-            if size_bytes < _MOST_BYTES_A_CODE * sum(chunk.num_values for chunk in chunks):
-                found.append(name)
-    return found
-
-
-def _large(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
-    """Return text in the layout of pandas, for a column of text."""
-    found = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    return column.cast(pa.large_string()) if is_text(found) and is_text(field.type) else column
-
-
-def _metadata(footer: pa.Buffer, shown: str) -> FileMetaData:
-    try:
-        return read_metadata(pa.BufferReader(footer))
-    except (pa.ArrowException, OSError) as error:
-        raise ReadError(f"'{shown}' has a damaged footer: {str(error).splitlines()[0][:300]}") from None
-
-
-def _needed(metadata: FileMetaData, request: Request, size_bytes: int, before: int, wasted_bytes: int) -> list[Range]:
-    """Return the stretches up to a place that hold the wanted columns' chunks; they are there from that place on."""
-    names = set(request.match(metadata.schema.to_arrow_schema().names))
-    chunks = []
-    for group in range(metadata.num_row_groups):
-        row_group = metadata.row_group(group)
-        for position in range(row_group.num_columns):
-            chunk = row_group.column(position)
-            if _column_of(chunk, names) is not None:
-                first = chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset
-                begin = min(first, chunk.data_page_offset)
-                end = begin + chunk.total_compressed_size
-                if not 0 <= begin <= end <= size_bytes:
-                    raise ReadError(f"'{request.shown}' has a damaged footer: a column lies outside of the file.")
-                chunks.append((begin, end))
-    spare_bytes = _MOST_NOT_NEEDED * sum(end - begin for begin, end in chunks) - wasted_bytes
-    ordered = sorted((begin, min(end, before)) for begin, end in chunks if begin < before)
+def _needed(chunks: list[Chunk], before: int, wasted_bytes: int) -> list[Range]:
+    """Return the stretches up to a place that hold the chunks; they are there from that place on."""
+    spare_bytes = _MOST_NOT_NEEDED * sum(chunk.end - chunk.begin for chunk in chunks) - wasted_bytes
+    ordered = sorted((chunk.begin, min(chunk.end, before)) for chunk in chunks if chunk.begin < before)
     joined = _coalesced(ordered, _affordable_gap(ordered, spare_bytes))
     return joined if len(joined) <= _MANY_REQUESTS else _coalesced(ordered, _GAP_BYTES)
+
+
+def _fields(metadata: FileMetaData, request: Request) -> dict[str, pa.Field]:
+    with refusing_damage(request.shown):
+        names = metadata.schema.to_arrow_schema().names
+    return request.match(names)
 
 
 def _affordable_gap(chunks: list[Range], spare: float) -> int:
@@ -205,6 +121,127 @@ def _coalesced(chunks: list[Range], gap_bytes: int) -> list[Range]:
         else:
             joined.append((begin, end))
     return joined
+
+
+def _decoded(opened: Callable[[], Any], metadata: FileMetaData, chunks: Sequence[Chunk], request: Request) -> pa.Table:
+    """Return the wanted columns from a file that `opened` opens once for each thread."""
+    fields = _fields(metadata, request)
+    stretches = _stretches(chunks, list(fields))
+    # Without pre-buffering: it would read across the gaps between columns, and everything is in memory already.
+    options = {"metadata": metadata, "page_checksum_verification": True, "pre_buffer": False}
+    if not stretches:
+        with refusing_damage(request.shown):
+            table = ParquetFile(opened(), **options).read(list(fields))
+        return table.rename_columns([fields[name].name for name in table.column_names])
+    codes = _repetitive(chunks, fields)
+
+    def column(stretch: _Stretch) -> pa.ChunkedArray:
+        file = ParquetFile(opened(), **options, read_dictionary=codes)
+        values = file.read_row_groups(stretch.groups, [stretch.name], use_threads=False)[stretch.name]
+        # At once, while its texts are near the core.
+        return _text(values, stretch.name) if is_text(fields[stretch.name].type) else values
+
+    old_times = _old_times(metadata, fields)
+    with refusing_damage(request.shown):
+        decoded = dict(zip(stretches, decoded_by_all(column, stretches), strict=True))
+        columns = {name: _joined(decoded, name) for name in fields}
+        for name in old_times:
+            columns[name] = _exact_old_times(opened, options, name)
+    return pa.table({field.name: columns[name] for name, field in fields.items()})
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """Successive row groups of one column, which one thread decodes."""
+
+    name: str
+    groups: range
+    size_bytes: int
+
+
+def _stretches(chunks: Sequence[Chunk], names: Sequence[str]) -> list[_Stretch]:
+    """Return the columns in stretches of about one size, however large their parts of the file, the largest first."""
+    groups = 1 + max((chunk.group for chunk in chunks), default=-1)
+    sizes = {name: [0] * groups for name in names}
+    for chunk in chunks:
+        if (name := column_of(chunk.path, sizes)) is not None:
+            sizes[name][chunk.group] += chunk.uncompressed_bytes
+    most = sum(map(sum, sizes.values())) / (_STRETCHES_A_THREAD * pa.cpu_count())
+    found = []
+    for name, by_group in sizes.items():
+        start = 0
+        for end in range(1, groups + 1):
+            if end == groups or sum(by_group[start : end + 1]) > most:
+                found.append(_Stretch(name, range(start, end), sum(by_group[start:end])))
+                start = end
+    return sorted(found, key=lambda stretch: -stretch.size_bytes)
+
+
+def _joined(decoded: Mapping[_Stretch, pa.ChunkedArray], name: str) -> pa.ChunkedArray:
+    stretches = sorted((stretch for stretch in decoded if stretch.name == name), key=lambda each: each.groups.start)
+    chunks = [chunk for stretch in stretches for chunk in decoded[stretch].chunks]
+    return pa.chunked_array(chunks, decoded[stretches[0]].type)
+
+
+def _repetitive(chunks: Sequence[Chunk], fields: Mapping[str, pa.Field]) -> list[str]:
+    """Return the columns of text that hold few values again and again: read as codes, they take a third of the time."""
+    found = []
+    for name in (name for name, field in fields.items() if is_text(field.type)):
+        own = [chunk for chunk in chunks if chunk.path == name]
+        size_bytes = sum(chunk.uncompressed_bytes for chunk in own)
+        if all(chunk.has_dictionary for chunk in own) and size_bytes < _MOST_BYTES_A_CODE * sum(c.values for c in own):
+            found.append(name)
+    return found
+
+
+def _text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """Return text in the layout of pandas; the format guards none of its bytes, and Arrow does not look at them."""
+    if pa.types.is_dictionary(column.type) and is_text(column.type.value_type):
+        for chunk in column.chunks:
+            _refuse_no_text(chunk.dictionary.cast(pa.large_string()), name)
+        return column.cast(pa.large_string())
+    if not is_text(column.type):
+        return column
+    large = column.cast(pa.large_string())
+    for chunk in large.chunks:
+        _refuse_no_text(chunk, name)
+    return large
+
+
+def _refuse_no_text(texts: pa.LargeStringArray, name: str) -> None:
+    data = texts.buffers()[2]
+    # What is ASCII is UTF-8, and most text is ASCII; telling takes a tenth of the time.
+    if data is not None and data.size and np.frombuffer(data, np.uint8).max() > _LARGEST_ASCII:
+        try:
+            texts.validate(full=True)
+        except pa.ArrowInvalid:
+            raise OSError(f"column {name!r} holds text that is not UTF-8") from None
+
+
+def _old_times(metadata: FileMetaData, fields: Mapping[str, pa.Field]) -> list[str]:
+    """Return the wanted columns in Parquet's first layout of timestamps, INT96."""
+    columns = [metadata.schema.column(position) for position in range(metadata.num_columns)]
+    return [column.path for column in columns if column.physical_type == "INT96" and column.path in fields]
+
+
+def _exact_old_times(opened: Callable[[], Any], options: Mapping[str, Any], name: str) -> pa.ChunkedArray:
+    """Return a column of INT96, whose days reach further than nanoseconds do in 64 bits, where Arrow wraps around.
+
+    In microseconds it does not, but drops what is finer.
+    """
+    coarse, fine = (
+        ParquetFile(opened(), **options, coerce_int96_timestamp_unit=unit).read([name])[name] for unit in ("us", "ns")
+    )
+    counts = coarse.cast(pa.int64())
+    outside = pc.greater(pc.abs(counts), _LARGEST_FINE_MICROSECONDS)
+    if not pc.any(outside, min_count=0).as_py():
+        return fine
+    finer = pc.not_equal(
+        pc.multiply(pc.if_else(outside, 0, counts), 1000), pc.if_else(outside, 0, fine.cast(pa.int64()))
+    )
+    if pc.any(finer, min_count=0).as_py():
+        raise OSError(f"column {name!r} holds times both finer than microseconds and beyond what nanoseconds reach")
+    return coarse
 
 
 class _FetchedRanges(io.RawIOBase):
@@ -254,8 +291,3 @@ class _FetchedRanges(io.RawIOBase):
 
     def seekable(self) -> bool:
         return True
-
-
-def _not_parquet(size_bytes: int, shown: str) -> ReadError:
-    why = "its footer is missing, so it may be cut short" if size_bytes else "it is empty"
-    return ReadError(f"'{shown}' is no whole Parquet file: {why}. Write or copy it again.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
 import itertools
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from loaders import DatasetContract, ReadError, read_table
+from loaders import ContractError, DatasetContract, ReadError, read_table
 from loaders.conforming import conform
 from loaders.errors import LoaderError
 from loaders.reading import local_file
@@ -113,3 +115,80 @@ def test_every_flipped_bit_of_a_footer_is_an_error_or_the_right_frame(tmp_path: 
         except (ReadError, LoaderError):
             continue
         pd.testing.assert_frame_equal(frame, whole[["id", "text"]])
+
+
+def test_a_struct_with_a_dot_in_its_name_is_found(tmp_path: Path) -> None:
+    contract = DatasetContract(
+        "dotted", pa.schema([("pair", pa.struct([("c", pa.int64())]))]), source_names={"pair": "a.b"}
+    )
+    path = tmp_path / "dotted.parquet"
+    values = [{"c": number * 7919} for number in range(20_000)]
+    pq.write_table(pa.table({"a.b": values, "other": [str(value) for value in values]}), path)
+    assert len(read_table(path, contract)) == 20_000
+
+
+@pytest.mark.parametrize("year", [1, 1600, 2024, 9999])
+def test_old_timestamps_never_wrap_around(year: int, tmp_path: Path) -> None:
+    moment = dt.datetime(year, 12, 31, 23, 59, 59, 999999)
+    path = tmp_path / "old.parquet"
+    table = pa.table({"at": pa.array([moment, None], pa.timestamp("us"))})
+    pq.write_table(table, path, use_deprecated_int96_timestamps=True)
+    fine, coarse = (DatasetContract("old", pa.schema([("at", pa.timestamp(unit))])) for unit in ("ns", "us"))
+    assert read_table(path, coarse)["at"].dt.to_pydatetime()[0] == moment
+    if year == 2024:
+        assert read_table(path, fine)["at"][0] == pd.Timestamp(moment)
+        return
+    with pytest.raises(ContractError, match="in row 1"):
+        read_table(path, fine)
+
+
+def test_text_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+    """Nothing in the format guards it, and whoever touched it later would fail."""
+    bad = pa.Array.from_buffers(
+        pa.string(), 2, [None, pa.py_buffer(b"\0\0\0\0\1\0\0\0\3\0\0\0"), pa.py_buffer(b"x\xff\xfe")]
+    )
+    contract = DatasetContract("texts", pa.schema([("text", pa.string())]))
+    for use_dictionary in (True, False):
+        pq.write_table(pa.table({"text": bad}), tmp_path / "bad.parquet", use_dictionary=use_dictionary)
+        with pytest.raises(ReadError, match="'text' holds text that is not UTF-8"):
+            read_table(tmp_path / "bad.parquet", contract)
+
+
+def test_encrypted_columns_are_an_error_and_not_the_end_of_the_process(tmp_path: Path) -> None:
+    import pyarrow.parquet.encryption as pe
+
+    class Keys(pe.KmsClient):
+        def wrap_key(self, key_bytes: bytes, master_key_identifier: str) -> bytes:
+            return b"wrapped"
+
+        def unwrap_key(self, wrapped_key: bytes, master_key_identifier: str) -> bytes:
+            return b"0123456789012345"
+
+    for plaintext_footer, said in ((True, "encrypt|decrypt"), (False, "is encrypted Parquet")):
+        configuration = pe.EncryptionConfiguration(
+            footer_key="f", column_keys={"c": ["id"]}, plaintext_footer=plaintext_footer
+        )
+        properties = pe.CryptoFactory(lambda _: Keys()).file_encryption_properties(
+            pe.KmsConnectionConfig(), configuration
+        )
+        path = tmp_path / "secret.parquet"
+        pq.write_table(pa.table({"id": [1], "word": ["x"]}), path, encryption_properties=properties)
+        contract = DatasetContract("secret", pa.schema([("word", pa.string())]))
+        with pytest.raises(ReadError, match=said):
+            read_table(path, contract)
+
+
+def test_no_flipped_bit_of_a_footer_ends_the_process(tmp_path: Path) -> None:
+    """Arrow lets some of its exceptions out of C++ where one looks at a damaged column."""
+    path = tmp_path / "small.parquet"
+    contract = DatasetContract("lists", pa.schema([("l", pa.list_(pa.int64()))]))
+    pq.write_table(pa.table({"l": pa.array([[1], [2]])}), path)
+    good = path.read_bytes()
+    footer = int.from_bytes(good[-8:-4], "little") + 8
+    for place in range(len(good) - footer, len(good) - 8):
+        for flip in (0x01, 0x02, 0x40):
+            damaged = bytearray(good)
+            damaged[place] ^= flip
+            path.write_bytes(damaged)
+            with contextlib.suppress(LoaderError):
+                read_table(path, contract)

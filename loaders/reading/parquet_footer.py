@@ -1,0 +1,115 @@
+"""What a Parquet footer says: where the chunks of each column lie, how large they are, and whether that can be so."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import NamedTuple
+
+import pyarrow as pa
+from pyarrow.parquet import FileMetaData, ParquetFile, read_metadata, write_table
+
+from loaders.errors import ReadError
+
+MAGIC = b"PAR1"
+_ENCRYPTED_MAGIC = b"PARE"
+
+
+class Chunk(NamedTuple):
+    """The values of one column in one row group; `path` is the column's name, or a path into a nested column."""
+
+    path: str
+    group: int
+    begin: int
+    end: int
+    uncompressed_bytes: int
+    values: int
+    has_dictionary: bool
+
+
+@contextmanager
+def refusing_damage(shown: str, what: str = "is damaged") -> Iterator[None]:
+    """Raise a ReadError for what Arrow finds wrong with a file."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        said = (str(error).splitlines() or [type(error).__name__])[0][:300]
+        raise ReadError(f"'{shown}' {what}: {said}") from None
+
+
+def refuse_other_formats(start: memoryview, end: memoryview, size_bytes: int, shown: str) -> None:
+    """Raise ReadError for what does not begin or end as a Parquet file does."""
+    if _ENCRYPTED_MAGIC in (start, end):
+        raise ReadError(f"'{shown}' is encrypted Parquet, which cannot be read here. Write it without encryption.")
+    if size_bytes < 12 or start != MAGIC or end != MAGIC:
+        why = "its footer is missing, so it may be cut short" if size_bytes else "it is empty"
+        raise ReadError(f"'{shown}' is no whole Parquet file: {why}. Write or copy it again.")
+
+
+def footer_metadata(footer: pa.Buffer, shown: str) -> FileMetaData:
+    """Return what a footer says, from its bytes alone."""
+    with refusing_damage(shown, "has a damaged footer"):
+        return read_metadata(pa.BufferReader(footer))
+
+
+def chunks_of(metadata: FileMetaData, size_bytes: int, shown: str) -> list[Chunk]:
+    """Return the chunks of all columns, in the order of the footer."""
+    with refusing_damage(shown, "has a damaged footer"):
+        _refuse_what_kills(metadata)
+        found = []
+        for group in range(metadata.num_row_groups):
+            row_group = metadata.row_group(group)
+            for position in range(row_group.num_columns):
+                chunk = row_group.column(position)
+                dictionary = chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset
+                begin = min(dictionary, chunk.data_page_offset)
+                end = begin + chunk.total_compressed_size
+                if not 0 <= begin <= end <= size_bytes or chunk.total_uncompressed_size < 0 or chunk.num_values < 0:
+                    raise OSError(f"column {chunk.path_in_schema!r} lies outside of the file")
+                sizes = (chunk.total_uncompressed_size, chunk.num_values, chunk.has_dictionary_page)
+                found.append(Chunk(chunk.path_in_schema, group, begin, end, *sizes))
+        return found
+
+
+def column_of(path: str, names: Collection[str]) -> str | None:
+    """Return which of the columns a path is of: the column itself, or a nested one whose name it begins with."""
+    while path not in names:
+        path, dot, _ = path.rpartition(".")
+        if not dot:
+            return None
+    return path
+
+
+def _refuse_what_kills(metadata: FileMetaData) -> None:
+    """Have Arrow look at every chunk where it may raise.
+
+    A row group's `column()` lets C++ exceptions of a damaged or encrypted chunk through, and they end the process. A
+    read looks at the same chunks before it asks for any byte, and raises; so each is read from where nothing is.
+    """
+    usual = _nothing_there()
+    file = ParquetFile(pa.BufferReader(MAGIC), metadata=metadata)
+    paths = [metadata.schema.column(position).path for position in range(metadata.num_columns)]
+    for group in range(metadata.num_row_groups):
+        for path in paths:
+            said = _said_of(file, group, path)
+            if said not in ("", usual):
+                raise OSError(said)
+
+
+def _said_of(file: ParquetFile, group: int, path: str) -> str:
+    try:
+        file.read_row_group(group, [path], use_threads=False)
+    except OSError as error:
+        return str(error)
+    return ""
+
+
+@lru_cache(maxsize=1)
+def _nothing_there() -> str:
+    """Return what this Arrow says of a chunk that is as it should be, in a file that ends before it."""
+    sink = io.BytesIO()
+    write_table(pa.table({"a": [1]}), sink)
+    metadata = read_metadata(pa.BufferReader(sink.getvalue()))
+    return _said_of(ParquetFile(pa.BufferReader(MAGIC), metadata=metadata), 0, "a")
