@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from caching import active_context
+from caching.objects import cached_function
 from loaders.planning.definitions import Dataset
 from loaders.reading.passthrough import passage
 from loaders.reading.selection import Selection, use_selection
@@ -47,7 +48,7 @@ class LoaderEnvironment:
             codes = passage(dataset.definition.function) if needed.get(dataset.name) else None
             if codes is not None and len(needed[dataset.name]) < len(dataset.columns):
                 self._selections[dataset.name] = Selection(needed[dataset.name], codes)
-                if not hasattr(dataset.definition.function, "__cached_function__"):
+                if cached_function(dataset.definition.function) is None:
                     self._uncached[dataset.name] = self._selections[dataset.name]
 
     def settings(self, namespace: str) -> Mapping[str, object]:

@@ -12,6 +12,8 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from caching.objects import cached_function
+
 _MOST_HELPERS = 4
 # Hamilton keeps what decorates a function in these attributes; these decorators leave the frame as it is.
 _HAMILTON_LISTS = ("generate", "decorate", "transform", "expand", "resolve", "subdag")
@@ -56,9 +58,10 @@ def _undecorated(function: Any) -> Any:
             if any(type(item).__name__ not in _HARMLESS_DECORATORS for item in getattr(function, name, ())):
                 return None
         # functools.wraps leaves `__wrapped__` on anyone's wrapper; the cache's is known to hand the value through.
-        if "__cached_function__" not in vars(function):
+        cached = cached_function(function)
+        if cached is None:
             return None if hasattr(function, "__wrapped__") else function
-        function = getattr(function, "__wrapped__", None)
+        function = cached.function
     return None
 
 

@@ -188,3 +188,26 @@ def test_a_function_that_calls_the_loader_itself_gets_every_column(
     planned = plan({"data_source": "x", "orders_data_path": str(data)}, flow, sources={"x": loader})
     for _ in range(2):
         assert planned.build().execute(["total"])["total"] == [7.0, ["id", "amount", "country"]]
+
+
+def test_a_decorator_around_the_cache_sees_every_column_and_is_not_taken_for_the_cache(
+    modules: Make, data: Path, tmp_path: Path
+) -> None:
+    source, features = modules()
+    decorator = """
+def _in_cents(function):
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        frame = function(*args, **kwargs)
+        return frame.assign(amount=frame["amount"] * 100) if "country" in frame else frame
+    return wrapper
+
+@extract_columns"""
+    text = SOURCE.format(body=READ).replace("@extract_columns", decorator, 1)
+    text = "import functools\n" + text.replace("@function_cache", "@_in_cents\n@function_cache")
+    (tmp_path / f"{source.__name__}_b.py").write_text(text)
+    loader = __import__(f"{source.__name__}_b")
+    planned = plan({"data_source": "x", "orders_data_path": str(data)}, features, sources={"x": loader})
+    for _ in range(2):
+        assert planned.build().execute(["total"])["total"] == 700.0
+    assert planned.lookup(planned.datasets[0], ["total"], "on") == ("not cached", "")

@@ -119,6 +119,13 @@ def decorated_by_others_below_the_cache(path: str) -> pd.DataFrame:
     return read_table(path, ORDERS)
 
 
+@extract_columns(*ORDERS.columns)
+@own_decorator
+@function_cache
+def decorated_by_others_above_the_cache(path: str) -> pd.DataFrame:
+    return read_table(path, ORDERS)
+
+
 @check_output(importance="fail", data_type=pd.DataFrame)
 def checked_as_a_whole(path: str) -> pd.DataFrame:
     return read_table(path, ORDERS)
@@ -140,7 +147,8 @@ def test_a_function_that_only_reads_passes_the_frame_through(function: Callable[
     [
         *(method_on_it, through_a_variable, one_of_two, in_a_function, with_another_call, arithmetic, in_a_tuple),
         *(asynchronous, another_function, parameter_of_that_name, decorated_by_others, checked_as_a_whole, recursive),
-        *(decorated_by_others_below_the_cache, functools.partial(plain, "x"), pd.read_csv, len),
+        *(decorated_by_others_above_the_cache, decorated_by_others_below_the_cache),
+        *(functools.partial(plain, "x"), pd.read_csv, len),
     ],
 )
 def test_a_function_that_may_do_more_does_not(function: Callable[..., Any]) -> None:
