@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -12,7 +13,7 @@ import pandas as pd
 import pytest
 
 from caching import CacheEvent
-from loaders.driver import plan
+from loaders.driver import config_from_mapping, plan
 
 SOURCE = """
 import pandas as pd
@@ -159,6 +160,84 @@ def test_formats_of_the_environment_are_part_of_the_key(modules: Make, tmp_path:
     (country,), outcome = run(made, path, "country", formats=formats)
     assert outcome == "miss country"
     assert country.isna().sum() == 1  # type: ignore[attr-defined]
+
+
+HELPER = """
+from hamilton.function_modifiers import extract_columns
+from caching import function_cache
+from loaders import read_table
+
+@function_cache
+def _read(path: str) -> pd.DataFrame:
+    return read_table(path, ORDERS)
+
+@extract_columns(*ORDERS.columns)
+def orders(orders_data_path: str) -> pd.DataFrame:
+    return _read(orders_data_path)
+"""
+FACTORY = """
+from dataclasses import replace
+
+SHOPS = replace(ORDERS, name="shops", prefix="shop_")
+
+def _make(contract):
+    def load(orders_data_path: str) -> pd.DataFrame:
+        return read_table(orders_data_path, contract)
+    load.__name__ = contract.name
+    return extract_columns(*contract.columns)(function_cache(load))
+
+orders, shops = _make(ORDERS), _make(SHOPS)
+"""
+READER = """
+import pandas as pd
+from caching import function_cache
+from loaders import read_table
+from {source} import ORDERS
+
+@function_cache
+def countries(orders_data_path: str) -> list:
+    return [*read_table(orders_data_path, ORDERS)["country"]]
+
+def both(country: pd.Series) -> list:
+    return [*country]
+"""
+
+
+@pytest.fixture
+def written(modules: Make, tmp_path: Path) -> Callable[[str], tuple[ModuleType, ModuleType]]:
+    """A source whose loaders are those of the text, and a dataflow that also reads the data itself."""
+
+    def write(loaders: str) -> tuple[ModuleType, ModuleType]:
+        name = f"{modules()[0].__name__}_{hash(loaders) % 997}"
+        (tmp_path / f"{name}.py").write_text(SOURCE.partition("@extract_columns")[0] + loaders)
+        (tmp_path / f"{name}_flow.py").write_text(READER.format(source=name))
+        return __import__(name), __import__(f"{name}_flow")
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("loaders", "dataset", "output"),
+    [
+        (HELPER, "orders", "both"),
+        (HELPER, "orders", "countries"),
+        (FACTORY, "orders", "both"),
+        (FACTORY, "shops", "shop_country"),
+    ],
+)
+def test_formats_and_root_count_for_every_function_that_may_read(
+    written: Callable[[str], tuple[ModuleType, ModuleType]], tmp_path: Path, loaders: str, dataset: str, output: str
+) -> None:
+    source, flow = written(loaders)
+    for project, country in (("one", "xx"), ("two", "yy")):
+        (tmp_path / project).mkdir()
+        (tmp_path / project / "orders.csv").write_text(f"id,amount,country\n1,2.5,{country}\n")
+        for formats in ({}, {dataset: {"null_values": ["", country]}}):
+            config = {"data_source": "x", "orders_data_path": "orders.csv", "formats": formats}
+            placed = replace(config_from_mapping(config), root=tmp_path / project)
+            planned = plan(placed, flow, sources={"x": source})
+            value = pd.Series(planned.build().execute([output])[output])
+            assert [None if pd.isna(item) else item for item in value] == [None if formats else country]
 
 
 def test_planned_lookup_tells_which_columns_are_missing(modules: Make, data: Path) -> None:
