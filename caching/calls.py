@@ -60,6 +60,7 @@ class _Made:
 
     sources: list[Source]
     given: frozenset[str]
+    rules: list[tuple[str, ...]]
     checked_at: float
     expires_at: float | None
     trouble: str
@@ -142,7 +143,7 @@ class CachedFunction:
             if joined is None:
                 call.reason = cached.reason or call.reason
             else:
-                call.reason = f"columns that are not cached: {', '.join(missing)}"
+                call.reason = cached.lack(wanted.columns)
                 value = joined
             entries = {_column_key(call, column): frame for column, frame in (loaded or {}).items()}
             self._keep(call, made, entries, value, refresh=False)
@@ -214,7 +215,7 @@ class CachedFunction:
                 cached = self._cached_columns(call, wanted)
                 valid = cached.joined(wanted.columns) is not None
                 if cached.parts and not valid:
-                    call.reason = f"columns that are not cached: {', '.join(cached.missing(wanted.columns))}"
+                    call.reason = cached.lack(wanted.columns)
                 else:
                     call.reason = cached.reason or call.reason
         return Lookup("hit" if valid else "miss", "" if valid else call.reason, call.key.namespace, call.key.key)
@@ -338,7 +339,7 @@ class CachedFunction:
                 sources = recorder.settle()
             except UnversionedError as error:
                 trouble = str(error)
-        return _Made(sources, recorder.given, checked_at, recorder.expires_at, trouble)
+        return _Made(sources, recorder.given, sorted(recorder.rules), checked_at, recorder.expires_at, trouble)
 
     def _keep(self, call: _Call, made: _Made, entries: Mapping[str, Any], value: Any, *, refresh: bool) -> None:
         """Store a result, as its entries by key, with what it was made from; tell those who are concerned."""
@@ -346,7 +347,7 @@ class CachedFunction:
             if made.trouble:
                 self._warn(f"A result of {call.key.namespace}() is not cached, because {made.trouble}.")
             else:
-                record = {
+                record: dict[str, Any] = {
                     "sources": [hide(source, made.given).as_json() for source in made.sources],
                     "checked_at": made.checked_at,
                     "expires_at": made.expires_at,
@@ -354,6 +355,8 @@ class CachedFunction:
                     "parts": pack_parts(call.key.parts()),
                     "run": secrets.token_hex(8),
                 }
+                if made.rules:
+                    record["rules"] = made.rules
                 for key, stored in entries.items():
                     call.cache.save(call.key.namespace, key, stored, record=record)
             self._note_miss(call, refresh=refresh)

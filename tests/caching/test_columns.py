@@ -14,7 +14,16 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from caching import CacheEvent, CachingWarning, LocalCache, activate, function_cache, record_read, register_version
+from caching import (
+    CacheEvent,
+    CachingWarning,
+    LocalCache,
+    activate,
+    function_cache,
+    record_read,
+    record_rule,
+    register_version,
+)
 from caching.explain import explain_miss
 
 
@@ -166,6 +175,43 @@ def test_columns_without_versions_are_only_joined_within_one_run(cache: LocalCac
         again, event = call(cache, cached, 1, columns="ba")
         assert event.outcome == "hit"
         assert again["a"].tolist() == both["a"].tolist()
+
+
+def ruled(path: str) -> pd.DataFrame:
+    """A frame whose columns a and b hold nothing twice, which is checked where both are loaded; so b and c."""
+    record_rule("ab")
+    record_rule("bc")
+    table = frame(path)
+    for rule in ("ab", "bc"):
+        if {*rule} <= {*table.columns} and table[list(rule)].duplicated().any():
+            raise ValueError(f"{rule} is there twice")
+    return table
+
+
+ruled.__qualname__ = "ruled.frame"
+
+
+def test_a_rule_across_columns_is_checked_whatever_was_cached_before(cache: LocalCache, tmp_path: Path) -> None:
+    cached = function_cache(ruled)
+    path = tmp_path / "twice.json"
+    path.write_text(json.dumps({"a": [1, 1], "b": [5, 5], "c": [1, 2]}))
+    for columns in ("a", "b", "bc"):
+        call(cache, cached, str(path), columns=columns)
+    for columns in ("ab", "abc", "ba"):
+        with pytest.raises(ValueError, match="ab is there twice"):
+            call(cache, cached, str(path), columns=columns)
+    with activate(cache, environment=Environment("a", "b")):
+        found = cached.lookup(str(path))  # type: ignore[attr-defined]
+    assert (found.outcome, found.reason) == ("miss", "columns that were not checked together: a, b")
+
+
+def test_columns_that_were_checked_together_are_served_together(cache: LocalCache, data: str) -> None:
+    cached = function_cache(ruled)
+    for columns, ran in [("a", "a"), ("b", "b"), ("ab", "ab"), ("ba", ""), ("a", ""), ("ac", "c"), ("abc", "abc")]:
+        reading.runs.clear()
+        call(cache, cached, data, columns=columns)
+        assert "".join(sum(reading.runs, ())) == ran
+    assert call(cache, cached, data, columns="bca")[1].outcome == "hit"
 
 
 def test_an_expired_column_is_loaded_again_with_all_the_others(

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from caching import CacheEvent
+from loaders import ContractError
 from loaders.driver import config_from_mapping, plan
 
 SOURCE = """
@@ -123,6 +124,19 @@ def test_columns_of_an_older_version_are_never_joined_with_newer_ones(modules: M
     os.utime(data, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert run(made, data, "by_country") == ([{"de": 3.0, "fr": 5.0}], "miss amount,country")
     assert run(made, data, "total") == ([8.0], "hit amount")
+
+
+def test_a_key_of_several_columns_is_checked_whatever_was_cached_before(
+    modules: Make, data: Path, tmp_path: Path
+) -> None:
+    source, features = modules()
+    text = SOURCE.format(body=READ).replace('key="id"', 'key=("id", "country")')
+    (tmp_path / f"{source.__name__}_b.py").write_text(text)
+    made = (__import__(f"{source.__name__}_b"), features)
+    pd.DataFrame({"id": [1, 1], "amount": [1.0, 2.0], "country": ["de", "de"]}).to_parquet(data)
+    assert [run(made, data, column)[1] for column in ("id", "country")] == ["miss id", "miss country"]
+    with pytest.raises(ContractError, match="more than one row"):
+        run(made, data, "id", "country")
 
 
 def test_writing_into_a_column_never_reaches_the_cache(modules: Make, data: Path) -> None:
