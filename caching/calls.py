@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from caching.columns import CachedColumns, Wanted, split_columns, wanted_columns
+from caching.columns import CachedColumns, Wanted, join_columns, split_columns, wanted_columns
 from caching.context import CacheEvent, Outcome, active_context, default_cache
 from caching.entries import MISSING
 from caching.errors import CachingWarning
@@ -112,10 +112,14 @@ class CachedFunction:
         with call.cache.lock(call.key.namespace, call.key.key):
             if not refresh and (value := self._look(call)) is not _MISS:
                 return value
-            recorder = self._recorder(call)
-            with recording(recorder):
-                value = self.function(*args, **kwargs)
-            self._keep(call, self._settle(recorder), {call.key.key: value}, value, refresh=refresh)
+            return self._run_whole(call, args, kwargs, refresh=refresh)
+
+    def _run_whole(self, call: _Call, args: tuple[Any, ...], kwargs: dict[str, Any], *, refresh: bool) -> Any:
+        """What the function returns, kept as one entry."""
+        recorder = self._recorder(call)
+        with recording(recorder):
+            value = self.function(*args, **kwargs)
+        self._keep(call, self._settle(recorder), {call.key.key: value}, value, refresh=refresh)
         return value
 
     def _call_by_column(self, call: _Call, wanted: Wanted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -138,10 +142,13 @@ class CachedFunction:
                     missing = wanted.columns
                     value, made = self._run_alone(call, wanted, missing, args, kwargs)
                     loaded = split_columns(value, missing)
-            if loaded is None:
-                made = replace(made, trouble=made.trouble or "it is no plain frame of the columns that were wanted")
+            if loaded is None and not made.trouble:
+                # What cannot be cut into columns is kept whole, and so it has to be the whole.
+                return self._run_whole(call, args, kwargs, refresh=False)
             if joined is None:
                 call.reason = cached.reason or call.reason
+                if loaded and tuple(value.columns) != wanted.columns:
+                    value = join_columns(loaded, wanted.columns)
             else:
                 call.reason = cached.lack(wanted.columns)
                 value = joined

@@ -123,14 +123,17 @@ def _agree(before: list[Source], now: list[Source]) -> bool:
 
 
 def split_columns(value: Any, columns: Sequence[str]) -> dict[str, pd.DataFrame] | None:
-    """Return a frame's columns as frames of one column each; None for what is no plain frame of just these."""
+    """Return a frame's columns as frames of one column each; None for what is no plain frame with all of these.
+
+    Others that it has are among them: they were loaded, whoever wanted them.
+    """
     import pandas as pd
 
-    if type(value) is not pd.DataFrame or list(value.columns) != list(columns):
+    if type(value) is not pd.DataFrame or not value.columns.is_unique or not {*columns}.issubset(value.columns):
         return None
     # What a frame says besides its columns would not survive being cut up.
     plain = not value.attrs and value.flags.allows_duplicate_labels and type(value.index) is pd.RangeIndex
-    return {column: value[[column]] for column in columns} if plain else None
+    return {column: value[[column]] for column in value.columns if type(column) is str} if plain else None
 
 
 def join_columns(parts: Mapping[str, pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame | None:

@@ -34,6 +34,7 @@ def is_passthrough(function: Callable[..., Any]) -> bool:
 
     It is, if its body is nothing but `return read_table(…)` without further calls, or `return helper(…)` of a plain
     function of which the same is true, and no decorators but the cache's and Hamilton's for columns stand around it.
+    One that chooses `columns=` itself has nothing left to be chosen.
     """
     return passage(function) is not None
 
@@ -77,6 +78,8 @@ def _returned_callee(function: types.FunctionType) -> Any:
         return None
     if not all(name in _LOADS or name.startswith("LOAD_FAST") for name in body):
         return None
+    if "columns" in _keywords(function.__code__, instructions):
+        return None
     pushes = [item for item in instructions if item.opname not in _SILENT]
     if pushes[0].opname != "LOAD_GLOBAL":
         return None
@@ -88,3 +91,11 @@ def _returned_callee(function: types.FunctionType) -> Any:
             break
         callee = getattr(callee, str(item.argval), None)
     return callee
+
+
+def _keywords(code: types.CodeType, instructions: list[dis.Instruction]) -> tuple[str, ...]:
+    """Return the names that the last call gives arguments by: a constant that an instruction of its own refers to."""
+    named = [item for item in instructions if item.opname == "KW_NAMES"]
+    if instructions[-2].opname == "CALL_KW":  # from Python 3.13 on, which has them on the stack
+        named = instructions[-3:-2]
+    return code.co_consts[named[-1].arg or 0] if named else ()

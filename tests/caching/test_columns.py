@@ -241,23 +241,35 @@ def test_a_refresh_is_seen_by_every_later_call(cache: LocalCache, data: str) -> 
     assert call(cache, cached, data, columns="bc")[1].outcome == "hit"
 
 
-def test_a_function_that_returns_other_columns_is_not_cached_and_one_warning_says_so(
+def test_a_function_that_returns_more_columns_or_another_order_is_cached_with_all_of_them(
     cache: LocalCache, data: str
 ) -> None:
     def stubborn(path: str) -> pd.DataFrame:
-        return pd.DataFrame(json.loads(Path(path).read_text()))
+        reading.runs.append(())
+        return pd.DataFrame(json.loads(Path(path).read_text()))[["c", "b", "a"]]
 
+    stubborn.__qualname__ = "stubborn.frame"
+    cached = function_cache(stubborn)
+    for columns in ("ab", "ab", "c", "bca"):
+        value, _ = call(cache, cached, data, columns=columns)
+        assert list(value) == list(columns)
+        assert len(reading.runs) == 1
+
+
+def test_what_is_no_plain_frame_is_cached_whole(cache: LocalCache, data: str) -> None:
     def named(path: str) -> pd.DataFrame:
         return frame(path).rename_axis(index="row").set_axis([1, 2])
 
-    for function in (stubborn, named):
+    def renamed(path: str) -> pd.DataFrame:
+        return frame(path).rename(columns=str.upper)
+
+    for function in (named, renamed):
         function.__qualname__ = f"{function.__name__}.frame"
         cached = function_cache(function)
-        with pytest.warns(CachingWarning, match="no plain frame of the columns that were wanted") as caught:
-            results = [call(cache, cached, data, columns="a") for _ in range(2)]
-        for value, event in results:
-            assert (value["a"].tolist(), event.outcome) == ([1, 2], "miss")
-        assert len(caught) == 1
+        for columns, outcome in (("a", "miss"), ("a", "hit"), ("bc", "hit"), ("", "hit")):
+            value, event = call(cache, cached, data, columns=columns)
+            pd.testing.assert_frame_equal(value, function(data))
+            assert event.outcome == outcome
 
 
 def test_a_damaged_column_is_loaded_again(cache: LocalCache, data: str) -> None:

@@ -254,6 +254,50 @@ def test_formats_and_root_count_for_every_function_that_may_read(
             assert [None if pd.isna(item) else item for item in value] == [None if formats else country]
 
 
+CHOSEN = """
+@extract_columns("id", "amount")
+@function_cache
+def orders(orders_data_path: str) -> pd.DataFrame:
+    return read_table(orders_data_path, ORDERS, columns=("id", "amount"))
+"""
+OTHER_NAME = """
+@extract_columns(*ORDERS.columns)
+@function_cache
+def orders(orders_data_path: str) -> pd.DataFrame:
+    return read_table(orders_data_path, SALES)
+
+from dataclasses import replace
+SALES = replace(ORDERS, name="sales")
+"""
+IN_A_CLASS = """
+class Contracts:
+    ORDERS = ORDERS
+
+del ORDERS
+
+@extract_columns(*Contracts.ORDERS.columns)
+@function_cache
+def orders(orders_data_path: str) -> pd.DataFrame:
+    return read_table(orders_data_path, Contracts.ORDERS)
+"""
+
+
+@pytest.mark.parametrize("loader", [CHOSEN, OTHER_NAME, IN_A_CLASS])
+@pytest.mark.parametrize("outputs", [("amount",), ("id", "amount")])
+def test_every_way_to_say_what_is_read_is_cached(
+    modules: Make, data: Path, tmp_path: Path, loader: str, outputs: tuple[str, ...]
+) -> None:
+    source, _ = modules()
+    name = f"{source.__name__}_b"
+    (tmp_path / f"{name}.py").write_text(SOURCE.partition("@extract_columns")[0] + loader)
+    (tmp_path / f"{name}_flow.py").write_text("def ids(id: object) -> object:\n    return id\n")
+    made = __import__(name), __import__(f"{name}_flow")
+    for outcome in ("miss", "hit"):
+        values, found = run(made, data, *outputs)
+        assert [list(value) for value in values] == [[1, 2, 3], [1.0, 2.0, 4.0]][-len(outputs) :]  # type: ignore[call-overload]
+        assert found.startswith(outcome)
+
+
 def test_planned_lookup_tells_which_columns_are_missing(modules: Make, data: Path) -> None:
     source, features = modules()
     run((source, features), data, "total")

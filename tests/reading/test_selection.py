@@ -96,6 +96,10 @@ def in_a_tuple(path: str) -> Any:
     return (read_table(path, ORDERS),)
 
 
+def of_its_own_columns(path: str) -> pd.DataFrame:
+    return read_table(path, ORDERS, columns=("amount", "note"), allow=("file",))
+
+
 async def asynchronous(path: str) -> pd.DataFrame:
     return read_table(path, ORDERS)
 
@@ -146,7 +150,15 @@ def test_a_function_that_only_reads_passes_the_frame_through(function: Callable[
     "function",
     [
         *(method_on_it, through_a_variable, one_of_two, in_a_function, with_another_call, arithmetic, in_a_tuple),
-        *(asynchronous, another_function, parameter_of_that_name, decorated_by_others, checked_as_a_whole, recursive),
+        *(
+            of_its_own_columns,
+            asynchronous,
+            another_function,
+            parameter_of_that_name,
+            decorated_by_others,
+            checked_as_a_whole,
+            recursive,
+        ),
         *(decorated_by_others_above_the_cache, decorated_by_others_below_the_cache),
         *(functools.partial(plain, "x"), pd.read_csv, len),
     ],
