@@ -106,9 +106,8 @@ class CachedFunction:
         refresh = active_context().mode == "refresh"
         if not refresh and (value := self._look(call)) is not _MISS:
             return value
-        # A refresh stores the whole: it is found before any column that was cached until then.
-        if wanted is not None and not refresh:
-            return self._call_by_column(call, wanted, args, kwargs)
+        if wanted is not None:
+            return self._call_by_column(call, wanted, args, kwargs, refresh=refresh)
         with call.cache.lock(call.key.namespace, call.key.key):
             if not refresh and (value := self._look(call)) is not _MISS:
                 return value
@@ -122,16 +121,18 @@ class CachedFunction:
         self._keep(call, self._settle(recorder), {call.key.key: value}, value, refresh=refresh)
         return value
 
-    def _call_by_column(self, call: _Call, wanted: Wanted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _call_by_column(
+        self, call: _Call, wanted: Wanted, args: tuple[Any, ...], kwargs: dict[str, Any], *, refresh: bool
+    ) -> Any:
         """A frame of the wanted columns: those that are cached, and the others from one run for them alone."""
-        if (value := self._look_by_column(call, wanted)) is not _MISS:
+        if not refresh and (value := self._look_by_column(call, wanted)) is not _MISS:
             return value
         with call.cache.lock(call.key.namespace, call.key.key):
-            if (value := self._look(call)) is not _MISS:
+            if not refresh and (value := self._look(call)) is not _MISS:
                 return value
-            if (value := self._look_by_column(call, wanted)) is not _MISS:
+            if not refresh and (value := self._look_by_column(call, wanted)) is not _MISS:
                 return value
-            cached = self._cached_columns(call, wanted)
+            cached = CachedColumns() if refresh else self._cached_columns(call, wanted)
             missing = cached.missing(wanted.columns)
             value, made = self._run_alone(call, wanted, missing, args, kwargs)
             loaded, joined = split_columns(value, missing), None
@@ -144,7 +145,7 @@ class CachedFunction:
                     loaded = split_columns(value, missing)
             if loaded is None and not made.trouble:
                 # What cannot be cut into columns is kept whole, and so it has to be the whole.
-                return self._run_whole(call, args, kwargs, refresh=False)
+                return self._run_whole(call, args, kwargs, refresh=refresh)
             if joined is None:
                 call.reason = cached.reason or call.reason
                 if loaded and tuple(value.columns) != wanted.columns:
@@ -153,7 +154,9 @@ class CachedFunction:
                 call.reason = cached.lack(wanted.columns)
                 value = joined
             entries = {_column_key(call, column): frame for column, frame in (loaded or {}).items()}
-            self._keep(call, made, entries, value, refresh=False)
+            if refresh and not made.trouble:
+                self._forget(call)
+            self._keep(call, made, entries, value, refresh=refresh)
         return value
 
     def _run_alone(
@@ -376,6 +379,14 @@ class CachedFunction:
         outcome: Outcome = "refresh" if refresh else "miss"
         locations = _locations(made.sources)
         self._tell(call.key.key, outcome, call.started, made.trouble or call.reason, locations, value)
+
+    def _forget(self, call: _Call) -> None:
+        """Remove what is cached of a call, its frame and all its columns: none may outlive a refresh of some."""
+        parts = pack_parts(call.key.parts())
+        with recording(None):
+            for entry in call.cache.entries(call.key.namespace):
+                if entry.record.get("parts") == parts:
+                    call.cache.remove(entry.namespace, entry.key)
 
     def _note_miss(self, call: _Call, *, refresh: bool) -> None:
         if not refresh:

@@ -230,15 +230,43 @@ def test_an_expired_column_is_loaded_again_with_all_the_others(
     assert reading.runs == [("a",), ("a", "b"), ("a", "b")]
 
 
-def test_a_refresh_is_seen_by_every_later_call(cache: LocalCache, data: str) -> None:
+def test_a_refresh_loads_what_is_wanted_and_nothing_older_is_served_after_it(cache: LocalCache, data: str) -> None:
     cached = function_cache(frame)
     call(cache, cached, data)
-    call(cache, cached, data, columns="a")
+    call(cache, cached, data, columns="ab")
+    other = Path(data).with_name("other.json")
+    write(other, 3)
+    call(cache, cached, str(other), columns="c")
     reading.runs.clear()
     value, event = call(cache, cached, data, columns="a", mode="refresh")
-    assert (event.outcome, reading.runs) == ("refresh", [()])
-    assert "a" in value
-    assert call(cache, cached, data, columns="bc")[1].outcome == "hit"
+    assert (event.outcome, list(value), reading.runs) == ("refresh", ["a"], [("a",)])
+    assert call(cache, cached, data, columns="a")[1].outcome == "hit"
+    for columns, ran in (("bc", ("b", "c")), ("", ())):
+        reading.runs.clear()
+        assert call(cache, cached, data, columns=columns)[1].outcome == "miss"
+        assert reading.runs == [ran]
+    assert call(cache, cached, str(other), columns="c")[1].outcome == "hit"
+
+
+def test_a_refresh_that_fails_leaves_what_is_cached(cache: LocalCache, data: str) -> None:
+    cached = function_cache(frame)
+    call(cache, cached, data, columns="a")
+    with pytest.raises(KeyError):
+        call(cache, cached, data, columns="z", mode="refresh")
+    assert call(cache, cached, data, columns="a")[1].outcome == "hit"
+
+
+def test_a_refresh_of_what_is_no_plain_frame_stores_it_whole(cache: LocalCache, data: str) -> None:
+    def named(path: str) -> pd.DataFrame:
+        return frame(path).set_axis([len(reading.runs), 0])
+
+    named.__qualname__ = "named.frame"
+    cached = function_cache(named)
+    call(cache, cached, data, columns="a")
+    value, event = call(cache, cached, data, columns="a", mode="refresh")
+    assert (event.outcome, list(value)) == ("refresh", ["a", "b", "c"])
+    again, event = call(cache, cached, data, columns="b")
+    assert (event.outcome, list(again.index)) == ("hit", list(value.index))
 
 
 def test_a_function_that_returns_more_columns_or_another_order_is_cached_with_all_of_them(

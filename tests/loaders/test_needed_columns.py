@@ -139,6 +139,17 @@ def test_a_key_of_several_columns_is_checked_whatever_was_cached_before(
         run(made, data, "id", "country")
 
 
+def test_a_refresh_reads_the_columns_that_its_plan_names(modules: Make, data: Path) -> None:
+    source, features = modules()
+    run((source, features), data, "rows")
+    planned = plan({"data_source": "x", "orders_data_path": str(data)}, features, sources={"x": source})
+    (dataset,) = planned.datasets
+    assert planned.call_environment(["total"]).read_columns(dataset) == ("amount",)
+    events: list[CacheEvent] = []
+    planned.build(cache_mode="refresh", observer=events.append).execute(["total"])
+    assert [(event.outcome, list(event.value)) for event in events] == [("refresh", ["amount"])]  # type: ignore[call-overload]
+
+
 def test_writing_into_a_column_never_reaches_the_cache(modules: Make, data: Path) -> None:
     made = modules()
     run(made, data, "amount")
