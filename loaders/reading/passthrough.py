@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import dis
+import itertools
 import types
 from collections.abc import Callable
 from typing import Any
@@ -23,9 +24,10 @@ _LOADS = {
     *("RESUME", "NOP", "CACHE", "EXTENDED_ARG", "COPY_FREE_VARS", "PUSH_NULL", "PRECALL", "KW_NAMES"),
     *("LOAD_GLOBAL", "LOAD_CONST", "LOAD_SMALL_INT", "LOAD_ATTR", "LOAD_METHOD", "LOAD_DEREF"),
     *("FORMAT_VALUE", "FORMAT_SIMPLE", "FORMAT_WITH_SPEC", "CONVERT_VALUE", "BUILD_STRING", "BINARY_OP"),
-    *("BUILD_TUPLE", "BUILD_LIST", "BUILD_MAP", "BUILD_CONST_KEY_MAP", "LIST_EXTEND"),
+    *("BUILD_TUPLE", "BUILD_LIST", "BUILD_MAP", "BUILD_CONST_KEY_MAP", "LIST_EXTEND", "BINARY_SUBSCR"),
 }
 _SILENT = {"RESUME", "NOP", "CACHE", "EXTENDED_ARG", "COPY_FREE_VARS", "PUSH_NULL"}
+_ATTRIBUTES = {"LOAD_ATTR", "LOAD_METHOD"}
 _CALLS = {"CALL", "CALL_KW"}
 
 
@@ -81,16 +83,38 @@ def _returned_callee(function: types.FunctionType) -> Any:
     if "columns" in _keywords(function.__code__, instructions):
         return None
     pushes = [item for item in instructions if item.opname not in _SILENT]
+    subscripts = [number for number, item in enumerate(pushes) if _is_subscript(item)]
+    if not all(_is_in_a_table(pushes[:number], function) for number in subscripts):
+        return None
+    return _named(pushes, function)
+
+
+def _named(pushes: list[dis.Instruction], function: types.FunctionType) -> Any:
+    """Return what the name means that is pushed first, `name` or `module.name`; None for anything else."""
     if pushes[0].opname != "LOAD_GLOBAL":
         return None
     name = str(pushes[0].argval)
-    callee = function.__globals__.get(name, getattr(builtins, name, None))
-    for item in pushes[1:]:
+    value = function.__globals__.get(name, getattr(builtins, name, None))
+    for item in itertools.takewhile(lambda item: item.opname in _ATTRIBUTES, pushes[1:]):
         # Only modules: an attribute of anything else may be computed.
-        if item.opname not in ("LOAD_ATTR", "LOAD_METHOD") or not isinstance(callee, types.ModuleType):
-            break
-        callee = getattr(callee, str(item.argval), None)
-    return callee
+        value = getattr(value, str(item.argval), None) if isinstance(value, types.ModuleType) else None
+    return value
+
+
+def _is_subscript(item: dis.Instruction) -> bool:
+    # From Python 3.14 on it is one of the binary operations.
+    return item.opname == "BINARY_SUBSCR" or (item.opname == "BINARY_OP" and item.argrepr == "[]")
+
+
+def _is_in_a_table(pushes: list[dis.Instruction], function: types.FunctionType) -> bool:
+    """Tell whether a subscript is a plain one, `CONTRACTS["orders"]` of a dict under a name: it runs nobody's code."""
+    if len(pushes) < 2 or pushes[-1].opname != "LOAD_CONST" or type(pushes[-1].argval) is not str:
+        return False
+    start = len(pushes) - 2
+    while start and pushes[start].opname in _ATTRIBUTES:
+        start -= 1
+    table = _named(pushes[start:-1], function)
+    return type(table) is dict and all(type(key) is str for key in table)
 
 
 def _keywords(code: types.CodeType, instructions: list[dis.Instruction]) -> tuple[str, ...]:
