@@ -41,6 +41,7 @@ _HOMES = {
     "get_key": "key",
     "local_cache": "",
     "record_read": "recording",
+    "record_rule": "recording",
     "register_version": "remote",
 }
 
@@ -61,6 +62,7 @@ __all__ = [  # noqa: RUF022 - in the order of the table above
     "get_key",
     "local_cache",
     "record_read",
+    "record_rule",
     "register_version",
 ]
 

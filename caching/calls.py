@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from caching.columns import CachedColumns, Wanted, split_columns, wanted_columns
+from caching.columns import CachedColumns, Wanted, join_columns, split_columns, wanted_columns
 from caching.context import CacheEvent, Outcome, active_context, default_cache
 from caching.entries import MISSING
 from caching.errors import CachingWarning
@@ -60,6 +60,7 @@ class _Made:
 
     sources: list[Source]
     given: frozenset[str]
+    rules: list[tuple[str, ...]]
     checked_at: float
     expires_at: float | None
     trouble: str
@@ -105,28 +106,33 @@ class CachedFunction:
         refresh = active_context().mode == "refresh"
         if not refresh and (value := self._look(call)) is not _MISS:
             return value
-        # A refresh stores the whole: it is found before any column that was cached until then.
-        if wanted is not None and not refresh:
-            return self._call_by_column(call, wanted, args, kwargs)
+        if wanted is not None:
+            return self._call_by_column(call, wanted, args, kwargs, refresh=refresh)
         with call.cache.lock(call.key.namespace, call.key.key):
             if not refresh and (value := self._look(call)) is not _MISS:
                 return value
-            recorder = self._recorder(call)
-            with recording(recorder):
-                value = self.function(*args, **kwargs)
-            self._keep(call, self._settle(recorder), {call.key.key: value}, value, refresh=refresh)
+            return self._run_whole(call, args, kwargs, refresh=refresh)
+
+    def _run_whole(self, call: _Call, args: tuple[Any, ...], kwargs: dict[str, Any], *, refresh: bool) -> Any:
+        """What the function returns, kept as one entry."""
+        recorder = self._recorder(call)
+        with recording(recorder):
+            value = self.function(*args, **kwargs)
+        self._keep(call, self._settle(recorder), {call.key.key: value}, value, refresh=refresh)
         return value
 
-    def _call_by_column(self, call: _Call, wanted: Wanted, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _call_by_column(
+        self, call: _Call, wanted: Wanted, args: tuple[Any, ...], kwargs: dict[str, Any], *, refresh: bool
+    ) -> Any:
         """A frame of the wanted columns: those that are cached, and the others from one run for them alone."""
-        if (value := self._look_by_column(call, wanted)) is not _MISS:
+        if not refresh and (value := self._look_by_column(call, wanted)) is not _MISS:
             return value
         with call.cache.lock(call.key.namespace, call.key.key):
-            if (value := self._look(call)) is not _MISS:
+            if not refresh and (value := self._look(call)) is not _MISS:
                 return value
-            if (value := self._look_by_column(call, wanted)) is not _MISS:
+            if not refresh and (value := self._look_by_column(call, wanted)) is not _MISS:
                 return value
-            cached = self._cached_columns(call, wanted)
+            cached = CachedColumns() if refresh else self._cached_columns(call, wanted)
             missing = cached.missing(wanted.columns)
             value, made = self._run_alone(call, wanted, missing, args, kwargs)
             loaded, joined = split_columns(value, missing), None
@@ -137,15 +143,20 @@ class CachedFunction:
                     missing = wanted.columns
                     value, made = self._run_alone(call, wanted, missing, args, kwargs)
                     loaded = split_columns(value, missing)
-            if loaded is None:
-                made = replace(made, trouble=made.trouble or "it is no plain frame of the columns that were wanted")
+            if loaded is None and not made.trouble:
+                # What cannot be cut into columns is kept whole, and so it has to be the whole.
+                return self._run_whole(call, args, kwargs, refresh=refresh)
             if joined is None:
                 call.reason = cached.reason or call.reason
+                if loaded and tuple(value.columns) != wanted.columns:
+                    value = join_columns(loaded, wanted.columns)
             else:
-                call.reason = f"columns that are not cached: {', '.join(missing)}"
+                call.reason = cached.lack(wanted.columns)
                 value = joined
             entries = {_column_key(call, column): frame for column, frame in (loaded or {}).items()}
-            self._keep(call, made, entries, value, refresh=False)
+            if refresh and not made.trouble:
+                self._forget(call)
+            self._keep(call, made, entries, value, refresh=refresh)
         return value
 
     def _run_alone(
@@ -214,7 +225,7 @@ class CachedFunction:
                 cached = self._cached_columns(call, wanted)
                 valid = cached.joined(wanted.columns) is not None
                 if cached.parts and not valid:
-                    call.reason = f"columns that are not cached: {', '.join(cached.missing(wanted.columns))}"
+                    call.reason = cached.lack(wanted.columns)
                 else:
                     call.reason = cached.reason or call.reason
         return Lookup("hit" if valid else "miss", "" if valid else call.reason, call.key.namespace, call.key.key)
@@ -338,7 +349,7 @@ class CachedFunction:
                 sources = recorder.settle()
             except UnversionedError as error:
                 trouble = str(error)
-        return _Made(sources, recorder.given, checked_at, recorder.expires_at, trouble)
+        return _Made(sources, recorder.given, sorted(recorder.rules), checked_at, recorder.expires_at, trouble)
 
     def _keep(self, call: _Call, made: _Made, entries: Mapping[str, Any], value: Any, *, refresh: bool) -> None:
         """Store a result, as its entries by key, with what it was made from; tell those who are concerned."""
@@ -346,7 +357,7 @@ class CachedFunction:
             if made.trouble:
                 self._warn(f"A result of {call.key.namespace}() is not cached, because {made.trouble}.")
             else:
-                record = {
+                record: dict[str, Any] = {
                     "sources": [hide(source, made.given).as_json() for source in made.sources],
                     "checked_at": made.checked_at,
                     "expires_at": made.expires_at,
@@ -354,6 +365,8 @@ class CachedFunction:
                     "parts": pack_parts(call.key.parts()),
                     "run": secrets.token_hex(8),
                 }
+                if made.rules:
+                    record["rules"] = made.rules
                 for key, stored in entries.items():
                     call.cache.save(call.key.namespace, key, stored, record=record)
             self._note_miss(call, refresh=refresh)
@@ -366,6 +379,14 @@ class CachedFunction:
         outcome: Outcome = "refresh" if refresh else "miss"
         locations = _locations(made.sources)
         self._tell(call.key.key, outcome, call.started, made.trouble or call.reason, locations, value)
+
+    def _forget(self, call: _Call) -> None:
+        """Remove what is cached of a call, its frame and all its columns: none may outlive a refresh of some."""
+        parts = pack_parts(call.key.parts())
+        with recording(None):
+            for entry in call.cache.entries(call.key.namespace):
+                if entry.record.get("parts") == parts:
+                    call.cache.remove(entry.namespace, entry.key)
 
     def _note_miss(self, call: _Call, *, refresh: bool) -> None:
         if not refresh:

@@ -51,6 +51,8 @@ class CachedColumns:
     parts: dict[str, pd.DataFrame] = field(default_factory=dict)
     sources: list[Source] = field(default_factory=list)
     reason: str = ""  # why one that is cached was not served
+    _runs: dict[str, str | None] = field(default_factory=dict)  # that each column is from
+    _rules: set[frozenset[str]] = field(default_factory=set)  # columns that one run must have seen together
     _versions: frozenset[Hashable] = frozenset()
     _run: str | None = None  # the run that all of them must be from, where versions do not tell all
 
@@ -66,15 +68,33 @@ class CachedColumns:
             self.reason = "the entry was damaged"
             return
         self.parts[column], self.sources, self._versions, self._run = part, sources, versions, run
+        self._runs[column] = entry.record.get("run")
+        self._rules |= {frozenset(rule) for rule in entry.record.get("rules", ())}
 
     def missing(self, columns: tuple[str, ...]) -> tuple[str, ...]:
         """The columns that have to be loaded to complete these: all where these cannot be completed."""
-        missing = tuple(column for column in columns if column not in self.parts)
+        missing = self._lacking(columns)
         return missing if missing and self._run is None else columns
 
+    def lack(self, columns: tuple[str, ...]) -> str:
+        """What is missing to these columns, in words."""
+        lack = "were not checked together" if all(column in self.parts for column in columns) else "are not cached"
+        return f"columns that {lack}: {', '.join(self.missing(columns))}"
+
+    def _lacking(self, columns: tuple[str, ...]) -> tuple[str, ...]:
+        """The columns that are not there, or of which a rule has not been checked: no run has seen all its columns."""
+        missing = {column for column in columns if column not in self.parts}
+        rules = [rule for rule in self._rules if rule.issubset(columns)]
+        for _ in rules:
+            # Once for each: what is loaded anew for one rule is of another run than the rest of the next.
+            for rule in rules:
+                if not missing.isdisjoint(rule) or len({self._runs[column] for column in rule}) > 1:
+                    missing |= rule
+        return tuple(column for column in columns if column in missing)
+
     def joined(self, columns: tuple[str, ...]) -> pd.DataFrame | None:
-        """The frame of these columns; None where not all are there."""
-        return join_columns(self.parts, columns) if all(column in self.parts for column in columns) else None
+        """The frame of these columns; None where not all are there, or not checked together."""
+        return None if self._lacking(columns) else join_columns(self.parts, columns)
 
     def completed(self, value: Any, missing: tuple[str, ...], wanted: Wanted, sources: list[Source]) -> Any:
         """The frame of the wanted columns, with those missing from a run of just now; None if they do not fit."""
@@ -103,14 +123,17 @@ def _agree(before: list[Source], now: list[Source]) -> bool:
 
 
 def split_columns(value: Any, columns: Sequence[str]) -> dict[str, pd.DataFrame] | None:
-    """Return a frame's columns as frames of one column each; None for what is no plain frame of just these."""
+    """Return a frame's columns as frames of one column each; None for what is no plain frame with all of these.
+
+    Others that it has are among them: they were loaded, whoever wanted them.
+    """
     import pandas as pd
 
-    if type(value) is not pd.DataFrame or list(value.columns) != list(columns):
+    if type(value) is not pd.DataFrame or not value.columns.is_unique or not {*columns}.issubset(value.columns):
         return None
     # What a frame says besides its columns would not survive being cut up.
     plain = not value.attrs and value.flags.allows_duplicate_labels and type(value.index) is pd.RangeIndex
-    return {column: value[[column]] for column in columns} if plain else None
+    return {column: value[[column]] for column in value.columns if type(column) is str} if plain else None
 
 
 def join_columns(parts: Mapping[str, pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame | None:

@@ -280,6 +280,13 @@ class LocalCache:
 
     # Upkeep
 
+    def remove(self, namespace: str, key: str) -> bool:
+        """Remove an entry; whether there was one. Its value stays usable where it is in use."""
+        path = self._entry_path(namespace, key)
+        removed = remove(path)
+        remove(path.removesuffix(ENTRY) + RECORD)
+        return removed
+
     def clear(self, namespace: str) -> int:
         """Remove a namespace; how many entries it had. Values that are in use stay usable."""
         return self._clear_folder(Path(self._folder(namespace)))

@@ -36,6 +36,7 @@ class Recorder:
     contents: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # of folders, as first seen
     written: set[str] = field(default_factory=set)
     made: set[str] = field(default_factory=set)  # folders made during the run
+    rules: set[tuple[str, ...]] = field(default_factory=set)  # columns of its frame that are checked together
     trouble: str = ""  # why the result must not be stored
     expires_at: float | None = None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
@@ -37,3 +37,13 @@ def record_read(location: str | os.PathLike[str], version: str | None = None) ->
     recorder = _recorder.get()
     if recorder is not None:
         recorder.read(os.fspath(location), version)
+
+
+def record_rule(columns: Iterable[str]) -> None:
+    """Tell the cache that a rule ties these columns of the frame that the running cached function returns.
+
+    It is checked where all of them are loaded together, so those that were loaded apart are never joined.
+    """
+    recorder = _recorder.get()
+    if recorder is not None:
+        recorder.rules.add(tuple(columns))

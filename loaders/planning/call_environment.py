@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from caching import active_context
+from caching.objects import cached_function
 from loaders.planning.definitions import Dataset
 from loaders.reading.passthrough import passage
 from loaders.reading.selection import Selection, use_selection
@@ -40,24 +41,25 @@ class LoaderEnvironment:
     ) -> None:
         self._root = root
         self._formats = formats
-        self._datasets = {dataset.definition.namespace: dataset.name for dataset in datasets}
+        # By dataset: functions that one factory makes share a namespace.
+        self._namespaces = {dataset.name: dataset.definition.namespace for dataset in datasets}
         self._selections: dict[str, Selection] = {}
         self._uncached: dict[str, Selection] = {}
         for dataset in datasets:
             codes = passage(dataset.definition.function) if needed.get(dataset.name) else None
             if codes is not None and len(needed[dataset.name]) < len(dataset.columns):
                 self._selections[dataset.name] = Selection(needed[dataset.name], codes)
-                if not hasattr(dataset.definition.function, "__cached_function__"):
+                if cached_function(dataset.definition.function) is None:
                     self._uncached[dataset.name] = self._selections[dataset.name]
 
     def settings(self, namespace: str) -> Mapping[str, object]:
-        """Return the format options that the environment sets for a dataset, and where its relative paths start."""
-        dataset = self._datasets.get(namespace)
-        if dataset is None:
-            return {}
+        """Return the format options that the environment sets, and where relative paths start.
+
+        They are part of every key: nothing tells which datasets a function reads, itself or through a helper.
+        """
         settings: dict[str, object] = {}
-        if formats := self._formats.get(dataset):
-            settings["formats"] = dict(formats)
+        if formats := {dataset: dict(options) for dataset, options in self._formats.items() if options}:
+            settings["formats"] = formats
         if self._root != Path.cwd():
             settings["project root"] = str(self._root)
         return settings
@@ -72,13 +74,13 @@ class LoaderEnvironment:
 
         They are all that its own node needs. Whoever else calls the loader, a function of the dataflow say, gets all.
         """
-        dataset = self._datasets.get(namespace, "")
+        dataset = _node.get() or ""
         selection = self._selections.get(dataset)
-        return selection.columns if selection and _node.get() == dataset else None
+        return selection.columns if selection and self._namespaces[dataset] == namespace else None
 
     def only(self, namespace: str, columns: tuple[str, ...]) -> AbstractContextManager[None]:
-        """Have a dataset's loader read these columns alone."""
-        dataset = self._datasets[namespace]
+        """Have the loader of the node that executes read these columns alone."""
+        dataset = _node.get() or ""
         return use_selection({dataset: Selection(columns, self._selections[dataset].passage)})
 
     def uncached(self) -> AbstractContextManager[None]:

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from caching.objects import cached_function
 from loaders.config import Config
 from loaders.contract.format_options import use_formats
 from loaders.errors import ConfigError
@@ -114,12 +115,12 @@ class Plan:
 
     def lookup(self, dataset: Dataset, outputs: Iterable[str], mode: Mode) -> tuple[str, str]:
         """Return whether the cache would answer for a dataset now, and why not; nothing is loaded."""
-        function = dataset.definition.function
-        if not hasattr(function, "lookup"):
+        cached = cached_function(dataset.definition.function)
+        if cached is None:
             return "not cached", ""
         arguments = {name: self.inputs[name] for name in dataset.definition.inputs if name in self.inputs}
         with self.active(outputs, mode), executing(dataset.name):
-            found = function.lookup(**arguments)
+            found = cached.lookup((), arguments)
         return found.outcome, found.reason
 
     @contextmanager

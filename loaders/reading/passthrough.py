@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import builtins
 import dis
+import itertools
 import types
 from collections.abc import Callable
 from typing import Any
+
+from caching.objects import cached_function
 
 _MOST_HELPERS = 4
 # Hamilton keeps what decorates a function in these attributes; these decorators leave the frame as it is.
@@ -21,9 +24,10 @@ _LOADS = {
     *("RESUME", "NOP", "CACHE", "EXTENDED_ARG", "COPY_FREE_VARS", "PUSH_NULL", "PRECALL", "KW_NAMES"),
     *("LOAD_GLOBAL", "LOAD_CONST", "LOAD_SMALL_INT", "LOAD_ATTR", "LOAD_METHOD", "LOAD_DEREF"),
     *("FORMAT_VALUE", "FORMAT_SIMPLE", "FORMAT_WITH_SPEC", "CONVERT_VALUE", "BUILD_STRING", "BINARY_OP"),
-    *("BUILD_TUPLE", "BUILD_LIST", "BUILD_MAP", "BUILD_CONST_KEY_MAP", "LIST_EXTEND"),
+    *("BUILD_TUPLE", "BUILD_LIST", "BUILD_MAP", "BUILD_CONST_KEY_MAP", "LIST_EXTEND", "BINARY_SUBSCR"),
 }
 _SILENT = {"RESUME", "NOP", "CACHE", "EXTENDED_ARG", "COPY_FREE_VARS", "PUSH_NULL"}
+_ATTRIBUTES = {"LOAD_ATTR", "LOAD_METHOD"}
 _CALLS = {"CALL", "CALL_KW"}
 
 
@@ -32,6 +36,7 @@ def is_passthrough(function: Callable[..., Any]) -> bool:
 
     It is, if its body is nothing but `return read_table(…)` without further calls, or `return helper(…)` of a plain
     function of which the same is true, and no decorators but the cache's and Hamilton's for columns stand around it.
+    One that chooses `columns=` itself has nothing left to be chosen.
     """
     return passage(function) is not None
 
@@ -56,9 +61,10 @@ def _undecorated(function: Any) -> Any:
             if any(type(item).__name__ not in _HARMLESS_DECORATORS for item in getattr(function, name, ())):
                 return None
         # functools.wraps leaves `__wrapped__` on anyone's wrapper; the cache's is known to hand the value through.
-        if "__cached_function__" not in vars(function):
+        cached = cached_function(function)
+        if cached is None:
             return None if hasattr(function, "__wrapped__") else function
-        function = getattr(function, "__wrapped__", None)
+        function = cached.function
     return None
 
 
@@ -74,14 +80,46 @@ def _returned_callee(function: types.FunctionType) -> Any:
         return None
     if not all(name in _LOADS or name.startswith("LOAD_FAST") for name in body):
         return None
+    if "columns" in _keywords(function.__code__, instructions):
+        return None
     pushes = [item for item in instructions if item.opname not in _SILENT]
+    subscripts = [number for number, item in enumerate(pushes) if _is_subscript(item)]
+    if not all(_is_in_a_table(pushes[:number], function) for number in subscripts):
+        return None
+    return _named(pushes, function)
+
+
+def _named(pushes: list[dis.Instruction], function: types.FunctionType) -> Any:
+    """Return what the name means that is pushed first, `name` or `module.name`; None for anything else."""
     if pushes[0].opname != "LOAD_GLOBAL":
         return None
     name = str(pushes[0].argval)
-    callee = function.__globals__.get(name, getattr(builtins, name, None))
-    for item in pushes[1:]:
+    value = function.__globals__.get(name, getattr(builtins, name, None))
+    for item in itertools.takewhile(lambda item: item.opname in _ATTRIBUTES, pushes[1:]):
         # Only modules: an attribute of anything else may be computed.
-        if item.opname not in ("LOAD_ATTR", "LOAD_METHOD") or not isinstance(callee, types.ModuleType):
-            break
-        callee = getattr(callee, str(item.argval), None)
-    return callee
+        value = getattr(value, str(item.argval), None) if isinstance(value, types.ModuleType) else None
+    return value
+
+
+def _is_subscript(item: dis.Instruction) -> bool:
+    # From Python 3.14 on it is one of the binary operations.
+    return item.opname == "BINARY_SUBSCR" or (item.opname == "BINARY_OP" and item.argrepr == "[]")
+
+
+def _is_in_a_table(pushes: list[dis.Instruction], function: types.FunctionType) -> bool:
+    """Tell whether a subscript is a plain one, `CONTRACTS["orders"]` of a dict under a name: it runs nobody's code."""
+    if len(pushes) < 2 or pushes[-1].opname != "LOAD_CONST" or type(pushes[-1].argval) is not str:
+        return False
+    start = len(pushes) - 2
+    while start and pushes[start].opname in _ATTRIBUTES:
+        start -= 1
+    table = _named(pushes[start:-1], function)
+    return type(table) is dict and all(type(key) is str for key in table)
+
+
+def _keywords(code: types.CodeType, instructions: list[dis.Instruction]) -> tuple[str, ...]:
+    """Return the names that the last call gives arguments by: a constant that an instruction of its own refers to."""
+    named = [item for item in instructions if item.opname == "KW_NAMES"]
+    if instructions[-2].opname == "CALL_KW":  # from Python 3.13 on, which has them on the stack
+        named = instructions[-3:-2]
+    return code.co_consts[named[-1].arg or 0] if named else ()

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pandas as pd
 import pyarrow as pa
 
+from caching import record_rule
 from loaders.conforming.conformity import frame_of, typed_table, wanted_columns
 from loaders.conforming.violation import Origin, Violation, contract_error
 from loaders.contract import DatasetContract
@@ -54,6 +55,8 @@ def read_table(
     caller = sys._getframe(1)
     refuse_others(place, allow, str(caller.f_globals.get("__name__", "")).rpartition(".")[2])
     wanted = wanted_columns(contract, needed_columns(contract.name, caller) if columns is None else columns)
+    if len(contract.key) > 1:
+        record_rule(contract.key)
     tracker = Tracker(contract.name, place.shown)
     try:
         return _Reading(contract, wanted, active_format(contract), tracker).read(place)

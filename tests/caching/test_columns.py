@@ -14,7 +14,16 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from caching import CacheEvent, CachingWarning, LocalCache, activate, function_cache, record_read, register_version
+from caching import (
+    CacheEvent,
+    CachingWarning,
+    LocalCache,
+    activate,
+    function_cache,
+    record_read,
+    record_rule,
+    register_version,
+)
 from caching.explain import explain_miss
 
 
@@ -168,6 +177,43 @@ def test_columns_without_versions_are_only_joined_within_one_run(cache: LocalCac
         assert again["a"].tolist() == both["a"].tolist()
 
 
+def ruled(path: str) -> pd.DataFrame:
+    """A frame whose columns a and b hold nothing twice, which is checked where both are loaded; so b and c."""
+    record_rule("ab")
+    record_rule("bc")
+    table = frame(path)
+    for rule in ("ab", "bc"):
+        if {*rule} <= {*table.columns} and table[list(rule)].duplicated().any():
+            raise ValueError(f"{rule} is there twice")
+    return table
+
+
+ruled.__qualname__ = "ruled.frame"
+
+
+def test_a_rule_across_columns_is_checked_whatever_was_cached_before(cache: LocalCache, tmp_path: Path) -> None:
+    cached = function_cache(ruled)
+    path = tmp_path / "twice.json"
+    path.write_text(json.dumps({"a": [1, 1], "b": [5, 5], "c": [1, 2]}))
+    for columns in ("a", "b", "bc"):
+        call(cache, cached, str(path), columns=columns)
+    for columns in ("ab", "abc", "ba"):
+        with pytest.raises(ValueError, match="ab is there twice"):
+            call(cache, cached, str(path), columns=columns)
+    with activate(cache, environment=Environment("a", "b")):
+        found = cached.lookup(str(path))  # type: ignore[attr-defined]
+    assert (found.outcome, found.reason) == ("miss", "columns that were not checked together: a, b")
+
+
+def test_columns_that_were_checked_together_are_served_together(cache: LocalCache, data: str) -> None:
+    cached = function_cache(ruled)
+    for columns, ran in [("a", "a"), ("b", "b"), ("ab", "ab"), ("ba", ""), ("a", ""), ("ac", "c"), ("abc", "abc")]:
+        reading.runs.clear()
+        call(cache, cached, data, columns=columns)
+        assert "".join(sum(reading.runs, ())) == ran
+    assert call(cache, cached, data, columns="bca")[1].outcome == "hit"
+
+
 def test_an_expired_column_is_loaded_again_with_all_the_others(
     cache: LocalCache, data: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,34 +230,74 @@ def test_an_expired_column_is_loaded_again_with_all_the_others(
     assert reading.runs == [("a",), ("a", "b"), ("a", "b")]
 
 
-def test_a_refresh_is_seen_by_every_later_call(cache: LocalCache, data: str) -> None:
+def test_a_refresh_loads_what_is_wanted_and_nothing_older_is_served_after_it(cache: LocalCache, data: str) -> None:
     cached = function_cache(frame)
     call(cache, cached, data)
-    call(cache, cached, data, columns="a")
+    call(cache, cached, data, columns="ab")
+    other = Path(data).with_name("other.json")
+    write(other, 3)
+    call(cache, cached, str(other), columns="c")
     reading.runs.clear()
     value, event = call(cache, cached, data, columns="a", mode="refresh")
-    assert (event.outcome, reading.runs) == ("refresh", [()])
-    assert "a" in value
-    assert call(cache, cached, data, columns="bc")[1].outcome == "hit"
+    assert (event.outcome, list(value), reading.runs) == ("refresh", ["a"], [("a",)])
+    assert call(cache, cached, data, columns="a")[1].outcome == "hit"
+    for columns, ran in (("bc", ("b", "c")), ("", ())):
+        reading.runs.clear()
+        assert call(cache, cached, data, columns=columns)[1].outcome == "miss"
+        assert reading.runs == [ran]
+    assert call(cache, cached, str(other), columns="c")[1].outcome == "hit"
 
 
-def test_a_function_that_returns_other_columns_is_not_cached_and_one_warning_says_so(
+def test_a_refresh_that_fails_leaves_what_is_cached(cache: LocalCache, data: str) -> None:
+    cached = function_cache(frame)
+    call(cache, cached, data, columns="a")
+    with pytest.raises(KeyError):
+        call(cache, cached, data, columns="z", mode="refresh")
+    assert call(cache, cached, data, columns="a")[1].outcome == "hit"
+
+
+def test_a_refresh_of_what_is_no_plain_frame_stores_it_whole(cache: LocalCache, data: str) -> None:
+    def named(path: str) -> pd.DataFrame:
+        return frame(path).set_axis([len(reading.runs), 0])
+
+    named.__qualname__ = "named.frame"
+    cached = function_cache(named)
+    call(cache, cached, data, columns="a")
+    value, event = call(cache, cached, data, columns="a", mode="refresh")
+    assert (event.outcome, list(value)) == ("refresh", ["a", "b", "c"])
+    again, event = call(cache, cached, data, columns="b")
+    assert (event.outcome, list(again.index)) == ("hit", list(value.index))
+
+
+def test_a_function_that_returns_more_columns_or_another_order_is_cached_with_all_of_them(
     cache: LocalCache, data: str
 ) -> None:
     def stubborn(path: str) -> pd.DataFrame:
-        return pd.DataFrame(json.loads(Path(path).read_text()))
+        reading.runs.append(())
+        return pd.DataFrame(json.loads(Path(path).read_text()))[["c", "b", "a"]]
 
+    stubborn.__qualname__ = "stubborn.frame"
+    cached = function_cache(stubborn)
+    for columns in ("ab", "ab", "c", "bca"):
+        value, _ = call(cache, cached, data, columns=columns)
+        assert list(value) == list(columns)
+        assert len(reading.runs) == 1
+
+
+def test_what_is_no_plain_frame_is_cached_whole(cache: LocalCache, data: str) -> None:
     def named(path: str) -> pd.DataFrame:
         return frame(path).rename_axis(index="row").set_axis([1, 2])
 
-    for function in (stubborn, named):
+    def renamed(path: str) -> pd.DataFrame:
+        return frame(path).rename(columns=str.upper)
+
+    for function in (named, renamed):
         function.__qualname__ = f"{function.__name__}.frame"
         cached = function_cache(function)
-        with pytest.warns(CachingWarning, match="no plain frame of the columns that were wanted") as caught:
-            results = [call(cache, cached, data, columns="a") for _ in range(2)]
-        for value, event in results:
-            assert (value["a"].tolist(), event.outcome) == ([1, 2], "miss")
-        assert len(caught) == 1
+        for columns, outcome in (("a", "miss"), ("a", "hit"), ("bc", "hit"), ("", "hit")):
+            value, event = call(cache, cached, data, columns=columns)
+            pd.testing.assert_frame_equal(value, function(data))
+            assert event.outcome == outcome
 
 
 def test_a_damaged_column_is_loaded_again(cache: LocalCache, data: str) -> None:

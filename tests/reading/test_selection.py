@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from loaders.reading.selection import Selection, use_selection
 from tests.reading.conftest import ORDERS, encoded, orders
 
 ROOT = "data"
+this_module = sys.modules[__name__]
 
 
 def _read(path: str) -> pd.DataFrame:
@@ -66,6 +68,58 @@ def switched__local(path: str) -> pd.DataFrame:
     return read_table(path, ORDERS)
 
 
+class Table(dict[str, Any]):
+    """A table that computes."""
+
+    def __missing__(self, name: str) -> Any:
+        return ORDERS
+
+
+CONTRACTS = {"orders": ORDERS}
+COMPUTED = Table()
+BY_ANYTHING = {"orders": {1: ORDERS}, 1: ORDERS}
+
+
+def from_a_table(path: str) -> pd.DataFrame:
+    return read_table(f"{ROOT}/{path}", CONTRACTS["orders"], allow=("file",))
+
+
+def from_a_table_in_a_module(path: str) -> pd.DataFrame:
+    return read_table(path, this_module.CONTRACTS["orders"])
+
+
+def from_a_computing_table(path: str) -> pd.DataFrame:
+    return read_table(path, COMPUTED["orders"])
+
+
+def from_a_table_by_argument(path: str) -> pd.DataFrame:
+    return read_table("x", CONTRACTS[path])
+
+
+def from_a_table_of_other_keys(path: str) -> pd.DataFrame:
+    return read_table(path, BY_ANYTHING["orders"])  # type: ignore[arg-type]
+
+
+def of_an_argument(path: Any) -> pd.DataFrame:
+    return read_table(path["orders"], ORDERS)
+
+
+def of_an_attribute(path: Any) -> pd.DataFrame:
+    return read_table(path.parts["orders"], ORDERS)
+
+
+def of_an_attribute_of_a_table(path: str) -> pd.DataFrame:
+    return read_table(path, CONTRACTS.tables["orders"])  # type: ignore[attr-defined,no-any-return]
+
+
+def of_another_function_behind_it(path: str) -> pd.DataFrame:
+    return plain.cleaned(path)  # type: ignore[attr-defined,no-any-return]
+
+
+def in_a_table_of_functions(path: str) -> pd.DataFrame:
+    return CONTRACTS["orders"](path)  # type: ignore[operator,no-any-return]
+
+
 def method_on_it(path: str) -> pd.DataFrame:
     return read_table(path, ORDERS).head(5)
 
@@ -96,6 +150,10 @@ def in_a_tuple(path: str) -> Any:
     return (read_table(path, ORDERS),)
 
 
+def of_its_own_columns(path: str) -> pd.DataFrame:
+    return read_table(path, ORDERS, columns=("amount", "note"), allow=("file",))
+
+
 async def asynchronous(path: str) -> pd.DataFrame:
     return read_table(path, ORDERS)
 
@@ -119,6 +177,13 @@ def decorated_by_others_below_the_cache(path: str) -> pd.DataFrame:
     return read_table(path, ORDERS)
 
 
+@extract_columns(*ORDERS.columns)
+@own_decorator
+@function_cache
+def decorated_by_others_above_the_cache(path: str) -> pd.DataFrame:
+    return read_table(path, ORDERS)
+
+
 @check_output(importance="fail", data_type=pd.DataFrame)
 def checked_as_a_whole(path: str) -> pd.DataFrame:
     return read_table(path, ORDERS)
@@ -129,7 +194,18 @@ def recursive(path: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    "function", [plain, with_options, from_a_module, through_a_helper, decorated, switched__local, _read]
+    "function",
+    [
+        plain,
+        with_options,
+        from_a_module,
+        through_a_helper,
+        decorated,
+        switched__local,
+        _read,
+        from_a_table,
+        from_a_table_in_a_module,
+    ],
 )
 def test_a_function_that_only_reads_passes_the_frame_through(function: Callable[..., Any]) -> None:
     assert is_passthrough(function)
@@ -139,8 +215,19 @@ def test_a_function_that_only_reads_passes_the_frame_through(function: Callable[
     "function",
     [
         *(method_on_it, through_a_variable, one_of_two, in_a_function, with_another_call, arithmetic, in_a_tuple),
-        *(asynchronous, another_function, parameter_of_that_name, decorated_by_others, checked_as_a_whole, recursive),
-        *(decorated_by_others_below_the_cache, functools.partial(plain, "x"), pd.read_csv, len),
+        *(
+            of_its_own_columns,
+            asynchronous,
+            another_function,
+            parameter_of_that_name,
+            decorated_by_others,
+            checked_as_a_whole,
+            recursive,
+        ),
+        *(from_a_computing_table, from_a_table_by_argument, from_a_table_of_other_keys, of_an_argument),
+        *(of_an_attribute, of_an_attribute_of_a_table, of_another_function_behind_it, in_a_table_of_functions),
+        *(decorated_by_others_above_the_cache, decorated_by_others_below_the_cache),
+        *(functools.partial(plain, "x"), pd.read_csv, len),
     ],
 )
 def test_a_function_that_may_do_more_does_not(function: Callable[..., Any]) -> None:
