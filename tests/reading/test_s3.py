@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import os
 import subprocess
 import sys
@@ -28,7 +29,7 @@ from loaders.reading.progress import ReadProgress, watch_reads
 from loaders.reading.signing import Credentials, signed_headers
 from loaders.reading.versions import version_of
 from loaders.storage import StorageSettings, use_storage
-from tests.fault_proxy import FaultProxy
+from tests.fault_proxy import FaultProxy, Kind
 from tests.reading.conftest import IMPATIENT, ORDERS, Put, encoded, orders
 
 CSV = encoded(orders(), "csv")
@@ -125,6 +126,46 @@ def test_objects_uploaded_in_parts_are_checked(
         proxy.inject("bit flip", on="RANGE", times=1)
         assert len(read_table(location, ORDERS)) == 120_000
         proxy.inject("bit flip", on="RANGE", times=None)
+        with pytest.raises(ReadError, match="altered on its way"):
+            read_table(location, ORDERS)
+
+
+def uneven(client: Any, bucket: str, key: str, data: bytes, mebibytes: tuple[int, ...]) -> str:
+    """Upload in parts of these sizes and the rest."""
+    upload = client.create_multipart_upload(Bucket=bucket, Key=key, ChecksumAlgorithm="CRC32")["UploadId"]
+    ends = [0, *itertools.accumulate(size << 20 for size in mebibytes), len(data)]
+    parts = []
+    for number, (start, end) in enumerate(itertools.pairwise(ends), 1):
+        place = {"Bucket": bucket, "Key": key, "UploadId": upload, "PartNumber": number}
+        stored = client.upload_part(**place, Body=data[start:end], ChecksumAlgorithm="CRC32")
+        parts.append({"PartNumber": number, "ETag": stored["ETag"], "ChecksumCRC32": stored["ChecksumCRC32"]})
+    client.complete_multipart_upload(Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts})
+    return f"s3://{bucket}/{key}"
+
+
+@pytest.mark.parametrize("mebibytes", [(5, 6), (6, 5)], ids=["as if even", "first largest"])
+def test_parts_of_any_sizes_are_checked(
+    mebibytes: tuple[int, ...], proxy: FaultProxy, s3_client: Any, bucket: str
+) -> None:
+    data = encoded(orders(140_000), "csv")
+    location = uneven(s3_client, bucket, f"uneven-{mebibytes}.csv", data, mebibytes)
+    with use_storage(replace(IMPATIENT, stall_timeout_seconds=5, deadline_seconds=30)):
+        assert len(read_table(location, ORDERS)) == 140_000
+        proxy.inject("bit flip", on="GET", times=None)
+        with pytest.raises(ReadError, match="altered on its way"):
+            read_table(location, ORDERS)
+
+
+@pytest.mark.parametrize("fault", ["503", "reset", "stall"])
+def test_a_question_about_parts_that_fails_is_asked_again(
+    fault: Kind, proxy: FaultProxy, s3_client: Any, bucket: str
+) -> None:
+    """And not taken for an answer that there is nothing to check."""
+    data = encoded(orders(120_000), "csv")
+    location = multipart(s3_client, bucket, "asked-again.csv", data)
+    with use_storage(replace(IMPATIENT, deadline_seconds=30)):
+        proxy.inject(fault, on="HEAD", times=1, skip=1)
+        proxy.inject("bit flip", on="GET", times=None)
         with pytest.raises(ReadError, match="altered on its way"):
             read_table(location, ORDERS)
 
