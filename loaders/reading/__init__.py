@@ -17,23 +17,26 @@ What comes out
     Values are taken as they are or refused: text is no number, a time without zone is no instant, 1.5 is no integer,
     and what overflows is an error. Representations may differ where nothing is lost: an integer written `12.0`, a date
     written as a midnight. In CSV an unquoted text of `null_values` (by default the empty one) is null; quoted it is
-    text, in a text column. A report names dataset, column, rule, rows (counted from 1, without a header) and values.
+    text, in a column of text or bytes. A report names dataset, column, rule, rows (counted from 1, without a header) and values.
 
 Verification
     Local file: read from one descriptor; a file that is rewritten meanwhile is refused, one that is replaced by a
     rename is read as it was.
     S3: HEAD pins one version, each GET demands it (If-Match), length and ETag of each answer are compared. An object
-    overwritten meanwhile is read again in its new version, never mixed.
+    overwritten meanwhile is read again in its new version, never mixed. The parts of one uploaded in parts are asked for
+    where they are of several sizes, up to a thousand.
     * Whole objects (`verify: object`, the default of `auto` over plain HTTP, and every format but Parquet): every byte
       is held against the stored checksum (CRC-32, CRC-32C, CRC-64/NVME, SHA-1, SHA-256, of the whole or of its parts),
       or the MD5 that the ETag is, before it is parsed. `auto` takes an object that has none of these at its length;
       `object` refuses it.
     * Ranges of Parquet (`verify: ranges`, the default of `auto` over HTTPS where few columns are needed): length, ETag,
       and the file's own page checksums where it has them. A page without one, and the footer, are guarded by TLS alone.
+      At most 8 % more than the columns' chunks and the footer is fetched, and a file of up to 64 KiB whole.
     Web servers: length, and a digest where the server sends one (Repr-Digest, Digest, Content-MD5).
     fsspec: length, and the file system's version before against that after; waits are the file system's own.
     What breaks off, stalls, comes too slowly or is altered is tried again, with growing random waits, until `attempts`
-    or the deadline end; the error lists what each try met. See `loaders.storage.StorageSettings`.
+    or the deadline end; the error lists what each try met. See `loaders.storage.StorageSettings`. Every wait has its
+    bound, also for a header or the size of a chunk that trickles in. HTTP proxies of the environment are used.
 
 Credentials come from the AWS chain: variables, profiles, instance roles. No message shows a secret: URLs appear without
 user, password and query.
