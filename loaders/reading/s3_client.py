@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote_plus, urlsplit
 
 from loaders.errors import ReadError
 from loaders.reading.account import Account, resolve_account
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 _RETRIED_STATUSES = {408, 425, 429, 500, 502, 503, 504, 509}
 _RETRIED_CODES = {"RequestTimeout", "SlowDown", "InternalError", "RequestTimeTooSkewed", "ServiceUnavailable"}
+# A list ends, or is an error: a store leaves out deleted objects and may bring an empty page of them, not many.
+_MOST_EMPTY_PAGES = 20
+_MOST_PAGES = 10_000
+_SIZE = re.compile(r"[0-9]{1,19}")
 _REGION_CODES = {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
 
 
@@ -110,21 +115,45 @@ class S3Client:
         raise StoreRefusedError(answer.status, code, message)
 
     def list(self, bucket: str, prefix: str, patience: Patience, *, limit: int | None = None) -> Iterator[Listed]:
-        """Yield the objects whose keys begin with the prefix, in the order of their keys."""
+        """Yield the objects whose keys begin with the prefix, each once, in the store's order; one page under a limit.
+
+        Raises:
+            ReadError: the store does not answer, or its list cannot be told to be whole.
+            StoreRefusedError: it does not list.
+        """
+        asked: set[str | None] = {None}
+        seen: set[str] = set()
+        empty = 0
         token: str | None = None
         while True:
-            query = {"list-type": "2", "prefix": prefix}
+            # Keys may hold what XML cannot say, or alters: control characters and carriage returns.
+            query = {"list-type": "2", "prefix": prefix, "encoding-type": "url"}
             if token:
                 query["continuation-token"] = token
             if limit:
                 query["max-keys"] = str(limit)
             page = patience.insist("listing", lambda query=query: self._page(bucket, query, patience))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
-            for found in page.iter("Contents"):
-                etag = (found.findtext("ETag") or "").strip('"')
-                yield Listed(found.findtext("Key") or "", int(found.findtext("Size") or 0), etag)
+            fresh = [found for found in _listed(page, prefix, patience) if found.key not in seen]
+            seen.update(found.key for found in fresh)
+            yield from fresh
             token = page.findtext("NextContinuationToken")
-            if limit or not token or page.findtext("IsTruncated") != "true":
+            truncated = (page.findtext("IsTruncated") or "").strip().lower()
+            if limit or (not token and truncated not in ("true", "1")):
                 return
+            # A store that says that this was all and gives a token is asked for more, and may be done any time.
+            done = truncated in ("false", "0")
+            empty = 0 if fresh else empty + 1
+            if done and (token in asked or not fresh):
+                return
+            if not token:
+                raise _unsure(patience, "it says that there is more, and gives no NextContinuationToken to ask for it")
+            if token in asked:
+                raise _unsure(patience, "it leads back to a page that came before, without an end")
+            if empty > _MOST_EMPTY_PAGES:
+                raise _unsure(patience, f"{empty} pages in a row brought nothing new, and each says that there is more")
+            if len(asked) >= _MOST_PAGES:
+                raise _unsure(patience, f"it goes on after {_MOST_PAGES:,} pages with {len(seen):,} objects")
+            asked.add(token)
 
     def _page(self, bucket: str, query: Mapping[str, str], patience: Patience) -> Element:
         with self.request("GET", bucket, "", patience, query=query) as answer:
@@ -136,7 +165,7 @@ class S3Client:
         if page is None:
             raise TryAgainError("the list is no XML")
         if page.tag != "ListBucketResult":
-            raise TryAgainError(f"the list is no list of objects but {page.tag!r}")
+            raise TryAgainError(f"the list is no list of objects but {page.tag[:80]!r}")
         return page
 
     def _region(self, bucket: str) -> str:
@@ -176,6 +205,30 @@ def _chain_state() -> tuple[str | None, ...]:
     names = sorted(name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy"))
     values = [f"{name}={hash(os.environ[name])}" for name in names]
     return (str(os.getpid()), os.environ.get("HOME"), *values)
+
+
+def _listed(page: Element, prefix: str, patience: Patience) -> Iterator[Listed]:
+    encoded = (page.findtext("EncodingType") or "").strip().lower() == "url"
+    for found in page.iter("Contents"):
+        key = found.findtext("Key") or ""
+        size = (found.findtext("Size") or "0").strip()
+        try:
+            key = unquote_plus(key, errors="strict") if encoded else key
+        except UnicodeDecodeError:
+            raise _unsure(patience, f"it holds a key that is no UTF-8: {key[:200]!r}") from None
+        if not key.startswith(prefix) or not key:
+            raise _unsure(patience, f"it holds {key[:200]!r}, which does not begin with {prefix!r} as asked for")
+        if not _SIZE.fullmatch(size):
+            raise _unsure(patience, f"it gives {size[:40]!r} for the size of {key[:200]!r}")
+        yield Listed(key, int(size), (found.findtext("ETag") or "").strip('" \t\r\n'))
+
+
+def _unsure(patience: Patience, why: str) -> ReadError:
+    """Return the error for a list that may lack parts or hold others; a part less would be a wrong frame."""
+    return ReadError(
+        f"'{patience.location}': the store's list of objects cannot be relied on: {why}. Nothing of it was used. "
+        "Check storage.endpoint_url, and that the store speaks S3's ListObjectsV2; or name the file itself."
+    )
 
 
 def _error_in(body: bytes) -> tuple[str, str]:
