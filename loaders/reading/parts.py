@@ -14,7 +14,7 @@ from loaders.contract.format_options import FormatOptions
 from loaders.errors import ReadError
 from loaders.reading.compression import split_compression
 from loaders.reading.formats import format_by_name
-from loaders.reading.location import Location
+from loaders.reading.location import Location, bucket_and_key
 
 _MAGIC = re.compile(r"[*?\[]")
 _PARTITION = re.compile(r"([^=]+)=(.*)")
@@ -105,12 +105,10 @@ def _s3_paths(location: Location) -> Found | None:
     from loaders.reading.s3_client import StoreRefusedError, client_for
     from loaders.reading.s3_refusal import refusal
 
-    bucket, _, key = location.path.partition("/")
+    bucket, key = bucket_and_key(location)
     pattern = _MAGIC.search(key)
     if pattern is None and key and not key.endswith("/"):
         return None
-    if not bucket or _MAGIC.search(bucket):
-        raise ReadError(f"'{location.shown}' names no bucket; write s3://bucket/key.")
     prefix = key if pattern is None else key[: pattern.start()]
     client = client_for()
     try:

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote_plus, urlsplit
+from urllib.parse import quote, unquote_plus
 
 from loaders.errors import ReadError
-from loaders.reading.account import Account, resolve_account
+from loaders.reading.account import Account, is_region, resolve_account
 from loaders.reading.http_transport import Answer, HttpTransport
 from loaders.reading.patience import Patience, TryAgainError
 from loaders.reading.signing import quoted_path, quoted_query, signed_headers
-from loaders.redaction import redact
+from loaders.redaction import first_line, redact
 from loaders.storage import StorageSettings, active_storage
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ _RETRIED_CODES = {"RequestTimeout", "SlowDown", "InternalError", "RequestTimeToo
 _MOST_EMPTY_PAGES = 20
 _MOST_PAGES = 10_000
 _SIZE = re.compile(r"[0-9]{1,19}")
+_CODE = re.compile(r"[A-Za-z0-9._\-]{1,80}")
 _REGION_CODES = {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
 
 
@@ -107,6 +108,7 @@ class S3Client:
             body = b"" if method == "HEAD" else answer.read_all(patience)
         code, message = _error_in(body)
         region = answer.headers.get("x-amz-bucket-region")
+        region = region if region and is_region(region) else None
         if region and region != sent_region and (answer.status in (301, 307, 400) or code in _REGION_CODES):
             self._regions[bucket] = region
             raise TryAgainError(f"the bucket is in {region}, not {sent_region}")
@@ -192,10 +194,7 @@ def client_for(settings: StorageSettings | None = None) -> S3Client:
 
 @lru_cache(maxsize=16)
 def _client(settings: StorageSettings, _state: tuple[str | None, ...]) -> S3Client:
-    account = resolve_account(settings)
-    if account.endpoint_url is not None and urlsplit(account.endpoint_url).scheme not in ("http", "https"):
-        raise ReadError(f"The S3 endpoint must begin with http:// or https://; found '{redact(account.endpoint_url)}'.")
-    return S3Client(account, settings)
+    return S3Client(resolve_account(settings), settings)
 
 
 def _chain_state() -> tuple[str | None, ...]:
@@ -232,9 +231,12 @@ def _unsure(patience: Patience, why: str) -> ReadError:
 
 
 def _error_in(body: bytes) -> tuple[str, str]:
-    """Return the code and message of an S3 error; other bodies have neither."""
+    """Return the code and message of an S3 error, as much as may be shown of them; other bodies have neither."""
     root = _xml(body)
-    return ("", "") if root is None else (root.findtext(".//Code") or "", root.findtext(".//Message") or "")
+    if root is None:
+        return "", ""
+    code = (root.findtext(".//Code") or "").strip()
+    return code if _CODE.fullmatch(code) else "", first_line(root.findtext(".//Message") or "")
 
 
 def _xml(body: bytes) -> Element | None:
