@@ -135,15 +135,16 @@ def _matching(pattern: str, keys: Found) -> Found:
 
 
 def _fsspec_paths(location: Location) -> Found | None:
-    from loaders.reading.fsspec_object import file_system
+    from loaders.reading.fsspec_object import file_system, readable
 
     fs, path = file_system(location)
-    if fs.isdir(path):
-        found = _in_folder(path, dict.fromkeys(fs.find(path)))
-    elif not location.is_glob or fs.exists(path):
-        return None
-    else:
-        found = {name: None for name in fs.glob(path) if fs.isfile(name)}
+    with readable(location):
+        if fs.isdir(path):
+            found = _in_folder(path, dict.fromkeys(fs.find(path)))
+        elif not location.is_glob or fs.exists(path):
+            return None
+        else:
+            found = {name: None for name in fs.glob(path) if fs.isfile(name)}
     rooted = location.path.startswith("/")
     return {str(name) if rooted else str(name).removeprefix("/"): None for name in found}
 
