@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 _RETRIED_STATUSES = {408, 425, 429, 500, 502, 503, 504, 509}
-_RETRIED_CODES = {"RequestTimeout", "SlowDown", "InternalError", "RequestTimeTooSkewed", "ServiceUnavailable"}
+_RETRIED_CODES = {"RequestTimeout", "SlowDown", "InternalError", "ServiceUnavailable"}
 # A list ends, or is an error: a store leaves out deleted objects and may bring an empty page of them, not many.
 _MOST_EMPTY_PAGES = 20
 _MOST_PAGES = 10_000
@@ -42,12 +42,26 @@ class Listed:
 
 
 class StoreRefusedError(Exception):
-    """The store answered, and trying again would not change what it said."""
+    """The store answered, and trying again would not change what it said.
 
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(f"{status} {code}: {message}" if message else f"{status} {code}")
+    `patience` is that of the request, for those that are made to find out more.
+    """
+
+    def __init__(self, status: int, code: str, message: str, *, method: str, patience: Patience) -> None:
+        said = f"{status} {code}".strip()
+        super().__init__(f"{said}: {message}" if message else said)
         self.status = status
         self.code = code
+        self.method = method
+        self.patience = patience
+
+
+class OtherRegionError(TryAgainError):
+    """The bucket is in another region than the one that was signed for; the next request is signed for that one."""
+
+
+class PartialListError(ReadError):
+    """Objects are there, and whether there are more cannot be told."""
 
 
 class S3Client:
@@ -106,15 +120,15 @@ class S3Client:
                 yield answer
                 return
             body = b"" if method == "HEAD" else answer.read_all(patience)
-        code, message = _error_in(body)
-        region = answer.headers.get("x-amz-bucket-region")
-        region = region if region and is_region(region) else None
-        if region and region != sent_region and (answer.status in (301, 307, 400) or code in _REGION_CODES):
+        code, message, named = _error_in(body)
+        region = answer.headers.get("x-amz-bucket-region") or named
+        elsewhere = is_region(region) and region != sent_region
+        if elsewhere and (answer.status in (301, 307, 400) or code in _REGION_CODES):
             self._regions[bucket] = region
-            raise TryAgainError(f"the bucket is in {region}, not {sent_region}")
+            raise OtherRegionError(f"the bucket is in {region}, not {sent_region}")
         if answer.status in _RETRIED_STATUSES or code in _RETRIED_CODES:
             raise TryAgainError(f"the store answered {answer.status} {code}".strip())
-        raise StoreRefusedError(answer.status, code, message)
+        raise StoreRefusedError(answer.status, code, message, method=method, patience=patience)
 
     def list(self, bucket: str, prefix: str, patience: Patience, *, limit: int | None = None) -> Iterator[Listed]:
         """Yield the objects whose keys begin with the prefix, each once, in the store's order; one page under a limit.
@@ -147,14 +161,17 @@ class S3Client:
             empty = 0 if fresh else empty + 1
             if done and (token in asked or not fresh):
                 return
+            kind = PartialListError if seen else ReadError
             if not token:
-                raise _unsure(patience, "it says that there is more, and gives no NextContinuationToken to ask for it")
+                why = "it says that there is more, and gives no NextContinuationToken to ask for it"
+                raise _unsure(patience, why, kind)
             if token in asked:
-                raise _unsure(patience, "it leads back to a page that came before, without an end")
+                raise _unsure(patience, "it leads back to a page that came before, without an end", kind)
             if empty > _MOST_EMPTY_PAGES:
-                raise _unsure(patience, f"{empty} pages in a row brought nothing new, and each says that there is more")
+                why = f"{empty} pages in a row brought nothing new, and each says that there is more"
+                raise _unsure(patience, why, kind)
             if len(asked) >= _MOST_PAGES:
-                raise _unsure(patience, f"it goes on after {_MOST_PAGES:,} pages with {len(seen):,} objects")
+                raise _unsure(patience, f"it goes on after {_MOST_PAGES:,} pages with {len(seen):,} objects", kind)
             asked.add(token)
 
     def _page(self, bucket: str, query: Mapping[str, str], patience: Patience) -> Element:
@@ -222,21 +239,22 @@ def _listed(page: Element, prefix: str, patience: Patience) -> Iterator[Listed]:
         yield Listed(key, int(size), (found.findtext("ETag") or "").strip('" \t\r\n'))
 
 
-def _unsure(patience: Patience, why: str) -> ReadError:
+def _unsure(patience: Patience, why: str, kind: type[ReadError] = ReadError) -> ReadError:
     """Return the error for a list that may lack parts or hold others; a part less would be a wrong frame."""
-    return ReadError(
+    return kind(
         f"'{patience.location}': the store's list of objects cannot be relied on: {why}. Nothing of it was used. "
         "Check storage.endpoint_url, and that the store speaks S3's ListObjectsV2; or name the file itself."
     )
 
 
-def _error_in(body: bytes) -> tuple[str, str]:
-    """Return the code and message of an S3 error, as much as may be shown of them; other bodies have neither."""
+def _error_in(body: bytes) -> tuple[str, str, str]:
+    """Return code, message and region of an S3 error, as much as may be shown of them; "" for what it does not say."""
     root = _xml(body)
     if root is None:
-        return "", ""
+        return "", "", ""
     code = (root.findtext(".//Code") or "").strip()
-    return code if _CODE.fullmatch(code) else "", first_line(root.findtext(".//Message") or "")
+    message = first_line(root.findtext(".//Message") or "")
+    return code if _CODE.fullmatch(code) else "", message, (root.findtext(".//Region") or "").strip()
 
 
 def _xml(body: bytes) -> Element | None:
