@@ -36,4 +36,5 @@ def redact(text: str) -> str:
 
 def first_line(text: str) -> str:
     """Return as much as may be shown of what somebody else wrote: the beginning of its first line, redacted."""
-    return redact((text.strip().splitlines() or [""])[0])[:300]
+    line = redact((text.strip().splitlines() or [""])[0])[:300]
+    return "".join(character if character.isprintable() else "?" for character in line)

@@ -100,7 +100,9 @@ def _version(info: dict[str, Any]) -> str:
 def _said(error: Exception, location: Location) -> str:
     """Return what may be shown of an error's text; a file system may repeat the location, or its user and password."""
     text = str(error).replace(location.url, location.shown)
-    for secret in re.findall(r"(?<=://)([^/]*)@", location.url):
-        text = text.replace(secret, "***")
-        text = text.replace(secret.partition(":")[2] or secret, "***")
+    for userinfo in re.findall(r"(?<=://)([^/]*)@", location.url):
+        text = text.replace(userinfo, "***")
+        password = userinfo.partition(":")[2] or userinfo
+        # One of a letter or two would be found in any word.
+        text = text.replace(password, "***") if len(password) > 3 else text
     return first_line(text)

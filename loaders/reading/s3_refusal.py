@@ -61,8 +61,8 @@ def refusal(client: S3Client, location: Location, bucket: str, key: str, error: 
             said = "this machine's clock differs too much from the store's. Set the clock."
         case "PermanentRedirect" | "TemporaryRedirect" | "AuthorizationHeaderMalformed":
             said = (
-                f"{store} answered {error}. The bucket is in another region or at another endpoint, and it does not "
-                "say where: set storage.region or AWS_REGION, or storage.endpoint_url."
+                f"{store} answered {error}. The bucket is in another region, or at another endpoint: set "
+                "storage.region or AWS_REGION, or storage.endpoint_url."
             )
         case "MethodNotAllowed":
             said = f"{store} answered {error}. Check storage.endpoint_url: what is there may be no S3."

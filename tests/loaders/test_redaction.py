@@ -67,3 +67,4 @@ def test_of_a_text_of_somebody_else_the_first_line_is_shown() -> None:
     assert first_line("\n bad https://u:SECRET@h/?SECRET \nSECRET") == "bad https://***@h/?***"
     assert len(first_line("x" * 70_000)) == 300
     assert first_line("") == ""
+    assert first_line("\x9b31m red") == "?31m red"
