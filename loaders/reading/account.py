@@ -95,6 +95,8 @@ def _credentials(access_key: str | None, secret_key: str | None, token: str | No
                 f"The AWS {what} holds a line end or another character that cannot be part of one. "
                 "Set it again: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or the profile."
             )
+    if not cleaned[0] or not cleaned[1]:
+        raise ReadError("The AWS access key or secret key is empty. Set both, or storage.anonymous: true.")
     return Credentials(cleaned[0], cleaned[1], cleaned[2] or None)
 
 

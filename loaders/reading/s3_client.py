@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 _RETRIED_STATUSES = {408, 425, 429, 500, 502, 503, 504, 509}
 _RETRIED_CODES = {"RequestTimeout", "SlowDown", "InternalError", "ServiceUnavailable"}
-# A list ends, or is an error: a store leaves out deleted objects and may bring an empty page of them, not many.
-_MOST_EMPTY_PAGES = 20
+# A list ends, or is an error. Where many objects were deleted, stores bring empty pages; so many in a row, none does.
+_MOST_EMPTY_PAGES = 100
 _MOST_PAGES = 10_000
 _SIZE = re.compile(r"[0-9]{1,19}")
 _CODE = re.compile(r"[A-Za-z0-9._\-]{1,80}")

@@ -59,6 +59,15 @@ def test_a_variable_with_a_control_character_is_refused_unseen(
     assert not store.asked
 
 
+def test_white_space_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ScriptedStore(store_of_numbers) as store:
+        for key, plain in (store.environment() | {"AWS_ACCESS_KEY_ID": " \n"}).items():
+            monkeypatch.setenv(key, plain)
+        with pytest.raises(ReadError, match="is empty"):
+            read_table("s3://bkt/x.csv", NUMBERS)
+    assert not store.asked
+
+
 @pytest.mark.parametrize(
     "endpoint", ["u:HUSH@host:9", "http://u:HUSH@127.0.0.1:9", "ftp://u:HUSH@h", "http://h?x=HUSH", "http://["]
 )
