@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from loaders.errors import ConfigError, ReadError
 from loaders.reading.signing import Credentials
+from loaders.redaction import first_line, redact
 from loaders.storage import StorageSettings
 
 _DEFAULT_REGION = "us-east-1"
+_REGION = re.compile(r"[A-Za-z0-9_\-]{1,63}")
 
 
 @dataclass(frozen=True)
 class Account:
     """An S3 endpoint (None is Amazon's own), a region, and the credentials, which may be renewed between requests."""
 
-    endpoint_url: str | None
+    endpoint_url: str | None = field(repr=False)
     region: str
     ca_bundle: str | None
     credentials: Callable[[], Credentials | None] = field(repr=False)
@@ -39,7 +43,12 @@ def resolve_account(settings: StorageSettings) -> Account:
 
 
 def _has_keys() -> bool:
-    return bool(os.environ.get("AWS_ACCESS_KEY_ID") and os.environ.get("AWS_SECRET_ACCESS_KEY"))
+    return bool(_variable("AWS_ACCESS_KEY_ID") and _variable("AWS_SECRET_ACCESS_KEY"))
+
+
+def _variable(*names: str) -> str | None:
+    """Return the first of the variables that is set, without the line end that a file or a paste leaves in one."""
+    return next((value for name in names if (value := os.environ.get(name, "").strip())), None)
 
 
 def _has_aws_files() -> bool:
@@ -54,27 +63,81 @@ def _has_aws_files() -> bool:
 
 def _from_environment(settings: StorageSettings) -> Account:
     """Return the account of plain environment variables, without botocore, whose import takes a sixth of pandas'."""
-    environment = os.environ
-    ignored = environment.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true"
-    endpoint = None if ignored else environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL")
+    ignored = (_variable("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") or "").lower() == "true"
+    endpoint = None if ignored else _variable("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
     credentials = None
     if not settings.anonymous:
-        credentials = Credentials(
-            environment["AWS_ACCESS_KEY_ID"],
-            environment["AWS_SECRET_ACCESS_KEY"],
-            environment.get("AWS_SESSION_TOKEN") or environment.get("AWS_SECURITY_TOKEN"),
+        credentials = _credentials(
+            _variable("AWS_ACCESS_KEY_ID"),
+            _variable("AWS_SECRET_ACCESS_KEY"),
+            _variable("AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"),
         )
     return Account(
-        settings.endpoint_url or endpoint,
-        settings.region or _region_variable() or _DEFAULT_REGION,
-        environment.get("AWS_CA_BUNDLE") or environment.get("REQUESTS_CA_BUNDLE"),
+        _endpoint(settings.endpoint_url or endpoint),
+        _region(settings.region or _region_variable()),
+        _variable("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"),
         lambda: credentials,
     )
 
 
+def _credentials(access_key: str | None, secret_key: str | None, token: str | None) -> Credentials:
+    """Return the credentials without white space around them, or the error for what no header could carry.
+
+    The values are never shown, not even in part.
+    """
+    cleaned = [(value or "").strip() for value in (access_key, secret_key, token)]
+    for what, value in zip(("access key", "secret key", "session token"), cleaned, strict=True):
+        sent = what != "secret key"
+        if any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in value) or (
+            sent and not value.isascii()
+        ):
+            raise ConfigError(
+                f"The AWS {what} holds a line end or another character that cannot be part of one. "
+                "Set it again: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or the profile."
+            )
+    if not cleaned[0] or not cleaned[1]:
+        raise ReadError("The AWS access key or secret key is empty. Set both, or storage.anonymous: true.")
+    return Credentials(cleaned[0], cleaned[1], cleaned[2] or None)
+
+
+def _endpoint(endpoint: str | None) -> str | None:
+    """Return the endpoint, or the error for what is none; it is shown without what may be a password."""
+    if endpoint is None or not endpoint.strip():
+        return None
+    endpoint = endpoint.strip()
+    shown = f"found '{redact(endpoint)}'"
+    try:
+        parts = urlsplit(endpoint)
+        named = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        named = False
+    if not named or parts.scheme not in ("http", "https") or not endpoint.isascii() or not endpoint.isprintable():
+        raise ReadError(f"The S3 endpoint must begin with http:// or https:// and name a host; {shown}.")
+    if "@" in parts.netloc:
+        raise ReadError(
+            f"The S3 endpoint holds a user and password, which S3 does not take; {shown}. "
+            "Give them as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+        )
+    if "?" in endpoint or "#" in endpoint or " " in endpoint:
+        raise ReadError(f"The S3 endpoint is a URL without query; {shown}.")
+    return parts.geturl()
+
+
+def _region(region: str | None) -> str:
+    cleaned = (region or "").strip() or _DEFAULT_REGION
+    if not is_region(cleaned):
+        raise ConfigError(f"{cleaned!r} is no region. Correct storage.region, or AWS_REGION.")
+    return cleaned
+
+
+def is_region(text: str) -> bool:
+    """Tell whether the text may be a region: it becomes part of a host's name and of a header."""
+    return _REGION.fullmatch(text) is not None
+
+
 def _region_variable() -> str | None:
     # Amazon's newer SDKs read the first, botocore only the second.
-    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    return _variable("AWS_REGION", "AWS_DEFAULT_REGION")
 
 
 def _from_botocore(settings: StorageSettings) -> Account:
@@ -91,17 +154,18 @@ def _from_botocore(settings: StorageSettings) -> Account:
         endpoint = ConfiguredEndpointProvider(session.full_config, scoped, "s3").provide() if not ignored else None
         found = None if settings.anonymous else session.get_credentials()
     except botocore.exceptions.ProfileNotFound as error:
-        raise ConfigError(f"{error}. Correct storage.profile or AWS_PROFILE, or add it to ~/.aws/config.") from None
+        said = first_line(str(error))
+        raise ConfigError(f"{said}. Correct storage.profile or AWS_PROFILE, or add it to ~/.aws/config.") from None
     except botocore.exceptions.BotoCoreError as error:
-        raise ReadError(f"The AWS configuration cannot be used: {error}.") from None
+        raise ReadError(f"The AWS configuration cannot be used: {first_line(str(error))}.") from None
     if found is None and not settings.anonymous:
         raise ReadError(
             "No AWS credentials were found. Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
             "or storage.profile in the environment's config; for a public bucket set storage.anonymous: true."
         )
     return Account(
-        settings.endpoint_url or endpoint,
-        region or _DEFAULT_REGION,
+        _endpoint(settings.endpoint_url or endpoint),
+        _region(region),
         ca_bundle,
         lambda: _frozen(found) if found else None,
     )
@@ -117,5 +181,6 @@ def _frozen(credentials: Any) -> Credentials:
         with _renewing:
             keys = credentials.get_frozen_credentials()
     except botocore.exceptions.BotoCoreError as error:
-        raise ReadError(f"The AWS credentials could not be renewed: {error}. Log in again (aws sso login).") from None
-    return Credentials(keys.access_key, keys.secret_key, keys.token)
+        said = first_line(str(error))
+        raise ReadError(f"The AWS credentials could not be renewed: {said}. Log in again (aws sso login).") from None
+    return _credentials(keys.access_key, keys.secret_key, keys.token)

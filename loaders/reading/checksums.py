@@ -12,46 +12,64 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from loaders.reading.crc import CRC32, CRC32C, CRC64NVME, Crc
+from loaders.reading.patience import TryAgainError
 
 # Cheapest first: an object may have several, and one is enough.
 _STORED = ("crc32", "crc64nvme", "crc32c", "sha1", "sha256")
 _CRCS = {crc.name: crc for crc in (CRC32, CRC32C, CRC64NVME)}
-_ETAG = re.compile(r'^"?([0-9a-f]{32})(?:-([0-9]+))?"?$')
+# A weak ETag (W/"...") names what is shown, not bytes: it is the MD5 of nothing, even where it has the digits of one.
+_ETAG = re.compile(r'"?([0-9a-fA-F]{32})(?:-([0-9]{1,5}))?"?')
+_VALUE = re.compile(r"([A-Za-z0-9+/]+=*)(?:-([1-9][0-9]{0,4}))?")
+_DIGEST_BYTES = {"crc32": 4, "crc64nvme": 8, "crc32c": 4, "sha1": 20, "sha256": 32}
 
 
 @dataclass(frozen=True)
 class Expected:
-    """A checksum that a store gave: over the whole object or, where `parts` is set, over the checksums of its parts."""
+    """A checksum that a store gave: over the whole object or, where `parts` is set, over the checksums of its parts.
+
+    `is_etag` says that the store never called it one.
+    """
 
     algorithm: str
     digest: bytes
     parts: int | None = None
+    is_etag: bool = False
 
 
 def expected(headers: Mapping[str, str], *, etag_is_md5: bool) -> Expected | None:
-    """Return the checksum to hold an object against, from the headers of a HEAD; None where it has none."""
-    composite = headers.get("x-amz-checksum-type", "").upper() == "COMPOSITE"
-    found = []
-    for algorithm in _STORED:
-        value, _, parts = headers.get(f"x-amz-checksum-{algorithm}", "").partition("-")
-        try:
-            digest = base64.b64decode(value, validate=True)
-        except binascii.Error:
-            continue
-        if digest and (parts.isdecimal() or not composite):
-            found.append(Expected(algorithm, digest, int(parts) if parts else None))
+    """Return the checksum to hold an object against, from the headers of a HEAD; None where it has none.
+
+    Raises:
+        TryAgainError: a header that is to hold a checksum holds something else; without it, no byte would be checked.
+    """
+    composite = headers.get("x-amz-checksum-type", "").strip().upper() == "COMPOSITE"
+    stored = [_stored(algorithm, headers.get(f"x-amz-checksum-{algorithm}", "").strip()) for algorithm in _STORED]
+    found = [checksum for checksum in stored if checksum is not None and (checksum.parts or not composite)]
     whole = next((checksum for checksum in found if checksum.parts is None), None)
     if whole is not None:
         return whole
     if found:
         return found[0]
-    etag = _ETAG.match(headers.get("etag", ""))
+    etag = _ETAG.fullmatch(headers.get("etag", "").strip())
     # With keys of its own, or a customer's, the store's ETag is something else than an MD5.
     encrypted = headers.get("x-amz-server-side-encryption", "AES256") != "AES256"
     encrypted = encrypted or "x-amz-server-side-encryption-customer-algorithm" in headers
     if etag is None or encrypted or not etag_is_md5:
         return None
-    return Expected("md5", bytes.fromhex(etag[1]), int(etag[2]) if etag[2] else None)
+    return Expected("md5", bytes.fromhex(etag[1]), int(etag[2]) if etag[2] else None, is_etag=True)
+
+
+def _stored(algorithm: str, text: str) -> Expected | None:
+    if not text:
+        return None
+    found = _VALUE.fullmatch(text)
+    try:
+        digest = base64.b64decode(found[1], validate=True) if found else b""
+    except binascii.Error:
+        digest = b""
+    if found is None or len(digest) != _DIGEST_BYTES[algorithm]:
+        raise TryAgainError(f"the header x-amz-checksum-{algorithm} holds no {algorithm.upper()} but {text[:80]!r}")
+    return Expected(algorithm, digest, int(found[2]) if found[2] else None)
 
 
 class Sum(Protocol):
@@ -91,9 +109,14 @@ class ObjectSum:
             found = outer.digest()
         if found == self._expected.digest:
             return None
+        hint = (
+            ", or the store's ETags only look like an MD5 (if so, set storage.etag_is_md5: false)"
+            if self._expected.is_etag
+            else ""
+        )
         return (
             f"its {self._expected.algorithm.upper()} is {found.hex()}, the store says {self._expected.digest.hex()}: "
-            "it was altered on its way, or in the store"
+            f"it was altered on its way, or in the store{hint}"
         )
 
 

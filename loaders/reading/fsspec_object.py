@@ -6,26 +6,47 @@ before against the version after. There are no checksums, and waits are the file
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
 
-from loaders.errors import ReadError
+from loaders.errors import LoaderError, ReadError
 from loaders.reading.location import Location
 from loaders.reading.progress import Tracker
 from loaders.reading.source import ChangedError, MissingError
+from loaders.redaction import first_line
 
 
 def file_system(location: Location) -> tuple[Any, str]:
     """Return the file system of a location's protocol, and the path in it."""
-    import fsspec
+    with readable(location):
+        import fsspec
 
+        try:
+            # Protocols are written in any case; fsspec knows them in lower case.
+            return fsspec.core.url_to_fs(f"{location.protocol}://{location.path}")  # type: ignore[no-any-return]
+        except (ValueError, ImportError) as error:
+            raise ReadError(
+                f"'{location.shown}': no file system reads {location.protocol}:// ({_said(error, location)}). "
+                "Install fsspec's package for it, or correct the location."
+            ) from None
+
+
+@contextmanager
+def readable(location: Location) -> Iterator[None]:
+    """Raise what a file system raises as the error that says what cannot be read; each has exceptions of its own."""
     try:
-        return fsspec.core.url_to_fs(location.url)  # type: ignore[no-any-return]
-    except (ValueError, ImportError) as error:
+        yield
+    except LoaderError:
+        raise
+    except FileNotFoundError:
+        raise MissingError(f"'{location.shown}' does not exist. Correct the location, or put it there.") from None
+    except Exception as error:  # noqa: BLE001 — as said above
         raise ReadError(
-            f"'{location.shown}': no file system reads {location.protocol}:// ({_first_line(error)}). "
-            "Install fsspec's package for it, or correct the location."
+            f"'{location.shown}' cannot be read: {type(error).__name__}: {_said(error, location)}"
         ) from None
 
 
@@ -41,16 +62,15 @@ class FsspecObject:
         info = self._info()
         if info.get("type") == "directory":
             raise ReadError(f"'{location.shown}' is a directory; give the location of a file.")
-        self.size_bytes = int(info.get("size") or 0)
+        with readable(location):
+            self.size_bytes = int(info.get("size") or 0)
         self.version = _version(info)
 
     def read(self) -> pa.Buffer:
         """Return every byte of the file, as many as its information promised."""
         self._tracker.expect(self.size_bytes)
-        try:
+        with readable(self.location):
             data = self._fs.cat_file(self._path)
-        except Exception as error:  # noqa: BLE001 — each file system has exceptions of its own
-            raise self._failed(error) from None
         if len(data) != self.size_bytes:
             raise ReadError(f"'{self.location.shown}' gave {len(data):,} of its {self.size_bytes:,} bytes. Try again.")
         self._tracker.add(len(data))
@@ -67,18 +87,9 @@ class FsspecObject:
             raise ChangedError(f"'{self.location.shown}' changed while it was read. Run again when its writer is done.")
 
     def _info(self) -> dict[str, Any]:
-        try:
+        with readable(self.location):
             self._fs.invalidate_cache()
             return dict(self._fs.info(self._path))
-        except FileNotFoundError:
-            raise MissingError(
-                f"'{self.location.shown}' does not exist. Correct the location, or put it there."
-            ) from None
-        except Exception as error:  # noqa: BLE001 — each file system has exceptions of its own
-            raise self._failed(error) from None
-
-    def _failed(self, error: Exception) -> ReadError:
-        return ReadError(f"'{self.location.shown}' cannot be read: {type(error).__name__}: {_first_line(error)}")
 
 
 def _version(info: dict[str, Any]) -> str:
@@ -86,7 +97,12 @@ def _version(info: dict[str, Any]) -> str:
     return " ".join(f"{name}={info[name]}" for name in names if info.get(name) is not None)
 
 
-def _first_line(error: Exception) -> str:
-    from loaders.redaction import redact
-
-    return redact((str(error).splitlines() or [""])[0][:300])
+def _said(error: Exception, location: Location) -> str:
+    """Return what may be shown of an error's text; a file system may repeat the location, or its user and password."""
+    text = str(error).replace(location.url, location.shown)
+    for userinfo in re.findall(r"(?<=://)([^/]*)@", location.url):
+        text = text.replace(userinfo, "***")
+        password = userinfo.partition(":")[2] or userinfo
+        # One of a letter or two would be found in any word.
+        text = text.replace(password, "***") if len(password) > 3 else text
+    return first_line(text)

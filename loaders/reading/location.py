@@ -15,9 +15,11 @@ from loaders.redaction import redact
 _PROTOCOL = re.compile(r"^([A-Za-z][A-Za-z0-9+.\-]*(?:::[A-Za-z][A-Za-z0-9+.\-]*)*)://")
 _QUERY = re.compile(r"\?.*$", re.DOTALL)
 _MAGIC = re.compile(r"[*?\[]")
+# It may become part of a host's name: no character that would end one.
+_BUCKET = re.compile(r"[A-Za-z0-9._\-]+")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Location:
     """A location: `url` is what the user wrote, `path` what follows the protocol; only `shown` may be printed."""
 
@@ -25,9 +27,14 @@ class Location:
     path: str
     url: str
 
+    def __repr__(self) -> str:
+        return f"Location({self.shown!r})"
+
     @property
     def shown(self) -> str:
         """The location without what may be secret: a user and password, the query of a presigned URL."""
+        if self.protocol == "file" and "://" not in self.url:
+            return self.url
         return redact(self.url)
 
     @property
@@ -64,11 +71,36 @@ def parse_location(location: str | os.PathLike[str]) -> Location:
         return Location("file", str(project_root() / text), text)
     protocol = found[1].lower()
     path = text[found.end() :]
+    if protocol not in ("file", "local") and not _is_unicode(text):
+        shown = redact(text).encode("ascii", "backslashreplace").decode()
+        raise ReadError(f"'{shown}' holds characters that are none (lone surrogates). Correct the location.")
     if protocol in ("file", "local"):
         return Location("file", path, text)
     if protocol in ("s3", "s3a", "s3n"):
         return Location("s3", path, text)
     return Location(protocol, path, text)
+
+
+def bucket_and_key(location: Location) -> tuple[str, str]:
+    """Return the bucket and the key that an S3 location names; the key is "" where it names a whole bucket."""
+    bucket, _, key = location.path.partition("/")
+    if "@" in bucket or ":" in bucket:
+        # Not shown: who writes this means the first part for a user and password.
+        raise ReadError(
+            f"'s3://***/{key}': the name of a bucket holds no '@' and no ':'. Keys are not written into a location: "
+            "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+        )
+    if not _BUCKET.fullmatch(bucket):
+        raise ReadError(f"'{location.shown}' names no bucket; write s3://bucket/key.")
+    return bucket, key
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def refuse_others(location: Location, allow: Collection[str] | None, source: str) -> None:

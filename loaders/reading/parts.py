@@ -8,13 +8,18 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from loaders.contract.format_options import FormatOptions
 from loaders.errors import ReadError
 from loaders.reading.compression import split_compression
 from loaders.reading.formats import format_by_name
-from loaders.reading.location import Location
+from loaders.reading.location import Location, bucket_and_key
+from loaders.reading.source import MissingError
+
+if TYPE_CHECKING:
+    from loaders.reading.patience import Patience
 
 _MAGIC = re.compile(r"[*?\[]")
 _PARTITION = re.compile(r"([^=]+)=(.*)")
@@ -53,9 +58,22 @@ def parts_of(location: Location, options: FormatOptions) -> list[Part]:
     return _sorted_parts(location, found, options)
 
 
-def folder_parts(location: Location, options: FormatOptions) -> list[Part]:
-    """Return the parts in the folder that an S3 location names, none where there is no such folder."""
-    return _sorted_parts(location, _s3_paths(location.at(location.path.rstrip("/") + "/")) or {}, options)
+def folder_parts(location: Location, options: FormatOptions, missing: MissingError | None = None) -> list[Part]:
+    """Return the parts in the folder that an S3 location names, none where there is no such folder.
+
+    Nor where it cannot be listed: that `missing` says of the location is right, and an error about a folder that
+    nobody named would hide it. Its time is what the location's own has left.
+    """
+    from loaders.reading.s3_client import PartialListError
+
+    try:
+        folder = location.at(location.path.rstrip("/") + "/")
+        found = _s3_paths(folder, missing.patience if missing else None)
+    except PartialListError:
+        raise
+    except ReadError:
+        return []
+    return _sorted_parts(location, found or {}, options)
 
 
 def _sorted_parts(location: Location, found: Mapping[str, str | None], options: FormatOptions) -> list[Part]:
@@ -100,21 +118,19 @@ def _walk(folder: Path) -> Iterable[Path]:
             yield entry
 
 
-def _s3_paths(location: Location) -> Found | None:
+def _s3_paths(location: Location, patience: Patience | None = None) -> Found | None:
     from loaders.reading.patience import Patience
     from loaders.reading.s3_client import StoreRefusedError, client_for
     from loaders.reading.s3_refusal import refusal
 
-    bucket, _, key = location.path.partition("/")
+    bucket, key = bucket_and_key(location)
     pattern = _MAGIC.search(key)
     if pattern is None and key and not key.endswith("/"):
         return None
-    if not bucket or _MAGIC.search(bucket):
-        raise ReadError(f"'{location.shown}' names no bucket; write s3://bucket/key.")
     prefix = key if pattern is None else key[: pattern.start()]
     client = client_for()
     try:
-        patience = Patience(client.settings, location.shown)
+        patience = patience or Patience(client.settings, location.shown)
         keys: Found = {
             found.key: client.version(found.etag, found.size_bytes) for found in client.list(bucket, prefix, patience)
         }
@@ -137,15 +153,16 @@ def _matching(pattern: str, keys: Found) -> Found:
 
 
 def _fsspec_paths(location: Location) -> Found | None:
-    from loaders.reading.fsspec_object import file_system
+    from loaders.reading.fsspec_object import file_system, readable
 
     fs, path = file_system(location)
-    if fs.isdir(path):
-        found = _in_folder(path, dict.fromkeys(fs.find(path)))
-    elif not location.is_glob or fs.exists(path):
-        return None
-    else:
-        found = {name: None for name in fs.glob(path) if fs.isfile(name)}
+    with readable(location):
+        if fs.isdir(path):
+            found = _in_folder(path, dict.fromkeys(fs.find(path)))
+        elif not location.is_glob or fs.exists(path):
+            return None
+        else:
+            found = {name: None for name in fs.glob(path) if fs.isfile(name)}
     rooted = location.path.startswith("/")
     return {str(name) if rooted else str(name).removeprefix("/"): None for name in found}
 

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote_plus
 
 from loaders.errors import ReadError
-from loaders.reading.account import Account, resolve_account
+from loaders.reading.account import Account, is_region, resolve_account
 from loaders.reading.http_answer import Answer
 from loaders.reading.http_transport import HttpTransport
 from loaders.reading.patience import Patience, TryAgainError
 from loaders.reading.signing import quoted_path, quoted_query, signed_headers
-from loaders.redaction import redact
+from loaders.redaction import first_line, redact
 from loaders.storage import StorageSettings, active_storage
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 _RETRIED_STATUSES = {408, 425, 429, 500, 502, 503, 504, 509}
-_RETRIED_CODES = {"RequestTimeout", "SlowDown", "InternalError", "RequestTimeTooSkewed", "ServiceUnavailable"}
+_RETRIED_CODES = {"RequestTimeout", "SlowDown", "InternalError", "ServiceUnavailable"}
+# A list ends, or is an error. Where many objects were deleted, stores bring empty pages; so many in a row, none does.
+_MOST_EMPTY_PAGES = 100
+_MOST_PAGES = 10_000
+_SIZE = re.compile(r"[0-9]{1,19}")
+_CODE = re.compile(r"[A-Za-z0-9._\-]{1,80}")
 _REGION_CODES = {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
 
 
@@ -37,12 +43,26 @@ class Listed:
 
 
 class StoreRefusedError(Exception):
-    """The store answered, and trying again would not change what it said."""
+    """The store answered, and trying again would not change what it said.
 
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(f"{status} {code}: {message}" if message else f"{status} {code}")
+    `patience` is that of the request, for those that are made to find out more.
+    """
+
+    def __init__(self, status: int, code: str, message: str, *, method: str, patience: Patience) -> None:
+        said = f"{status} {code}".strip()
+        super().__init__(f"{said}: {message}" if message else said)
         self.status = status
         self.code = code
+        self.method = method
+        self.patience = patience
+
+
+class OtherRegionError(TryAgainError):
+    """The bucket is in another region than the one that was signed for; the next request is signed for that one."""
+
+
+class PartialListError(ReadError):
+    """Objects are there, and whether there are more cannot be told."""
 
 
 class S3Client:
@@ -101,31 +121,59 @@ class S3Client:
                 yield answer
                 return
             body = b"" if method == "HEAD" else answer.read_all(patience)
-        code, message = _error_in(body)
-        region = answer.headers.get("x-amz-bucket-region")
-        if region and region != sent_region and (answer.status in (301, 307, 400) or code in _REGION_CODES):
+        code, message, named = _error_in(body)
+        region = answer.headers.get("x-amz-bucket-region") or named
+        elsewhere = is_region(region) and region != sent_region
+        if elsewhere and (answer.status in (301, 307, 400) or code in _REGION_CODES):
             self._regions[bucket] = region
-            raise TryAgainError(f"the bucket is in {region}, not {sent_region}")
+            raise OtherRegionError(f"the bucket is in {region}, not {sent_region}")
         if answer.status in _RETRIED_STATUSES or code in _RETRIED_CODES:
             raise TryAgainError(f"the store answered {answer.status} {code}".strip())
-        raise StoreRefusedError(answer.status, code, message)
+        raise StoreRefusedError(answer.status, code, message, method=method, patience=patience)
 
     def list(self, bucket: str, prefix: str, patience: Patience, *, limit: int | None = None) -> Iterator[Listed]:
-        """Yield the objects whose keys begin with the prefix, in the order of their keys."""
+        """Yield the objects whose keys begin with the prefix, each once, in the store's order; one page under a limit.
+
+        Raises:
+            ReadError: the store does not answer, or its list cannot be told to be whole.
+            StoreRefusedError: it does not list.
+        """
+        asked: set[str | None] = {None}
+        seen: set[str] = set()
+        empty = 0
         token: str | None = None
         while True:
-            query = {"list-type": "2", "prefix": prefix}
+            # Keys may hold what XML cannot say, or alters: control characters and carriage returns.
+            query = {"list-type": "2", "prefix": prefix, "encoding-type": "url"}
             if token:
                 query["continuation-token"] = token
             if limit:
                 query["max-keys"] = str(limit)
             page = patience.insist("listing", lambda query=query: self._page(bucket, query, patience))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
-            for found in page.iter("Contents"):
-                etag = (found.findtext("ETag") or "").strip('"')
-                yield Listed(found.findtext("Key") or "", int(found.findtext("Size") or 0), etag)
+            fresh = [found for found in _listed(page, prefix, patience) if found.key not in seen]
+            seen.update(found.key for found in fresh)
+            yield from fresh
             token = page.findtext("NextContinuationToken")
-            if limit or not token or page.findtext("IsTruncated") != "true":
+            truncated = (page.findtext("IsTruncated") or "").strip().lower()
+            if limit or (not token and truncated not in ("true", "1")):
                 return
+            # A store that says that this was all and gives a token is asked for more, and may be done any time.
+            done = truncated in ("false", "0")
+            empty = 0 if fresh else empty + 1
+            if done and (token in asked or not fresh):
+                return
+            kind = PartialListError if seen else ReadError
+            if not token:
+                why = "it says that there is more, and gives no NextContinuationToken to ask for it"
+                raise _unsure(patience, why, kind)
+            if token in asked:
+                raise _unsure(patience, "it leads back to a page that came before, without an end", kind)
+            if empty > _MOST_EMPTY_PAGES:
+                why = f"{empty} pages in a row brought nothing new, and each says that there is more"
+                raise _unsure(patience, why, kind)
+            if len(asked) >= _MOST_PAGES:
+                raise _unsure(patience, f"it goes on after {_MOST_PAGES:,} pages with {len(seen):,} objects", kind)
+            asked.add(token)
 
     def _page(self, bucket: str, query: Mapping[str, str], patience: Patience) -> Element:
         with self.request("GET", bucket, "", patience, query=query) as answer:
@@ -137,7 +185,7 @@ class S3Client:
         if page is None:
             raise TryAgainError("the list is no XML")
         if page.tag != "ListBucketResult":
-            raise TryAgainError(f"the list is no list of objects but {page.tag!r}")
+            raise TryAgainError(f"the list is no list of objects but {page.tag[:80]!r}")
         return page
 
     def _region(self, bucket: str) -> str:
@@ -164,10 +212,7 @@ def client_for(settings: StorageSettings | None = None) -> S3Client:
 
 @lru_cache(maxsize=16)
 def _client(settings: StorageSettings, _state: tuple[str | None, ...]) -> S3Client:
-    account = resolve_account(settings)
-    if account.endpoint_url is not None and urlsplit(account.endpoint_url).scheme not in ("http", "https"):
-        raise ReadError(f"The S3 endpoint must begin with http:// or https://; found '{redact(account.endpoint_url)}'.")
-    return S3Client(account, settings)
+    return S3Client(resolve_account(settings), settings)
 
 
 def _chain_state() -> tuple[str | None, ...]:
@@ -179,10 +224,38 @@ def _chain_state() -> tuple[str | None, ...]:
     return (str(os.getpid()), os.environ.get("HOME"), *values)
 
 
-def _error_in(body: bytes) -> tuple[str, str]:
-    """Return the code and message of an S3 error; other bodies have neither."""
+def _listed(page: Element, prefix: str, patience: Patience) -> Iterator[Listed]:
+    encoded = (page.findtext("EncodingType") or "").strip().lower() == "url"
+    for found in page.iter("Contents"):
+        key = found.findtext("Key") or ""
+        size = (found.findtext("Size") or "0").strip()
+        try:
+            key = unquote_plus(key, errors="strict") if encoded else key
+        except UnicodeDecodeError:
+            raise _unsure(patience, f"it holds a key that is no UTF-8: {key[:200]!r}") from None
+        if not key.startswith(prefix) or not key:
+            raise _unsure(patience, f"it holds {key[:200]!r}, which does not begin with {prefix!r} as asked for")
+        if not _SIZE.fullmatch(size):
+            raise _unsure(patience, f"it gives {size[:40]!r} for the size of {key[:200]!r}")
+        yield Listed(key, int(size), (found.findtext("ETag") or "").strip('" \t\r\n'))
+
+
+def _unsure(patience: Patience, why: str, kind: type[ReadError] = ReadError) -> ReadError:
+    """Return the error for a list that may lack parts or hold others; a part less would be a wrong frame."""
+    return kind(
+        f"'{patience.location}': the store's list of objects cannot be relied on: {why}. Nothing of it was used. "
+        "Check storage.endpoint_url, and that the store speaks S3's ListObjectsV2; or name the file itself."
+    )
+
+
+def _error_in(body: bytes) -> tuple[str, str, str]:
+    """Return code, message and region of an S3 error, as much as may be shown of them; "" for what it does not say."""
     root = _xml(body)
-    return ("", "") if root is None else (root.findtext(".//Code") or "", root.findtext(".//Message") or "")
+    if root is None:
+        return "", "", ""
+    code = (root.findtext(".//Code") or "").strip()
+    message = first_line(root.findtext(".//Message") or "")
+    return code if _CODE.fullmatch(code) else "", message, (root.findtext(".//Region") or "").strip()
 
 
 def _xml(body: bytes) -> Element | None:

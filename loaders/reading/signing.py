@@ -43,7 +43,7 @@ def signed_headers(
     parts = urlsplit(url)
     signed = {
         **{name.lower(): value for name, value in headers.items()},
-        "host": parts.netloc,
+        "host": parts.netloc.rpartition("@")[2],
         "x-amz-content-sha256": _EMPTY_HASH,
         "x-amz-date": timestamp,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -10,13 +10,18 @@ import pyarrow as pa
 from loaders.errors import ReadError
 from loaders.reading.location import Location
 
+if TYPE_CHECKING:
+    from loaders.reading.patience import Patience
+
 
 class ChangedError(ReadError):
     """What is read was overwritten meanwhile; its new version may be read from the start."""
 
 
 class MissingError(ReadError):
-    """There is nothing at the location."""
+    """There is nothing at the location; `patience` is what finding that out has left, where it is bounded."""
+
+    patience: Patience | None = None
 
 
 def fresh_memory(size_bytes: int, shown: str) -> memoryview:

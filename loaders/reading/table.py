@@ -83,8 +83,8 @@ class _Reading:
             record_local(location, parts)
         try:
             tables = self._tables(parts)
-        except MissingError:
-            parts = folder_parts(location, self._options) if location.protocol == "s3" else []
+        except MissingError as missing:
+            parts = folder_parts(location, self._options, missing) if location.protocol == "s3" else []
             if not parts:
                 raise
             tables = self._tables(parts)

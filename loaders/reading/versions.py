@@ -52,8 +52,8 @@ def version_of(url: str) -> str | None:
         from loaders.reading.s3_client import client_for
 
         return _combined(location, {location.url: S3Object(location, client_for(), tracker).version})
-    except MissingError:
-        parts = folder_parts(location, FormatOptions()) if location.protocol == "s3" else []
+    except MissingError as missing:
+        parts = folder_parts(location, FormatOptions(), missing) if location.protocol == "s3" else []
         return _listed(location, parts) if parts else None
 
 
