@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from loaders.config import Config
-from loaders.contract.format_options import use_formats
-from loaders.errors import ConfigError
+from loaders.contract.format_options import FormatOptions, use_formats
+from loaders.errors import ConfigError, OptionError
 from loaders.names import did_you_mean, quoted
 from loaders.planning.call_environment import LoaderEnvironment, executing
 from loaders.planning.definitions import Dataset, Definition, datasets, definitions
@@ -60,7 +61,7 @@ class Plan:
         self._refuse_shadowed_nodes()
         self._refuse_unprovided()
         self._refuse_unused()
-        self._refuse_unknown_formats()
+        self._refuse_impossible_formats()
         self.inputs = self._typed_inputs()
 
     @property
@@ -244,14 +245,22 @@ class Plan:
         """Return the value that a configuration key has."""
         return self.data_source if key == "data_source" else self.config.inputs.get(key)
 
-    def _refuse_unknown_formats(self) -> None:
-        known = [dataset.name for dataset in self.datasets]
-        for name in self.config.settings.formats:
+    def _refuse_impossible_formats(self) -> None:
+        known = {dataset.name: dataset for dataset in self.datasets}
+        for name, override in self.config.settings.formats.items():
             if name not in known:
                 raise ConfigError(
                     f"{self._origin(name, 'formats')}: 'formats' names the dataset '{name}', which source "
                     f"'{self.data_source}' does not offer. Datasets are: {quoted(known)}.{did_you_mean(name, known)}"
                 )
+            contract = known[name].contract
+            options = override.model_dump(exclude_unset=True)
+            try:
+                replace(contract.format if contract else FormatOptions(), **options)
+            except OptionError as error:
+                raise ConfigError(
+                    f"{self._origin(name, 'formats')}: 'formats.{name}' and its contract do not go together: {error}"
+                ) from None
 
     def _refuse_unused(self) -> None:
         taken = {*self._taken(), *(key for definition in self._all for key in definition.config_keys)}

@@ -65,7 +65,7 @@ def _from_environment(settings: StorageSettings) -> Account:
             environment.get("AWS_SESSION_TOKEN") or environment.get("AWS_SECURITY_TOKEN"),
         )
     return Account(
-        settings.endpoint_url or endpoint,
+        settings.endpoint_url or endpoint or None,
         settings.region or _region_variable() or _DEFAULT_REGION,
         environment.get("AWS_CA_BUNDLE") or environment.get("REQUESTS_CA_BUNDLE"),
         lambda: credentials,
@@ -100,7 +100,7 @@ def _from_botocore(settings: StorageSettings) -> Account:
             "or storage.profile in the environment's config; for a public bucket set storage.anonymous: true."
         )
     return Account(
-        settings.endpoint_url or endpoint,
+        settings.endpoint_url or endpoint or None,
         region or _DEFAULT_REGION,
         ca_bundle,
         lambda: _frozen(found) if found else None,

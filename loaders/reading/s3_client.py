@@ -8,15 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from loaders.errors import ReadError
+from loaders.errors import ConfigError
 from loaders.reading.account import Account, resolve_account
 from loaders.reading.http_transport import Answer, HttpTransport
 from loaders.reading.patience import Patience, TryAgainError
 from loaders.reading.signing import quoted_path, quoted_query, signed_headers
 from loaders.redaction import redact
-from loaders.storage import StorageSettings, active_storage
+from loaders.storage import StorageSettings, active_storage, endpoint_problem, region_problem, shown_endpoint
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -69,7 +69,7 @@ class S3Client:
     @property
     def reads_whole(self) -> bool:
         """Whether only whole objects are fetched: as the settings say, else where nothing guards the wire."""
-        plain = (self.account.endpoint_url or "https:").startswith("http:")
+        plain = (self.account.endpoint_url or "https:").lower().startswith("http:")
         return self.settings.verify == "object" or (self.settings.verify == "auto" and plain)
 
     @contextmanager
@@ -164,8 +164,16 @@ def client_for(settings: StorageSettings | None = None) -> S3Client:
 @lru_cache(maxsize=16)
 def _client(settings: StorageSettings, _state: tuple[str | None, ...]) -> S3Client:
     account = resolve_account(settings)
-    if account.endpoint_url is not None and urlsplit(account.endpoint_url).scheme not in ("http", "https"):
-        raise ReadError(f"The S3 endpoint must begin with http:// or https://; found '{redact(account.endpoint_url)}'.")
+    # The settings are checked already; what the AWS chain says is not.
+    for name, source, value, problem, shown in (
+        ("endpoint", "AWS_ENDPOINT_URL", account.endpoint_url, endpoint_problem, shown_endpoint),
+        ("region", "AWS_REGION", account.region, region_problem, repr),
+    ):
+        found = problem(value) if value is not None else None
+        if found:
+            raise ConfigError(
+                f"The S3 {name} {found}; found {shown(value)}. Correct {source}, or what the AWS profile says."
+            )
     return S3Client(account, settings)
 
 
