@@ -257,7 +257,7 @@ def test_settings_come_before_the_environment(proxy: FaultProxy, put: Put, monke
     ],
 )
 def test_an_endpoint_or_region_of_the_environment_that_cannot_be_is_refused(
-    put: Put, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+    proxy: FaultProxy, put: Put, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
 ) -> None:
     location = put("orders.csv", CSV)
     monkeypatch.setenv(variable, value)
