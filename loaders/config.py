@@ -162,7 +162,8 @@ class Config:
 def environments(directory: str | os.PathLike[str] = "configs") -> list[str]:
     """Return the names of the environments that a configuration folder defines, sorted.
 
-    A file that others extend and that names no data source is a base, not an environment.
+    A file that others extend and that names no data source is a base, not an environment. One that cannot be read is
+    an environment that does not resolve: it is none of the others' concern.
     """
     folder = Path(directory)
     if not folder.is_dir():
@@ -175,9 +176,17 @@ def environments(directory: str | os.PathLike[str] = "configs") -> list[str]:
         inner = folder / "configs"
         advice = f"Its configuration is in '{inner}'; name that." if inner.is_dir() else "Name the folder that does."
         raise ConfigError(f"Configuration folder '{folder}' holds no environment (a file NAME.yaml). {advice}")
-    contents = {name: read_yaml(path)[0] for name, path in files.items()}
+    contents = {name: _content(path) for name, path in files.items()}
     extended = [content.get("extends") for content in contents.values()]
     return [name for name, content in contents.items() if "data_source" in content or name not in extended]
+
+
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        return read_yaml(path)[0]
+    except ConfigError:
+        # `load_config` says why, where the file is needed.
+        return {}
 
 
 def load_config(
