@@ -188,6 +188,28 @@ def test_failed_run_leaves_an_existing_output_as_it_was(sourceswap: Run, tmp_pat
     assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == ["out.csv"]
 
 
+@pytest.mark.parametrize("command", [["run", "-s", "spend"], ["graph"]])
+def test_an_output_that_the_system_refuses_to_write_exits_1_in_two_lines(sourceswap: Run, command: list[str]) -> None:
+    target = "/proc/out.csv" if command[0] == "run" else "/proc/out.dot"
+    result = sourceswap(*command, "-e", "local", "-o", target)
+    assert result.returncode == 1
+    said = result.stderr.partition("Error: ")[2]
+    assert said.startswith(f"'{target}' cannot be written: ")
+    assert len(said.splitlines()) <= 2
+
+
+def test_outputs_that_a_format_cannot_hold_exit_1_and_leave_nothing(
+    sourceswap: Run, project: Path, tmp_path: Path
+) -> None:
+    with (project / "examples/marketing_spend/features.py").open("a") as file:
+        file.write("\n\ndef mixed(spend: pd.Series) -> pd.Series:\n    return pd.Series([1, 'a'], dtype=object)\n")
+    result = sourceswap("run", "-e", "local", "-s", "mixed", "-o", tmp_path / "out.parquet")
+    assert result.returncode == 1
+    assert "out.parquet' cannot hold these outputs: " in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not [path for path in tmp_path.iterdir() if "out" in path.name]
+
+
 # --- the same dataflow on a real S3 ---
 
 
