@@ -158,6 +158,11 @@ class Config:
                 return self.origins[key[:length]]
         return Origin("default")
 
+    def written(self, *key: str) -> str:
+        """Return where a value was written as an error begins with it, nothing where no file holds it."""
+        origin = self.origin(*key)
+        return "" if origin.line is None else f"{origin}: "
+
 
 def environments(directory: str | os.PathLike[str] = "configs") -> list[str]:
     """Return the names of the environments that a configuration folder defines, sorted.

@@ -43,10 +43,11 @@ _BOUNDS: Mapping[str, tuple[Any, int, int, str]] = {
 class StorageSettings:
     """Endpoint, account and patience of an environment's object store; times in seconds.
 
-    What is None is left to the AWS chain: `AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_PROFILE`.
+    What is None is left to the AWS chain: `AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_PROFILE`. Raises ConfigError for a
+    value that no store can have.
 
     Args:
-        endpoint_url: of an S3 that is not Amazon's.
+        endpoint_url: of an S3 that is not Amazon's: http:// or https://, a host, a port and a path if need be.
         region: of the buckets.
         profile: in the AWS configuration files.
         anonymous: send requests unsigned, for public buckets.
@@ -54,15 +55,15 @@ class StorageSettings:
         stall_timeout_seconds: until the first byte of an answer, and between any two bytes.
         minimum_rate_bytes: a connection that brings fewer bytes a second, over one stall timeout, is given up.
         deadline_seconds: for one object, every try included; None is five minutes plus a second for each MiB.
-        attempts: tries for each request; they wait longer from one to the next.
+        attempts: tries for each request, at most 100; they wait longer from one to the next.
         verify: what is fetched so that it can be checked. "object" fetches whole objects and checks them against
             their stored checksum; "ranges" fetches only what is needed of a Parquet file, which length, ETag and the
             file's own page checksums guard; "auto" is "object" over plain HTTP, where nothing else guards the wire,
             else "ranges".
         etag_is_md5: whether a plain ETag is taken as the object's MD5, where no other checksum is stored. Turn it off
             for a store whose ETags only look like one.
-        range_bytes: size of the ranges in which large objects are fetched.
-        connections: requests at a time, to one store.
+        range_bytes: size of the ranges in which large objects are fetched, at least 4 KiB.
+        connections: requests at a time, to one store; at most 256.
     """
 
     # Configuration files are validated against this class; an unknown key is an error there.
@@ -177,6 +178,7 @@ def shown_endpoint(url: Any) -> str:
 
 
 _active: ContextVar[StorageSettings | None] = ContextVar("sourceswap_storage", default=None)
+_profile_place: ContextVar[str] = ContextVar("sourceswap_storage_profile", default="")
 
 
 def active_storage() -> StorageSettings:
@@ -184,13 +186,19 @@ def active_storage() -> StorageSettings:
     return _active.get() or StorageSettings()
 
 
+def profile_place() -> str:
+    """Return where the active settings' profile was written, as an error begins with it; only use shows a mistake."""
+    return _profile_place.get()
+
+
 @contextmanager
-def use_storage(settings: StorageSettings) -> Iterator[None]:
+def use_storage(settings: StorageSettings, profile_place: str = "") -> Iterator[None]:
     """Make the settings the active ones for reads in this context."""
-    token = _active.set(settings)
+    token, place_token = _active.set(settings), _profile_place.set(profile_place)
     try:
         yield
     finally:
+        _profile_place.reset(place_token)
         _active.reset(token)
 
 

@@ -26,6 +26,8 @@ _NAME_CODECS = ("idna", "punycode", "undefined")
 class FormatOptions:
     """Options for reading a dataset's files; part of its contract, an environment may override single ones.
 
+    Raises ConfigError for options that no file can have.
+
     Args:
         format: one of `FORMATS`; None tells it from the location's name, or from the first bytes.
         compression: one of `COMPRESSIONS`; None tells it from the name, "none" says that there is none.

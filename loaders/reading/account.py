@@ -11,7 +11,7 @@ from typing import Any
 
 from loaders.errors import ConfigError, ReadError
 from loaders.reading.signing import Credentials
-from loaders.storage import StorageSettings
+from loaders.storage import StorageSettings, profile_place
 
 _DEFAULT_REGION = "us-east-1"
 
@@ -91,7 +91,11 @@ def _from_botocore(settings: StorageSettings) -> Account:
         endpoint = ConfiguredEndpointProvider(session.full_config, scoped, "s3").provide() if not ignored else None
         found = None if settings.anonymous else session.get_credentials()
     except botocore.exceptions.ProfileNotFound as error:
-        raise ConfigError(f"{error}. Correct storage.profile or AWS_PROFILE, or add it to ~/.aws/config.") from None
+        place = profile_place() if settings.profile else ""
+        said = str(error).removesuffix(".")
+        raise ConfigError(
+            f"{place}{said}. Correct storage.profile or AWS_PROFILE, or add it to ~/.aws/config."
+        ) from None
     except botocore.exceptions.BotoCoreError as error:
         raise ReadError(f"The AWS configuration cannot be used: {error}.") from None
     if found is None and not settings.anonymous:
