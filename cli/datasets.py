@@ -39,7 +39,9 @@ def ls(config: Config) -> None:
 
 @click.command()
 @click.argument("dataset")
-@click.option("--rows", default=5, show_default=True, help="Rows of the preview; 0 for none.")
+@click.option(
+    "--rows", default=5, show_default=True, type=click.IntRange(min=0), help="Rows of the preview; 0 for none."
+)
 @environment_command
 def show(config: Config, dataset: str, rows: int) -> None:
     """Show a dataset's contract, and its first rows as this environment has them."""

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from loaders.errors import LoaderError
+
 _FORMATS = (".parquet", ".csv", ".feather", ".json", ".jsonl")
 _PRINTED_ROWS = 20
 
@@ -53,7 +55,8 @@ def write_results(results: Mapping[str, Any], file: Path) -> int:
     """Write the results as one table, whole or not at all; returns its number of rows.
 
     An index that says something, as the groups of a `groupby` do, comes first as columns of its own. Raises a usage
-    error where they are no one table: frames beside other outputs, columns of different rows.
+    error where they are no one table (frames beside other outputs, columns of different rows), LoaderError where the
+    file cannot be written or cannot hold them.
     """
     from loaders.files import replacing
 
@@ -66,7 +69,14 @@ def write_results(results: Mapping[str, Any], file: Path) -> int:
         ".jsonl": lambda path: Path(path).write_text("".join(f"{json.dumps(row)}\n" for row in _records(frame))),
     }
     with replacing(file) as temporary:
-        writers[file.suffix.lower()](str(temporary))
+        try:
+            writers[file.suffix.lower()](str(temporary))
+        except (ValueError, TypeError, NotImplementedError, OverflowError) as error:
+            # What a format cannot hold, as numbers beside texts in one column of a Parquet file.
+            raise LoaderError(
+                f"'{file}' cannot hold these outputs: {' '.join(str(error).split())[:300]}\n"
+                "Choose others with --select, or another format."
+            ) from error
     return len(frame)
 
 

@@ -10,6 +10,7 @@ import click
 
 from cli.project import environment_command
 from cli.table import echo_table
+from loaders.errors import ReadError
 
 if TYPE_CHECKING:
     from caching.context import Mode
@@ -96,11 +97,21 @@ def _echo_plan(planned: Plan, outputs: list[str], mode: Mode) -> None:
     click.echo(f"dataflow: {', '.join(module.__name__ for module in planned.modules) or '(none)'}")
     click.echo(f"outputs: {', '.join(outputs)}")
     rows = []
+    unreadable = []
     environment = planned.call_environment(outputs)
     for dataset, needed in planned.needed(outputs):
-        if needed:
-            share = f"{len(environment.read_columns(dataset))} of {len(dataset.columns)}"
-            rows.append((dataset.name, planned.location(dataset), share, *planned.lookup(dataset, outputs, mode)))
+        location = planned.location(dataset)
+        if not needed:
+            rows.append((dataset.name, location, "none", "not needed", ""))
+            continue
+        share = f"{len(environment.read_columns(dataset))} of {len(dataset.columns)}"
+        reason = planned.why_unreadable(dataset)
+        if reason:
+            unreadable.append(f"{dataset.name}: {reason}")
+            rows.append((dataset.name, location, share, "unreadable", reason.partition(". ")[0]))
         else:
-            rows.append((dataset.name, planned.location(dataset), "none", "not needed", ""))
+            rows.append((dataset.name, location, share, *planned.lookup(dataset, outputs, mode)))
     echo_table(("dataset", "location", "columns", "cache", "because"), rows)
+    if unreadable:
+        # The run would end so too.
+        raise ReadError("\n".join(unreadable))

@@ -8,21 +8,55 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
 
-from loaders.contract.format_options import FormatOptions
-from loaders.errors import ConfigError
+from loaders.contract.format_options import FormatOptions, refuse_impossible
+from loaders.errors import ConfigError, OptionError
 from loaders.names import did_you_mean, quoted
-from loaders.storage import StorageSettings
+from loaders.redaction import redact
+from loaders.storage import StorageSettings, refuse_booleans
 from loaders.yaml_file import KeyPath, Origin, read_yaml
 
 _SUFFIXES = (".yaml", ".yml")
 _VARIABLE = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-(?P<text>[^}]*))?\}|(?P<open>\$\{)")
+
+# Sections that may be written without anything in them.
+_EMPTY: Mapping[str, Callable[[], Any]] = {
+    "description": str,
+    "modules": list,
+    "sources": dict,
+    "inputs": dict,
+    "outputs": list,
+    "storage": dict,
+    "cache": dict,
+    "formats": dict,
+}
+_MAPPING = "must be a mapping of keys to values"
+_WHOLE_NUMBER = "must be a whole number"
+_NUMBER = "must be a number"
+_TRUE_OR_FALSE = "must be true or false"
+# What pydantic's types of errors mean to who writes the file.
+_EXPECTED = {
+    "dict_type": _MAPPING,
+    "model_type": _MAPPING,
+    "model_attributes_type": _MAPPING,
+    "dataclass_type": _MAPPING,
+    "string_type": "must be text (in quotes)",
+    "bool_type": _TRUE_OR_FALSE,
+    "bool_parsing": _TRUE_OR_FALSE,
+    "int_type": _WHOLE_NUMBER,
+    "int_parsing": _WHOLE_NUMBER,
+    "int_parsing_size": _WHOLE_NUMBER,
+    "int_from_float": _WHOLE_NUMBER,
+    "float_type": _NUMBER,
+    "float_parsing": _NUMBER,
+    "greater_than": "must be greater than 0",
+}
 
 
 class CacheSettings(BaseModel):
@@ -47,12 +81,9 @@ class CacheSettings(BaseModel):
 
 
 def _possible_options(override: BaseModel) -> BaseModel:
-    """Return single format options after all of them were found to be possible."""
-    try:
-        FormatOptions(**override.model_dump(exclude_unset=True))
-    except ConfigError as error:
-        # What pydantic takes for an error of a value, and tells with its place.
-        raise ValueError(str(error)) from None
+    """Return single format options after each of them was found to be possible."""
+    # Whether they go together is known when the contract's are: see `Plan`.
+    refuse_impossible(override.model_dump(exclude_unset=True))
     return override
 
 
@@ -83,6 +114,14 @@ class Settings(BaseModel):
     storage: StorageSettings = StorageSettings()
     cache: CacheSettings = CacheSettings()
     formats: dict[str, FormatOverride] = {}
+
+    @field_validator("storage", mode="before")
+    @classmethod
+    def _numbers_are_no_booleans(cls, section: Any) -> Any:
+        # Which pydantic would take for 0 and 1.
+        if isinstance(section, dict):
+            refuse_booleans(section)
+        return section
 
 
 @dataclass(frozen=True)
@@ -119,11 +158,17 @@ class Config:
                 return self.origins[key[:length]]
         return Origin("default")
 
+    def written(self, *key: str) -> str:
+        """Return where a value was written as an error begins with it, nothing where no file holds it."""
+        origin = self.origin(*key)
+        return "" if origin.line is None else f"{origin}: "
+
 
 def environments(directory: str | os.PathLike[str] = "configs") -> list[str]:
     """Return the names of the environments that a configuration folder defines, sorted.
 
-    A file that others extend and that names no data source is a base, not an environment.
+    A file that others extend and that names no data source is a base, not an environment. One that cannot be read is
+    an environment that does not resolve: it is none of the others' concern.
     """
     folder = Path(directory)
     if not folder.is_dir():
@@ -136,9 +181,17 @@ def environments(directory: str | os.PathLike[str] = "configs") -> list[str]:
         inner = folder / "configs"
         advice = f"Its configuration is in '{inner}'; name that." if inner.is_dir() else "Name the folder that does."
         raise ConfigError(f"Configuration folder '{folder}' holds no environment (a file NAME.yaml). {advice}")
-    contents = {name: read_yaml(path)[0] for name, path in files.items()}
+    contents = {name: _content(path) for name, path in files.items()}
     extended = [content.get("extends") for content in contents.values()]
     return [name for name, content in contents.items() if "data_source" in content or name not in extended]
+
+
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        return read_yaml(path)[0]
+    except ConfigError:
+        # `load_config` says why, where the file is needed.
+        return {}
 
 
 def load_config(
@@ -195,21 +248,52 @@ def _texts(value: Any, key: KeyPath) -> Iterator[tuple[KeyPath, str]]:
 def parse_settings(data: Mapping[str, Any], origins: Mapping[KeyPath, Origin], where: str) -> Settings:
     """Return validated settings; a ConfigError says for each mistake where it stands and what was expected."""
     try:
-        return Settings.model_validate(data)
+        return Settings.model_validate(_filled(data))
     except ValidationError as error:
-        raise ConfigError("\n".join(_explain(item, origins, where) for item in error.errors())) from None
+        # A value of several possible types is refused once for each of them.
+        lines = dict.fromkeys(_explain(item, origins, where) for item in error.errors())
+        raise ConfigError("\n".join(lines)) from None
+
+
+def _filled(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values with each section that is written but empty as the empty section, which YAML reads as null."""
+    filled = {name: _EMPTY[name]() if value is None and name in _EMPTY else value for name, value in data.items()}
+    if isinstance(filled.get("formats"), dict):
+        filled["formats"] = {name: {} if item is None else item for name, item in filled["formats"].items()}
+    return filled
 
 
 def _explain(item: Any, origins: Mapping[KeyPath, Origin], where: str) -> str:
     key = tuple(str(part) for part in item["loc"])
+    refused = item.get("ctx", {}).get("error")
+    if isinstance(refused, OptionError):
+        key = (*key, refused.option)
     place = next((origins[key[:n]] for n in range(len(key), 0, -1) if key[:n] in origins), where)
+    if key[:2] == ("cache", "max_size"):
+        # What follows is the name of one of its types.
+        key = key[:2]
     name = ".".join(key)
     if item["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         known = _known_keys(key)
         return f"{place}: unknown key '{name}'. Known are: {quoted(known)}.{did_you_mean(key[-1], known)}"
+    if isinstance(refused, OptionError):
+        return f"{place}: '{name}' {refused.problem}; found {refused.shown}."
+    return f"{place}: '{name}'{_expected(item)}; found {_shown(item['input'])}."
+
+
+def _expected(item: Any) -> str:
+    """Return what a value must be, in the words of YAML rather than of the library that checks it."""
+    value = item["input"]
+    if item["loc"][:2] == ("cache", "max_size") and item["type"] != "value_error":
+        return " must be a size, such as '10GB' or '512 MiB', or a whole number of bytes"
+    if item["type"] in ("tuple_type", "list_type"):
+        return f" must be a list, such as [{value if isinstance(value, str) else 'a, b'}]"
+    if item["type"] == "literal_error":
+        return f" must be one of {item['ctx']['expected']}"
+    if item["type"] in _EXPECTED:
+        return f" {_EXPECTED[item['type']]}"
     # What a validator of ours says is a sentence already.
-    reason = str(item["msg"]).removeprefix("Value error, ").removesuffix(".")
-    return f"{place}: '{name}': {reason}; found {_shown(item['input'])}."
+    return f": {str(item['msg']).removeprefix('Value error, ').removesuffix('.')}"
 
 
 def _known_keys(key: KeyPath) -> list[str]:
@@ -222,7 +306,7 @@ def _known_keys(key: KeyPath) -> list[str]:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    text = redact(repr(value))
     return text if len(text) <= 80 else text[:77] + "..."
 
 
@@ -234,6 +318,7 @@ def _chain(env: str, folder: Path, seen: tuple[str, ...]) -> tuple[dict[str, Any
     if path is None:
         raise ConfigError(f"'{seen[-1]}' extends '{env}', but '{folder}' holds no {env}.yaml.")
     data, origins = read_yaml(path)
+    data = _filled(data)
     parent = data.get("extends")
     if parent is None:
         return data, origins

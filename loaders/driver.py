@@ -55,8 +55,14 @@ def plan(
     settings = config.settings
     where = str(config.origin("data_source")) if ("data_source",) in config.origins else config.env
     name, source = pick_source(settings.data_source, {**settings.sources, **(sources or {})}, where)
-    source_module = import_module(source, f"Source '{name}'")
-    flow = [import_module(module, "Dataflow module") for module in (*settings.modules, *modules)]
+    # A source that the caller gives replaces the one that the file names.
+    place = config.written("sources", name) if name in settings.sources and name not in (sources or {}) else ""
+    source_module = import_module(source, f"{place}Source '{name}'")
+    flow = [
+        import_module(module, f"{config.written('modules', str(number))}Dataflow module")
+        for number, module in enumerate(settings.modules)
+    ]
+    flow += [import_module(module, "Dataflow module") for module in modules]
     return Plan(config, name, source_module, list(dict.fromkeys(flow)))
 
 

@@ -2,6 +2,7 @@
 
 LoaderError
 ├── ConfigError      an environment, a source, an input or a module is not as it must be
+│   └── OptionError  one option of a format or of the storage cannot have its value
 ├── ContractError    a frame does not obey its dataset's contract
 └── ReadError        a location could not be read, or not be read whole and unaltered
 """
@@ -13,6 +14,22 @@ class LoaderError(Exception):
 
 class ConfigError(LoaderError):
     """The configuration, a table of sources or a dataflow does not fit together."""
+
+
+class OptionError(ConfigError, ValueError):
+    """A value that an option of a settings class cannot have; a ValueError too, which pydantic tells with its place.
+
+    Attributes:
+        option: the option's name.
+        problem: what it must be.
+        shown: the value as it may be shown.
+    """
+
+    def __init__(self, kind: str, option: str, problem: str, shown: str) -> None:
+        super().__init__(f"{kind} {option} {problem}; found {shown}.")
+        self.option = option
+        self.problem = problem
+        self.shown = shown
 
 
 class ContractError(LoaderError):

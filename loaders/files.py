@@ -8,27 +8,45 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from loaders.errors import LoaderError
+
 
 def write_file(path: Path, body: bytes) -> None:
     """Write a file and the folders above it; what was there stays until the new one is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with _told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         temporary.write_bytes(body)
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path whose file takes the place of `path` when the block ends without an error."""
-    # Beside the target, so that the last step is a rename within one file system.
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.absolute().parent)
-    os.close(handle)
-    temporary = Path(name)
+    """Give a temporary path whose file takes the place of `path` when the block ends without an error.
+
+    Raises LoaderError where the system refuses to write: a folder that is read-only, a full disk.
+    """
+    with _told(path):
+        # Beside the target, so that the last step is a rename within one file system.
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.absolute().parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o666 & ~umask)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
     try:
-        yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        yield
+    except OSError as error:
+        raise LoaderError(
+            f"'{path}' cannot be written: {error.strerror or error}. Choose another place, or make room or "
+            "the right to write there; what was there is as it was."
+        ) from error

@@ -30,7 +30,7 @@ class Origin:
 
 
 def read_yaml(path: Path) -> tuple[dict[str, Any], dict[KeyPath, Origin]]:
-    """Return the mapping that a file holds, and the origin of each key and list in it.
+    """Return the mapping that a file holds, and the origin of each key and each item of a list in it.
 
     An empty file is an empty mapping. Raises ConfigError for what is no YAML or no mapping, and for a key that
     stands twice in one mapping: YAML itself would keep the last and drop the first silently.
@@ -58,6 +58,10 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[KeyPath, Origin]]:
 
 
 def _locate(node: Any, key: KeyPath, source: str, origins: dict[KeyPath, Origin]) -> None:
+    if isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            origins[(*key, str(number))] = Origin(source, item.start_mark.line + 1)
+            _locate(item, (*key, str(number)), source, origins)
     if not isinstance(node, yaml.MappingNode):
         return
     for key_node, value_node in node.value:

@@ -6,9 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 
-from loaders.config import parse_settings
+from loaders.config import load_config
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -30,11 +29,11 @@ def test_python_examples_run_in_order(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert callable(namespace["orders"])
 
 
-def test_yaml_example_is_a_valid_environment() -> None:
+def test_yaml_example_is_a_valid_environment(tmp_path: Path) -> None:
     (example,) = blocks("yaml")
-    data = yaml.safe_load(example)
-    assert data.pop("extends") == "base"
-    assert parse_settings(data, {}, "README.md").data_source == "qa"
+    (tmp_path / "base.yaml").write_text("")
+    (tmp_path / "qa.yaml").write_text(example)
+    assert load_config("qa", tmp_path).data_source == "qa"
 
 
 def test_first_example_has_about_ten_lines() -> None:

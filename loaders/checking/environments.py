@@ -307,14 +307,6 @@ def _sections(environment: Environment) -> Iterator[Finding]:
         found = str(error).splitlines()[0]
         here = environment.at("cache", key)
         yield Finding(rule="config", expected="a cache that can be made", found=found, fix="Correct it.", **here)
-    endpoint = settings.storage.endpoint_url
-    if endpoint is not None and not re.match(r"https?://[^/]", endpoint):
-        here = environment.at("storage", "endpoint_url")
-        fix = "Write the whole URL."
-        yield Finding(
-            rule="config", expected="an endpoint that begins with http:// or https://", found=f"'{redact(endpoint)}'",
-            fix=fix, **here,
-        )  # fmt: skip
 
 
 def _plan(environment: Environment) -> Iterator[Finding]:

@@ -98,7 +98,7 @@ def check_project(
     folder = Path(directory)
     unreadable = _unreadable(folder)
     if unreadable:
-        # One file that cannot be read keeps every environment from being loaded.
+        # Nobody knows what such a file would say; the whole project is what is looked at.
         return _finished(unreadable, [], [], secret_findings(folder.glob("*.y*ml"))[1])
     known = environments(folder)
     for env in chosen or ():

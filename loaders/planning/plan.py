@@ -6,19 +6,22 @@ would be right, and not a surprise in the middle of a run.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from caching.objects import cached_function
 from loaders.config import Config
-from loaders.contract.format_options import use_formats
-from loaders.errors import ConfigError
+from loaders.contract.format_options import FormatOptions, use_formats
+from loaders.errors import ConfigError, OptionError
 from loaders.names import did_you_mean, quoted
 from loaders.planning.call_environment import LoaderEnvironment, executing
 from loaders.planning.definitions import Dataset, Definition, datasets, definitions
 from loaders.planning.inputs import typed_input
+from loaders.planning.locations import location_inputs, why_unreadable
 from loaders.project_root import use_project_root
 from loaders.redaction import redact
 from loaders.storage import in_sandbox, use_storage
@@ -61,8 +64,9 @@ class Plan:
         self._refuse_shadowed_nodes()
         self._refuse_unprovided()
         self._refuse_unused()
-        self._refuse_unknown_formats()
+        self._refuse_impossible_formats()
         self.inputs = self._typed_inputs()
+        self._refuse_empty_locations()
 
     @property
     def outputs(self) -> list[str]:
@@ -76,12 +80,19 @@ class Plan:
 
     def refuse_unknown_outputs(self, outputs: Iterable[str]) -> None:
         """Raise ConfigError for an output that is no node, with the nearest one."""
+        configured = self.config.settings.outputs
         for output in outputs:
-            if output not in self._nodes and output not in self.inputs:
-                raise ConfigError(
-                    f"Output '{output}' is no node of this dataflow.{did_you_mean(output, self._nodes)} "
-                    "`sourceswap ls` lists the datasets, `run --dry-run` the outputs."
-                )
+            if output in self._nodes or output in self.inputs:
+                continue
+            place = self.config.written("outputs", str(configured.index(output))) if output in configured else ""
+            hint = did_you_mean(output, self._nodes)
+            parts = [part.strip() for part in output.split(",")]
+            if len(parts) > 1 and any(part in self._nodes for part in parts):
+                hint = f" Give -s once for each output: {' '.join(f'-s {part}' for part in parts)}."
+            raise ConfigError(
+                f"{place}Output '{output}' is no node of this dataflow.{hint} "
+                "`sourceswap ls` lists the datasets, `run --dry-run` the outputs."
+            )
 
     @property
     def headline(self) -> str:
@@ -101,7 +112,7 @@ class Plan:
     def location(self, dataset: Dataset) -> str:
         """Return where a dataset is read from: the values of the inputs that its function takes."""
         values = [self.inputs[name] for name in dataset.definition.inputs if name in self.inputs]
-        shown = [redact(str(value)) for value in values if not isinstance(value, Mapping)]
+        shown = [redact(str(value)) or "''" for value in values if not isinstance(value, Mapping)]
         return ", ".join(shown) or "memory"
 
     def place(self, node: str) -> str:
@@ -123,6 +134,16 @@ class Plan:
             found = cached.lookup((), arguments)
         return found.outcome, found.reason
 
+    def why_unreadable(self, dataset: Dataset) -> str | None:
+        """Return why a dataset's local files cannot be read, None where they can; nothing remote is asked."""
+        with use_project_root(self.config.root):
+            for name in location_inputs(dataset.definition):
+                location = self.inputs.get(name)
+                reason = why_unreadable(location) if isinstance(location, str | os.PathLike) else None
+                if reason:
+                    return reason
+        return None
+
     @contextmanager
     def active(
         self, outputs: Iterable[str], mode: Mode = "on", observer: Callable[[CacheEvent], None] | None = None
@@ -136,7 +157,7 @@ class Plan:
         formats = {name: override.model_dump(exclude_unset=True) for name, override in settings.formats.items()}
         calls = self.call_environment(outputs)
         with ExitStack() as stack:
-            stack.enter_context(use_storage(in_sandbox(settings.storage)))
+            stack.enter_context(use_storage(in_sandbox(settings.storage), self.config.written("storage", "profile")))
             stack.enter_context(use_formats(formats))
             stack.enter_context(use_project_root(self.config.root))
             stack.enter_context(activate(cache, mode if chosen.enabled else "off", observer, calls))
@@ -245,14 +266,22 @@ class Plan:
         """Return the value that a configuration key has."""
         return self.data_source if key == "data_source" else self.config.inputs.get(key)
 
-    def _refuse_unknown_formats(self) -> None:
-        known = [dataset.name for dataset in self.datasets]
-        for name in self.config.settings.formats:
+    def _refuse_impossible_formats(self) -> None:
+        known = {dataset.name: dataset for dataset in self.datasets}
+        for name, override in self.config.settings.formats.items():
             if name not in known:
                 raise ConfigError(
                     f"{self._origin(name, 'formats')}: 'formats' names the dataset '{name}', which source "
                     f"'{self.data_source}' does not offer. Datasets are: {quoted(known)}.{did_you_mean(name, known)}"
                 )
+            contract = known[name].contract
+            options = override.model_dump(exclude_unset=True)
+            try:
+                replace(contract.format if contract else FormatOptions(), **options)
+            except OptionError as error:
+                raise ConfigError(
+                    f"{self._origin(name, 'formats')}: 'formats.{name}' and its contract do not go together: {error}"
+                ) from None
 
     def _refuse_unused(self) -> None:
         taken = {*self._taken(), *(key for definition in self._all for key in definition.config_keys)}
@@ -262,6 +291,16 @@ class Plan:
                     f"{self._origin(name)}: input '{name}' is taken by no function of {self.source.__name__}"
                     f"{''.join(', ' + module.__name__ for module in self.modules)}.{did_you_mean(name, taken)} "
                     "Remove it, or name the function's parameter so."
+                )
+
+    def _refuse_empty_locations(self) -> None:
+        for dataset in self.datasets:
+            empty = [name for name in dataset.definition.inputs if self.inputs.get(name) == ""]
+            # An empty text may well be the value of an input that is no location.
+            for name in set(empty) & set(location_inputs(dataset.definition) if empty else ()):
+                raise ConfigError(
+                    f"{self._origin(name)}: input '{name}' is empty, but dataset '{dataset.name}' is read from it "
+                    f"({dataset.definition.place}). Give a path or a URL."
                 )
 
     def _typed_inputs(self) -> dict[str, Any]:

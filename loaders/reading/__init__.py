@@ -17,14 +17,15 @@ What comes out
     Values are taken as they are or refused: text is no number, a time without zone is no instant, 1.5 is no integer,
     and what overflows is an error. Representations may differ where nothing is lost: an integer written `12.0`, a date
     written as a midnight. In CSV an unquoted text of `null_values` (by default the empty one) is null; quoted it is
-    text, in a column of text or bytes. A report names dataset, column, rule, rows (counted from 1, without a header) and values.
+    text, in a column of text or bytes. A report names dataset, column, rule, rows (counted from 1, without a header)
+    and values.
 
 Verification
     Local file: read from one descriptor; a file that is rewritten meanwhile is refused, one that is replaced by a
     rename is read as it was.
     S3: HEAD pins one version, each GET demands it (If-Match), length and ETag of each answer are compared. An object
-    overwritten meanwhile is read again in its new version, never mixed. The parts of one uploaded in parts are asked for
-    where they are of several sizes, up to a thousand.
+    overwritten meanwhile is read again in its new version, never mixed. Of one uploaded in parts of several sizes, up
+    to a thousand sizes are asked for.
     * Whole objects (`verify: object`, the default of `auto` over plain HTTP, and every format but Parquet): every byte
       is held against the stored checksum (CRC-32, CRC-32C, CRC-64/NVME, SHA-1, SHA-256, of the whole or of its parts),
       or the MD5 that the ETag is, before it is parsed. `auto` takes an object that has none of these at its length;

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
-import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from loaders.errors import ConfigError, ReadError
 from loaders.reading.signing import Credentials
-from loaders.redaction import first_line, redact
-from loaders.storage import StorageSettings
+from loaders.redaction import first_line
+from loaders.storage import (
+    StorageSettings,
+    endpoint_problem,
+    profile_place,
+    region_problem,
+    shown_endpoint,
+)
 
 _DEFAULT_REGION = "us-east-1"
-_REGION = re.compile(r"[A-Za-z0-9_\-]{1,63}")
 
 
 @dataclass(frozen=True)
@@ -101,38 +104,25 @@ def _credentials(access_key: str | None, secret_key: str | None, token: str | No
 
 
 def _endpoint(endpoint: str | None) -> str | None:
-    """Return the endpoint, or the error for what is none; it is shown without what may be a password."""
-    if endpoint is None or not endpoint.strip():
+    """Return the endpoint, or the error for what is none; the settings are checked already, the AWS chain is not."""
+    cleaned = (endpoint or "").strip()
+    if not cleaned:
         return None
-    endpoint = endpoint.strip()
-    shown = f"found '{redact(endpoint)}'"
-    try:
-        parts = urlsplit(endpoint)
-        named = bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        named = False
-    if not named or parts.scheme not in ("http", "https") or not endpoint.isascii() or not endpoint.isprintable():
-        raise ReadError(f"The S3 endpoint must begin with http:// or https:// and name a host; {shown}.")
-    if "@" in parts.netloc:
-        raise ReadError(
-            f"The S3 endpoint holds a user and password, which S3 does not take; {shown}. "
-            "Give them as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+    if problem := endpoint_problem(cleaned):
+        raise ConfigError(
+            f"The S3 endpoint {problem}; found {shown_endpoint(cleaned)}. "
+            "Correct AWS_ENDPOINT_URL, or what the AWS profile says."
         )
-    if "?" in endpoint or "#" in endpoint or " " in endpoint:
-        raise ReadError(f"The S3 endpoint is a URL without query; {shown}.")
-    return parts.geturl()
+    return cleaned
 
 
 def _region(region: str | None) -> str:
     cleaned = (region or "").strip() or _DEFAULT_REGION
-    if not is_region(cleaned):
-        raise ConfigError(f"{cleaned!r} is no region. Correct storage.region, or AWS_REGION.")
+    if problem := region_problem(cleaned):
+        raise ConfigError(
+            f"The S3 region {problem}; found {cleaned!r}. Correct AWS_REGION, or what the AWS profile says."
+        )
     return cleaned
-
-
-def is_region(text: str) -> bool:
-    """Tell whether the text may be a region: it becomes part of a host's name and of a header."""
-    return _REGION.fullmatch(text) is not None
 
 
 def _region_variable() -> str | None:
@@ -154,8 +144,11 @@ def _from_botocore(settings: StorageSettings) -> Account:
         endpoint = ConfiguredEndpointProvider(session.full_config, scoped, "s3").provide() if not ignored else None
         found = None if settings.anonymous else session.get_credentials()
     except botocore.exceptions.ProfileNotFound as error:
-        said = first_line(str(error))
-        raise ConfigError(f"{said}. Correct storage.profile or AWS_PROFILE, or add it to ~/.aws/config.") from None
+        place = profile_place() if settings.profile else ""
+        said = first_line(str(error)).removesuffix(".")
+        raise ConfigError(
+            f"{place}{said}. Correct storage.profile or AWS_PROFILE, or add it to ~/.aws/config."
+        ) from None
     except botocore.exceptions.BotoCoreError as error:
         raise ReadError(f"The AWS configuration cannot be used: {first_line(str(error))}.") from None
     if found is None and not settings.anonymous:

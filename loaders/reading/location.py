@@ -65,7 +65,7 @@ def parse_location(location: str | os.PathLike[str]) -> Location:
         raise ReadError(f"A location is a path or a URL; found {type(location).__name__}.")
     text = os.fspath(location)
     if not text:
-        raise ReadError("The location is empty; give a path or a URL.")
+        raise ConfigError("The location is empty; give a path or a URL.")
     found = _PROTOCOL.match(text)
     if found is None:
         return Location("file", str(project_root() / text), text)

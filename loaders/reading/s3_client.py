@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote_plus
 
 from loaders.errors import ReadError
-from loaders.reading.account import Account, is_region, resolve_account
+from loaders.reading.account import Account, resolve_account
 from loaders.reading.http_answer import Answer
 from loaders.reading.http_transport import HttpTransport
 from loaders.reading.patience import Patience, TryAgainError
 from loaders.reading.signing import quoted_path, quoted_query, signed_headers
 from loaders.redaction import first_line, redact
-from loaders.storage import StorageSettings, active_storage
+from loaders.storage import StorageSettings, active_storage, region_problem
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -90,7 +90,7 @@ class S3Client:
     @property
     def reads_whole(self) -> bool:
         """Whether only whole objects are fetched: as the settings say, else where nothing guards the wire."""
-        plain = (self.account.endpoint_url or "https:").startswith("http:")
+        plain = (self.account.endpoint_url or "https:").lower().startswith("http:")
         return self.settings.verify == "object" or (self.settings.verify == "auto" and plain)
 
     @contextmanager
@@ -123,7 +123,7 @@ class S3Client:
             body = b"" if method == "HEAD" else answer.read_all(patience)
         code, message, named = _error_in(body)
         region = answer.headers.get("x-amz-bucket-region") or named
-        elsewhere = is_region(region) and region != sent_region
+        elsewhere = region_problem(region) is None and region != sent_region
         if elsewhere and (answer.status in (301, 307, 400) or code in _REGION_CODES):
             self._regions[bucket] = region
             raise OtherRegionError(f"the bucket is in {region}, not {sent_region}")

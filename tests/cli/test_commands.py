@@ -74,6 +74,18 @@ def test_envs_shows_an_environment_that_cannot_be_resolved(sourceswap: Run, proj
     assert "NO_SUCH_VARIABLE" in sourceswap("envs").stdout
 
 
+def test_a_file_that_is_no_yaml_is_listed_and_keeps_no_other_environment_from_working(
+    sourceswap: Run, project: Path
+) -> None:
+    (project / "configs/qa.yaml").write_text("data_source: [local\n")
+    listed = sourceswap("envs")
+    assert listed.returncode == 0, listed.stderr
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == ["environment", "local", "prod", "qa", "staging"]
+    assert "cannot be resolved: configs/qa.yaml:2: is not valid YAML" in listed.stdout
+    assert sourceswap("ls", "--env", "local").returncode == 0
+    assert sourceswap("ls", "--env", "qa").returncode == 2
+
+
 def test_config_show_tells_where_each_value_comes_from(sourceswap: Run) -> None:
     shown = [line.split() for line in sourceswap("config", "show", "--env", "prod").stdout.splitlines()]
     assert ["data_source", "prod", "configs/prod.yaml:3"] in shown

@@ -77,6 +77,30 @@ def test_dry_run_shows_the_plan_and_loads_nothing(sourceswap: Run) -> None:
     assert f"marketing_spend  {SAMPLE}  1 of 3   hit" in one.stdout
 
 
+def test_dry_run_says_that_a_local_file_is_missing_and_exits_as_the_run_would(sourceswap: Run) -> None:
+    missing = ["run", "-e", "local", "--params", "marketing_spend_data_path=nowhere.csv"]
+    result = sourceswap(*missing, "--dry-run")
+    assert result.returncode == sourceswap(*missing).returncode == 1
+    assert "unreadable  No file 'nowhere.csv'" in result.stdout
+    assert result.stderr.startswith("Error: marketing_spend: No file 'nowhere.csv'")
+
+
+@pytest.mark.parametrize(
+    ("env", "text", "place"),
+    [
+        ("local", "outputs:\n  - spend\n  - nope\n", "4: Output 'nope' is no node"),
+        ("local", "modules:\n  - nope\n", "3: Dataflow module 'nope' cannot be imported"),
+        ("local", "sources:\n  local: nope.local\n", "3: Source 'local' 'nope.local' cannot be imported"),
+        ("prod", "storage:\n  profile: nope\n", "3: The config profile (nope) could not be found"),
+    ],
+)
+def test_a_name_in_a_file_that_means_nothing_is_told_with_file_and_line(
+    sourceswap: Run, project: Path, env: str, text: str, place: str
+) -> None:
+    (project / "configs/qa.yaml").write_text(f"extends: {env}\n{text}")
+    assert f"Error: configs/qa.yaml:{place}" in error_lines(sourceswap("run", "-e", "qa"), 2)
+
+
 def test_environment_variable_chooses_the_environment(sourceswap: Run) -> None:
     result = sourceswap("run", "-s", "spend_mean", SOURCESWAP_ENV="local")
     assert result.returncode == 0
@@ -145,6 +169,13 @@ def test_single_values_are_written_as_one_row(sourceswap: Run, tmp_path: Path) -
         ),
         (["run", "-e", "prd"], "Did you mean 'prod'?"),
         (["run", "-e", "local", "-s", "spend_per_sinup"], "Did you mean 'spend_per_signup'?"),
+        (["run", "-e", "local", "-s", "spend,week"], "Give -s once for each output: -s spend -s week."),
+        (
+            ["run", "-e", "local", "--params", "marketing_spend_data_path="],
+            "--params: input 'marketing_spend_data_path'",
+        ),
+        (["show", "marketing_spend", "-e", "local", "--params", "marketing_spend_data_path="], "is empty, but dataset"),
+        (["show", "marketing_spend", "-e", "local", "--rows", "-1"], "-1 is not in the range"),
         (["run", "-e", "local", "--params", "windw=3"], "input 'windw' is taken by no function"),
         (["run", "-e", "local", "--params", "window"], "--params takes NAME=VALUE"),
         (["run", "-e", "local", "--params", "spend=3"], "'spend' is given as an input, but"),
@@ -186,6 +217,28 @@ def test_failed_run_leaves_an_existing_output_as_it_was(sourceswap: Run, tmp_pat
     assert result.returncode == 1
     assert target.read_text() == "before"
     assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == ["out.csv"]
+
+
+@pytest.mark.parametrize("command", [["run", "-s", "spend"], ["graph"]])
+def test_an_output_that_the_system_refuses_to_write_exits_1_in_two_lines(sourceswap: Run, command: list[str]) -> None:
+    target = "/proc/out.csv" if command[0] == "run" else "/proc/out.dot"
+    result = sourceswap(*command, "-e", "local", "-o", target)
+    assert result.returncode == 1
+    said = result.stderr.partition("Error: ")[2]
+    assert said.startswith(f"'{target}' cannot be written: ")
+    assert len(said.splitlines()) <= 2
+
+
+def test_outputs_that_a_format_cannot_hold_exit_1_and_leave_nothing(
+    sourceswap: Run, project: Path, tmp_path: Path
+) -> None:
+    with (project / "examples/marketing_spend/features.py").open("a") as file:
+        file.write("\n\ndef mixed(spend: pd.Series) -> pd.Series:\n    return pd.Series([1, 'a'], dtype=object)\n")
+    result = sourceswap("run", "-e", "local", "-s", "mixed", "-o", tmp_path / "out.parquet")
+    assert result.returncode == 1
+    assert "out.parquet' cannot hold these outputs: " in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not [path for path in tmp_path.iterdir() if "out" in path.name]
 
 
 # --- the same dataflow on a real S3 ---

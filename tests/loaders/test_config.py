@@ -120,6 +120,17 @@ def test_a_file_that_is_only_extended_is_no_environment(configs: Path) -> None:
     assert environments(configs) == ["local", "prod"]
 
 
+@pytest.mark.parametrize("text", ["a: [1\n", "- a list\n", "a: 1\na: 2\n", "\x00"])
+def test_a_file_that_cannot_be_read_concerns_only_the_environments_it_belongs_to(configs: Path, text: str) -> None:
+    write(configs, "qa", text)
+    assert environments(configs) == ["local", "prod", "qa"]
+    assert load_config("local", configs).inputs["path"] == "data.csv"
+    assert "qa.yaml" in refused(configs, "qa")
+    write(configs, "base", text)
+    assert environments(configs) == ["local", "prod", "qa"]
+    assert "base.yaml" in refused(configs, "local")
+
+
 def test_missing_folder_says_where_it_looked(tmp_path: Path) -> None:
     message = refused(tmp_path / "nowhere")
     assert "does not exist" in message

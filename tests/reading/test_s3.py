@@ -288,6 +288,27 @@ def test_settings_come_before_the_environment(proxy: FaultProxy, put: Put, monke
         assert_read(location)
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("AWS_ENDPOINT_URL_S3", "localhost:9000", "must begin with http:// or https://; found 'localhost:9000'"),
+        ("AWS_ENDPOINT_URL_S3", "http://h:99999", "a port within 1 and 65535"),
+        ("AWS_ENDPOINT_URL_S3", "http://me:secret@127.0.0.1:9", "must hold no user or password"),
+        ("AWS_REGION", "eu west", "must be a word of letters, digits and hyphens"),
+    ],
+)
+def test_an_endpoint_or_region_of_the_environment_that_cannot_be_is_refused(
+    proxy: FaultProxy, put: Put, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+) -> None:
+    location = put("orders.csv", CSV)
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigError) as caught:
+        read_table(location, ORDERS)
+    assert said in str(caught.value)
+    assert variable.removesuffix("_S3") in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
 def test_a_presigned_url_is_read_and_never_shown(proxy: FaultProxy, put: Put, s3_client: Any, bucket: str) -> None:
     key = put("orders.csv", CSV).partition(f"{bucket}/")[2]
     url = s3_client.generate_presigned_url("get_object", {"Bucket": bucket, "Key": key})

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from loaders import ReadError, read_table
+from loaders import ConfigError, ReadError, read_table
 from loaders.errors import LoaderError
 from loaders.reading.account import resolve_account
 from loaders.reading.location import parse_location
@@ -71,9 +71,17 @@ def test_white_space_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "endpoint", ["u:HUSH@host:9", "http://u:HUSH@127.0.0.1:9", "ftp://u:HUSH@h", "http://h?x=HUSH", "http://["]
 )
-def test_an_endpoint_that_is_none_is_refused_without_its_password(endpoint: str) -> None:
-    settings = replace(IMPATIENT, endpoint_url=endpoint, anonymous=True)
-    with use_storage(settings), pytest.raises(ReadError, match="The S3 endpoint") as caught:
+def test_an_endpoint_that_is_none_is_refused_without_its_password(
+    endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ConfigError, match="endpoint_url") as caught:
+        replace(IMPATIENT, endpoint_url=endpoint)
+    assert "HUSH" not in str(caught.value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    settings = replace(IMPATIENT, anonymous=True)
+    with use_storage(settings), pytest.raises(ConfigError, match="The S3 endpoint") as caught:
         read_table("s3://bkt/x.csv", ORDERS)
     assert "HUSH" not in str(caught.value)
 
@@ -119,7 +127,7 @@ def test_a_region_that_would_lead_elsewhere_is_not_followed(monkeypatch: pytest.
     with ScriptedStore(lambda _: answer(301, x_amz_bucket_region="evil.example/#")) as store:
         assert "evil" not in refused(store, monkeypatch)
     monkeypatch.setenv("AWS_REGION", "evil.example/#")
-    with pytest.raises(LoaderError, match="is no region"):
+    with pytest.raises(LoaderError, match="The S3 region must be a word"):
         read_table("s3://bkt/x.csv", ORDERS)
 
 

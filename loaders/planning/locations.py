@@ -1,0 +1,61 @@
+"""The inputs that a loader function reads a location from, as its text says, and whether anything is there."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import os
+import textwrap
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from loaders.errors import ReadError
+from loaders.planning.definitions import Definition
+
+
+def location_inputs(definition: Definition) -> list[str]:
+    """Return the inputs that the function gives to `read_table` as they are; none where its text is not to be had."""
+    function = inspect.unwrap(definition.function)
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, SyntaxError, TypeError):
+        return []
+    names = [location.id for location in _locations(tree, function) if isinstance(location, ast.Name)]
+    return [name for name in dict.fromkeys(names) if name in definition.inputs]
+
+
+def why_unreadable(location: str | os.PathLike[str]) -> str | None:
+    """Return why a local location cannot be read, as a read would say it; None where it can, or where it is remote."""
+    # Imported here: only a plan that is looked at, and not run, asks.
+    from loaders.contract.format_options import FormatOptions
+    from loaders.reading.local_file import LocalFile
+    from loaders.reading.location import parse_location
+    from loaders.reading.parts import parts_of
+
+    place = parse_location(location)
+    if place.protocol != "file":
+        return None
+    try:
+        for part in parts_of(place, FormatOptions()):
+            LocalFile(part.location).close()
+    except ReadError as error:
+        return str(error)
+    return None
+
+
+def _locations(tree: ast.AST, function: Callable[..., Any]) -> Iterator[ast.expr]:
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and _is_read_table(call.func, function):
+            yield from call.args[:1]
+            yield from (keyword.value for keyword in call.keywords if keyword.arg == "location")
+
+
+def _is_read_table(called: ast.expr, function: Callable[..., Any]) -> bool:
+    found: Any = None
+    if isinstance(called, ast.Name):
+        found = function.__globals__.get(called.id)
+    elif isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name):
+        found = getattr(function.__globals__.get(called.value.id), called.attr, None)
+    return (
+        getattr(found, "__name__", "") == "read_table" and getattr(found, "__module__", "") == "loaders.reading.table"
+    )
