@@ -13,7 +13,7 @@ import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -27,9 +27,9 @@ _BROKEN = (OSError, http.client.HTTPException)
 class Answer:
     """The status and headers of a response, and its body, to be read once."""
 
-    def __init__(self, response: http.client.HTTPResponse, connection: http.client.HTTPConnection) -> None:
+    def __init__(self, response: http.client.HTTPResponse, sock: socket.socket) -> None:
         self._response = response
-        self._connection = connection
+        self._socket = sock
         self._read = 0
         self.status = response.status
         self.headers = {name.lower(): value for name, value in response.getheaders()}
@@ -51,7 +51,10 @@ class Answer:
         pace = Pace(patience)
         position = 0
         while position < len(view):
-            self._connection.sock.settimeout(patience.timeout())
+            timeout = patience.timeout()
+            # At its end a body in chunks closes the socket of an answer that nothing follows on.
+            if self._socket.fileno() >= 0:
+                self._socket.settimeout(timeout)
             try:
                 received = self._receive(view[position : position + _PIECE_BYTES])
             except _BROKEN as error:
@@ -94,6 +97,31 @@ class Answer:
         return keep
 
 
+class _Running:
+    """The socket of a request that runs, for whoever ends it from another thread."""
+
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+        self._lock = threading.Lock()
+
+    def on(self, sock: socket.socket) -> None:
+        """Say which socket the request is on."""
+        self._socket = sock
+
+    def end(self) -> None:
+        """Have whoever waits for the socket see its end."""
+        with self._lock:
+            if self._socket is not None:
+                # An SSLSocket's own method would take the TLS away from under the thread that reads.
+                with suppress(OSError):
+                    socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def over(self) -> None:
+        """Forget the socket, before it is closed: its number may be another's then."""
+        with self._lock:
+            self._socket = None
+
+
 class HttpTransport:
     """Connections to servers, kept open between requests; safe to use from many threads."""
 
@@ -112,17 +140,20 @@ class HttpTransport:
             TryAgainError: no answer came.
         """
         parts = urlsplit(url)
-        connection, answer = self._answer(method, parts, headers, patience)
-        try:
-            yield answer
-        finally:
-            if answer.finish():
-                self._keep(parts, connection)
-            else:
-                connection.close()
+        running = _Running()
+        with patience.cancellation.ending(running.end):
+            connection, answer = self._answer(method, parts, headers, patience, running)
+            try:
+                yield answer
+            finally:
+                running.over()
+                if answer.finish():
+                    self._keep(parts, connection)
+                else:
+                    connection.close()
 
     def _answer(
-        self, method: str, parts: SplitResult, headers: Mapping[str, str], patience: Patience
+        self, method: str, parts: SplitResult, headers: Mapping[str, str], patience: Patience, running: _Running
     ) -> tuple[http.client.HTTPConnection, Answer]:
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         kept = self._kept(parts)
@@ -130,11 +161,17 @@ class HttpTransport:
             reused = connection is not None
             connection = connection or self._connect(parts, patience)
             try:
-                connection.sock.settimeout(patience.timeout())
+                # The connection lets go of its socket where nothing is to follow the answer.
+                sock = connection.sock
+                running.on(sock)
+                sock.settimeout(patience.timeout())
                 connection.request(method, target, headers=dict(headers))
-                return connection, Answer(connection.getresponse(), connection)
-            except _BROKEN as error:
+                return connection, Answer(connection.getresponse(), sock)
+            except BaseException as error:
+                running.over()
                 connection.close()
+                if not isinstance(error, _BROKEN):
+                    raise
                 # A kept connection that the server closed meanwhile says nothing about the server.
                 if reused and not isinstance(error, TimeoutError):
                     continue

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from concurrent.futures import FIRST_EXCEPTION, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 import pyarrow as pa
 
 from loaders.errors import ReadError
+from loaders.reading.cancellation import cancellable, results_of
 from loaders.reading.checksums import Expected, ObjectSum, expected
 from loaders.reading.location import Location
 from loaders.reading.patience import Patience, TryAgainError
@@ -116,38 +115,28 @@ class S3Object:
 
     def _fetch(self, pieces: list[tuple[int, memoryview]], arrived: Callable[[int, memoryview], None] | None) -> None:
         """Fill each piece from its place in the object, several at a time."""
-        stop = threading.Event()
 
-        def fetch(start: int, view: memoryview) -> None:
-            self._piece(start, view, stop)
+        def fetch(start: int, view: memoryview, patience: Patience) -> None:
+            self._piece(start, view, patience)
             if arrived is not None:
                 arrived(start, view)
 
         if len(pieces) == 1:
-            fetch(*pieces[0])
+            fetch(*pieces[0], self._patience)
             return
-        pending = [self._client.executor.submit(fetch, start, view) for start, view in pieces]
-        done, _ = wait(pending, return_when=FIRST_EXCEPTION)
-        stop.set()
-        for future in pending:
-            future.cancel()
-        # Those under way still write into the memory that is about to be let go of.
-        wait(pending)
-        failed = next((error for future in done if (error := future.exception()) is not None), None)
-        if failed is not None:
-            raise failed
+        with cancellable() as cancellation:
+            patience = replace(self._patience, cancellation=cancellation)
+            results_of([self._client.executor.submit(fetch, start, view, patience) for start, view in pieces])
 
-    def _piece(self, start: int, view: memoryview, stop: threading.Event) -> None:
+    def _piece(self, start: int, view: memoryview, patience: Patience) -> None:
         """Fill the view from `start` of the object; what came before a connection broke is not fetched again."""
         got = 0
 
         def attempt() -> None:
             nonlocal got
-            if stop.is_set():
-                return
             low = start + got
-            got += self._get(low, view[got:], stop)
-            if got < len(view) and not stop.is_set():
+            got += self._get(low, view[got:], patience)
+            if got < len(view):
                 raise TryAgainError(f"the body ended after {low + got - start:,} of {len(view):,} bytes")
 
         def keep_and_attempt() -> None:
@@ -158,9 +147,9 @@ class S3Object:
                 got += error.received
                 raise
 
-        self._patience.insist("GET", keep_and_attempt)
+        patience.insist("GET", keep_and_attempt)
 
-    def _get(self, start: int, view: memoryview, stop: threading.Event) -> int:
+    def _get(self, start: int, view: memoryview, patience: Patience) -> int:
         end = start + len(view)
         whole = len(view) == self.size_bytes
         headers = self._match if whole else {**self._match, "range": f"bytes={start}-{end - 1}"}
@@ -170,11 +159,9 @@ class S3Object:
             nonlocal received
             received += size_bytes
             self._tracker.add(size_bytes)
-            if stop.is_set():
-                raise TryAgainError("another range failed")
 
         try:
-            with self._client.request("GET", self.bucket, self.key, self._patience, headers=headers) as answer:
+            with self._client.request("GET", self.bucket, self.key, patience, headers=headers) as answer:
                 found = answer.headers
                 if found.get("etag") != self._pin.etag:
                     raise TryAgainError(
@@ -185,7 +172,7 @@ class S3Object:
                     raise TryAgainError("the store ignored the range that was asked for")
                 if answer.length != len(view):
                     raise TryAgainError(f"the answer announces {answer.length} bytes, not {len(view):,}")
-                return answer.read_into(view, self._patience, count)
+                return answer.read_into(view, patience, count)
         except StoreRefusedError as error:
             self._refuse(error)
         except TryAgainError as error:
