@@ -47,6 +47,7 @@ class S3Object:
     def read(self) -> pa.Buffer:
         """Return every byte of the object, held against the checksum that the store has."""
         part_bytes = self._part_bytes()
+        self._tracker.expect(self.size_bytes)
         return self._patience.insist("GET", lambda: self._whole(part_bytes))
 
     def read_ranges(self, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
@@ -103,7 +104,6 @@ class S3Object:
             )
         view = fresh_memory(self.size_bytes)
         step = self._client.settings.range_bytes
-        self._tracker.expect(self.size_bytes)
         pieces = [(start, view[start : start + step]) for start in range(0, max(self.size_bytes, 1), step)]
         total = None if checksum is None else ObjectSum(checksum, self.size_bytes, part_bytes)
         self._fetch(pieces, total.add if total else None)

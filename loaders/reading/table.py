@@ -55,11 +55,8 @@ def read_table(
     caller = sys._getframe(1)
     refuse_others(place, allow, str(caller.f_globals.get("__name__", "")).rpartition(".")[2])
     wanted = wanted_columns(contract, needed_columns(contract.name, caller) if columns is None else columns)
-    tracker = Tracker(contract.name, place.shown)
-    try:
+    with Tracker(contract.name, place.shown) as tracker:
         return _Reading(contract, wanted, active_format(contract), tracker).read(place)
-    finally:
-        tracker.finish()
 
 
 class _Reading:
@@ -161,7 +158,7 @@ def open_source(location: Location, tracker: Tracker) -> Source:
     if location.protocol == "file":
         from loaders.reading.local_file import LocalFile
 
-        return LocalFile(location)
+        return LocalFile(location, tracker)
     if location.protocol == "s3":
         from loaders.reading.s3 import S3Object
         from loaders.reading.s3_client import client_for
