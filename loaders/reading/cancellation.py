@@ -8,13 +8,17 @@ and each try, wait on it instead of sleeping, and have the connections that they
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeVar
 
 T = TypeVar("T")
+
+# A library may have the system restart what a signal interrupts (polars does): Python hears of it after such a wait.
+_DEAF_SECONDS = 0.2
 
 
 class ReadCancelledError(BaseException):
@@ -46,8 +50,11 @@ class Cancellation:
 
     def wait(self, seconds: float) -> None:
         """Sleep, and raise as soon as the flag is up."""
-        if self._cancelled.wait(seconds):
-            raise ReadCancelledError
+        end = time.monotonic() + seconds
+        while not self._cancelled.wait(min(_DEAF_SECONDS, max(0, end - time.monotonic()))):
+            if time.monotonic() >= end:
+                return
+        raise ReadCancelledError
 
     @contextmanager
     def ending(self, end: Callable[[], None]) -> Iterator[None]:
@@ -91,11 +98,13 @@ def cancellable() -> Iterator[Cancellation]:
 def results_of(pending: Sequence[Future[T]]) -> list[T]:
     """Return what each gives, or raise as soon as one fails; those under way then are not waited for."""
     try:
-        done, _ = wait(pending, return_when=FIRST_EXCEPTION)
-        # In their order, where several failed; the first to fail has not had the others cancelled yet.
-        failed = next((error for future in pending if future in done and (error := future.exception())), None)
-        if failed is not None:
-            raise failed
+        waiting: Collection[Future[T]] = pending
+        while waiting:
+            done, waiting = wait(pending, _DEAF_SECONDS, FIRST_EXCEPTION)
+            # In their order, where several failed; the first to fail has not had the others cancelled yet.
+            failed = next((error for future in pending if future in done and (error := future.exception())), None)
+            if failed is not None:
+                raise failed
         return [future.result() for future in pending]
     finally:
         for future in pending:

@@ -42,6 +42,14 @@ def trickling(proxy: FaultProxy) -> Iterator[FaultProxy]:
     proxy.bytes_per_second = None
 
 
+@pytest.fixture(params=[True, False], ids=["interrupting", "restarting"])
+def signals(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Signals that end a system's call, and those that polars sets up, after which it goes on."""
+    signal.siginterrupt(signal.SIGINT, request.param)
+    yield
+    signal.siginterrupt(signal.SIGINT, True)
+
+
 def interrupt() -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
@@ -61,6 +69,7 @@ def in_thread(location: str) -> Future[object]:
     return future
 
 
+@pytest.mark.usefixtures("signals")
 def test_an_interrupted_read_returns_and_no_thread_goes_on(trickling: FaultProxy, put: Put) -> None:
     location = put("orders.csv", CSV)
     trickling.inject("nothing", skip=2, then=interrupt)
@@ -70,6 +79,7 @@ def test_an_interrupted_read_returns_and_no_thread_goes_on(trickling: FaultProxy
     assert trickling.bytes_sent() < len(CSV) / 2
 
 
+@pytest.mark.usefixtures("signals")
 def test_an_interrupted_read_of_parts_returns_and_no_thread_goes_on(trickling: FaultProxy, put: Put) -> None:
     put("parts/1.csv", CSV)
     location = put("parts/2.csv", CSV).removesuffix("2.csv")
