@@ -45,6 +45,7 @@ def ls(config: Config) -> None:
 @environment_command
 def show(config: Config, dataset: str, rows: int) -> None:
     """Show a dataset's contract, and its first rows as this environment has them."""
+    from cli.progress import progress_line
     from loaders.driver import plan
 
     planned = plan(config)
@@ -53,7 +54,8 @@ def show(config: Config, dataset: str, rows: int) -> None:
     if chosen.contract is not None:
         _echo_contract(chosen.contract)
     if rows > 0:
-        frame = planned.build().execute([chosen.name])[chosen.name]
+        with progress_line():
+            frame = planned.build().execute([chosen.name])[chosen.name]
         click.echo(f"\n{len(frame):,} rows; the first {min(rows, len(frame))}:")
         click.echo(frame.head(rows).to_string(index=False))
 

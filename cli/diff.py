@@ -36,6 +36,7 @@ def diff(configs: str, left: str, right: str, dataset: str, output: Path | None,
     """
     import json
 
+    from cli.progress import progress_line
     from loaders.checking.data_diff import diff_frames
     from loaders.checking.data_diff_html import as_html
     from loaders.checking.data_diff_text import as_table
@@ -48,7 +49,8 @@ def diff(configs: str, left: str, right: str, dataset: str, output: Path | None,
         raise click.UsageError(f"--output: '{output.name}' must end in .html.")
     sides = [plan(load_config(env, configs)) for env in (left, right)]
     chosen = [side.dataset(dataset) for side in sides]
-    frames = [load_frames(side, [dataset])[dataset] for side in sides]
+    with progress_line():
+        frames = [load_frames(side, [dataset])[dataset] for side in sides]
     found = diff_frames(
         frames[0],
         frames[1],

@@ -27,7 +27,7 @@ def main() -> None:
     """Run dataflows on interchangeable data sources: local, staging, prod.
 
     The environment is chosen with --env, or with the variable SOURCESWAP_ENV; there is no other default. Exit
-    codes: 0 success, 1 data or run failure, 2 usage or configuration.
+    codes: 0 success, 1 data or run failure, 2 usage or configuration, 130 interrupted.
     """
 
 

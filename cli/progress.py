@@ -1,4 +1,4 @@
-"""How far the reads of a run are: one line on a terminal, rewritten in place; nothing anywhere else."""
+"""How far the reads of a command are: one line on a terminal, rewritten in place; nothing anywhere else."""
 
 from __future__ import annotations
 
@@ -35,30 +35,39 @@ class _Line:
     """The reads under way, as one line no wider than the terminal."""
 
     def __init__(self) -> None:
-        self._reads: dict[str, ReadProgress] = {}
+        self._reads: dict[int, ReadProgress] = {}
         self._lock = threading.Lock()
+        self._is_cleared = False
 
     def update(self, progress: ReadProgress) -> None:
         """Show a read's present state; one that is finished goes away."""
         with self._lock:
-            self._reads[progress.dataset] = progress
+            if self._is_cleared:
+                return
+            self._reads[progress.number] = progress
             if progress.finished:
-                del self._reads[progress.dataset]
+                del self._reads[progress.number]
             text = "  ".join(_told(read) for read in self._reads.values())
             width = shutil.get_terminal_size().columns - 1
             sys.stderr.write(_CLEAR + text[:width])
             sys.stderr.flush()
 
     def clear(self) -> None:
-        """Leave the line empty for what is printed next."""
+        """Leave the line empty for what is printed next, for good."""
         with self._lock:
+            self._is_cleared = True
             sys.stderr.write(_CLEAR)
             sys.stderr.flush()
 
 
 def _told(read: ReadProgress) -> str:
-    share = f"{100 * read.done_bytes // read.total_bytes}%" if read.total_bytes else ""
-    return f"{read.dataset} {share} {_size(read.done_bytes)} {_size(read.bytes_per_second)}/s"
+    if read.done_bytes == 0:
+        return f"{read.dataset} waiting {read.seconds:.0f} s"
+    if read.done_bytes == read.total_bytes:
+        # Or the next part is about to be opened; what is parsed takes longer.
+        return f"{read.dataset} {_size(read.done_bytes)} read, {read.seconds:.0f} s"
+    share = 100 * read.done_bytes // read.total_bytes
+    return f"{read.dataset} {share}% {_size(read.done_bytes)} {_size(read.bytes_per_second)}/s"
 
 
 def _size(count: float) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
+import signal
 import sys
+import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
+EXIT_INTERRUPTED = 128 + signal.SIGINT
+# How long threads have to end after an interrupt.
+_GRACE_SECONDS = 0.5
 
 Command = Callable[..., None]
 
@@ -82,17 +88,19 @@ def _load(env: str | None, configs: str, params: dict[str, str]) -> Config:
 def _told(command: Command) -> Command:
     @functools.wraps(command)
     def telling(debug: bool, **options: Any) -> None:
-        if debug:
-            command(**options)
-            return
-        # Hamilton logs each failing node with a banner; the error itself is told below.
-        logging.getLogger("hamilton").setLevel(logging.CRITICAL + 1)
         try:
+            if debug:
+                command(**options)
+                return
+            # Hamilton logs each failing node with a banner; the error itself is told below.
+            logging.getLogger("hamilton").setLevel(logging.CRITICAL + 1)
             command(**options)
-        except ConfigError as error:
-            _fail(error, EXIT_USAGE)
+        except KeyboardInterrupt:
+            _abort()
         except LoaderError as error:
-            _fail(error, EXIT_FAILURE)
+            if debug:
+                raise
+            _fail(error, EXIT_USAGE if isinstance(error, ConfigError) else EXIT_FAILURE)
 
     return telling
 
@@ -100,3 +108,14 @@ def _told(command: Command) -> Command:
 def _fail(error: Exception, code: int) -> None:
     click.echo(f"Error: {error}", err=True)
     sys.exit(code)
+
+
+def _abort() -> NoReturn:
+    """End after an interrupt, whatever threads run: reads end by themselves, a user's function may take its time."""
+    # The interpreter waits for all threads; who interrupts again does not, and needs no traceback of the waiting.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    click.echo("\nAborted!", err=True)
+    deadline = threading.Timer(_GRACE_SECONDS, os._exit, [EXIT_INTERRUPTED])
+    deadline.daemon = True
+    deadline.start()
+    sys.exit(EXIT_INTERRUPTED)

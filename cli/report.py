@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class RunReport(lifecycle.NodeExecutionHook):
-    """Notes what the nodes of one run do; the dataset nodes are told, and the node that failed first."""
+    """Notes what the nodes of one run do; the dataset nodes are told, and the node whose error ended it."""
 
     def __init__(self, planned: Plan) -> None:
         self._planned = planned
@@ -26,7 +26,7 @@ class RunReport(lifecycle.NodeExecutionHook):
         self._started: dict[str, float] = {}
         self._rows: dict[str, tuple[int, float]] = {}
         self._outcomes: dict[str, str] = {}
-        self._failed: str | None = None
+        self._failed: list[tuple[str, Exception | None]] = []
 
     def run_before_node_execution(self, *, node_name: str, **future_kwargs: Any) -> None:
         """Note when a dataset starts to load."""
@@ -36,11 +36,12 @@ class RunReport(lifecycle.NodeExecutionHook):
     def run_after_node_execution(
         self, *, node_name: str, result: Any, success: bool, error: Exception | None, **future_kwargs: Any
     ) -> None:
-        """Note rows and seconds of a dataset, and which node failed."""
+        """Note rows and seconds of a dataset, and which nodes failed."""
         with self._lock:
-            if not success and self._failed is None:
-                self._failed = node_name
-            if success and node_name in self._datasets:
+            if not success:
+                self._failed.append((node_name, error))
+            # Hamilton tells of a node that was cancelled that it succeeded with nothing.
+            if success and result is not None and node_name in self._datasets:
                 self._rows[node_name] = (len(result), time.perf_counter() - self._started[node_name])
 
     def cache_event(self, event: CacheEvent) -> None:
@@ -62,6 +63,7 @@ class RunReport(lifecycle.NodeExecutionHook):
         """Return the error that the run ends with: a few lines that name the function at fault."""
         if isinstance(error, LoaderError):
             return error
-        place = self._planned.place(self._failed) if self._failed else "the dataflow"
+        node = next((name for name, its_error in self._failed if its_error is error), None)
+        place = self._planned.place(node) if node else "the dataflow"
         text = " ".join(str(error).split())[:500]
         return LoaderError(f"{place} failed with {type(error).__name__}: {text}\nRun with --debug for the traceback.")

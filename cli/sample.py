@@ -33,6 +33,7 @@ def sample(config: Config, rows: int, target_env: str, method: Method, seed: int
 
     The sample is checked against the contracts. Only local files are written, and none that exists without --force.
     """
+    from cli.progress import progress_line
     from loaders.config import load_config
     from loaders.driver import plan
     from loaders.errors import ConfigError
@@ -52,7 +53,8 @@ def sample(config: Config, rows: int, target_env: str, method: Method, seed: int
     existing = [str(path) for path in paths.values() if path.exists()]
     if existing and not force:
         raise ConfigError(f"{existing[0]} exists; --force replaces it.")
-    frames = load_frames(source, list(wanted))
+    with progress_line():
+        frames = load_frames(source, list(wanted))
     contracts = {name: found.contract for name, found in wanted.items()}
     samples = sample_frames(frames, contracts, rows, method, seed)
     # Everything is encoded before anything is written: a dataset that cannot be must leave no half sample.

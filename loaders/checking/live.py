@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -23,6 +24,7 @@ from loaders.contract.format_options import FormatOptions, active_format, use_fo
 from loaders.errors import LoaderError
 from loaders.names import did_you_mean, quoted
 from loaders.project_root import use_project_root
+from loaders.reading.cancellation import cancellable, results_of
 from loaders.reading.formats import compression_of, format_by_name, format_of
 from loaders.reading.location import parse_location
 from loaders.reading.parts import Part, folder_parts, parts_of
@@ -58,8 +60,13 @@ def probe_environments(
         for environment in environments
         for name, offer, value in environment.locations()
     ]
-    with ThreadPoolExecutor(_PROBES_AT_A_TIME, thread_name_prefix="sourceswap-probe") as executor:
-        looked = list(executor.map(lambda job: _Look(*job, all_parts=all_parts).take(), jobs))
+    looks = [_Look(*job, all_parts=all_parts) for job in jobs]
+    executor = ThreadPoolExecutor(_PROBES_AT_A_TIME, thread_name_prefix="sourceswap-probe")
+    try:
+        with cancellable():
+            looked = results_of([executor.submit(copy_context().run, look.take) for look in looks])
+    finally:
+        executor.shutdown(wait=False)
     findings = [finding for look in looked for finding in look.findings]
     findings += drift([look for look in looked if look.probe.files])
     return findings, [look.probe for look in looked]

@@ -8,6 +8,7 @@ import typing
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from typing import Any, Self
 
 from hamilton import graph, htypes, lifecycle, node
@@ -16,8 +17,11 @@ from hamilton.lifecycle import base as lifecycle_base
 from hamilton.plugins.h_threadpool import FutureAdapter
 
 from loaders.planning.call_environment import executing
+from loaders.reading.cancellation import active_cancellation, cancellable, results_of
 
 Active = Callable[[list[str]], AbstractContextManager[None]]
+# What the execution in this context has submitted to its threads.
+_submitted: ContextVar[list[Future[Any]] | None] = ContextVar("sourceswap_submitted", default=None)
 
 
 def execution_adapters(active: Active, nodes: int, own: Sequence[Any]) -> list[Any]:
@@ -59,19 +63,28 @@ class ContextThreadPool(FutureAdapter):
     ) -> Any:
         """Submit a node, bound to a copy of the current context."""
 
+        cancellation = active_cancellation()
+
         def execute(**arguments: Any) -> Any:
+            # Another node may have failed while this one waited for its turn or its inputs.
+            cancellation.check()
             with executing(node.name):
                 return execute_lifecycle_for_node(**arguments)
 
         bound = functools.partial(contextvars.copy_context().run, execute)
-        return super().do_remote_execute(execute_lifecycle_for_node=bound, node=node, **kwargs)
+        future = super().do_remote_execute(execute_lifecycle_for_node=bound, node=node, **kwargs)
+        submitted = _submitted.get()
+        if submitted is not None:
+            submitted.append(future)
+        return future
 
 
 class CompletedResults(DefaultGraphExecutor):
-    """Waits for what the thread pool computes.
+    """Waits for what the thread pool computes, until the first node that fails: its error ends what others read.
 
-    Hamilton waits where it builds the result of `execute`, not for `materialize` and `raw_execute`, whose callers
-    would be handed futures, of files that are not written yet.
+    Hamilton waits for one output after the other, so that a failure that is known would be told when the outputs
+    before it have loaded. And it waits where it builds the result of `execute`, not for `materialize` and
+    `raw_execute`, whose callers would be handed futures, of files that are not written yet.
     """
 
     def execute(  # type: ignore[override]  # Hamilton's own executors declare it so, their base otherwise
@@ -83,7 +96,14 @@ class CompletedResults(DefaultGraphExecutor):
         run_id: str,
     ) -> dict[str, Any]:
         """Return the value of each of the variables."""
-        results = super().execute(fg, final_vars, overrides, inputs, run_id)
+        submitted: list[Future[Any]] = []
+        token = _submitted.set(submitted)
+        try:
+            with cancellable():
+                results = super().execute(fg, final_vars, overrides, inputs, run_id)
+                results_of(submitted)
+        finally:
+            _submitted.reset(token)
         return {name: value.result() if isinstance(value, Future) else value for name, value in results.items()}
 
 

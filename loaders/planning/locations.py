@@ -31,13 +31,14 @@ def why_unreadable(location: str | os.PathLike[str]) -> str | None:
     from loaders.reading.local_file import LocalFile
     from loaders.reading.location import parse_location
     from loaders.reading.parts import parts_of
+    from loaders.reading.progress import Tracker
 
     place = parse_location(location)
     if place.protocol != "file":
         return None
     try:
         for part in parts_of(place, FormatOptions()):
-            LocalFile(part.location).close()
+            LocalFile(part.location, Tracker("", place.shown)).close()
     except ReadError as error:
         return str(error)
     return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import suppress
 
 from loaders.reading.patience import Patience, TryAgainError
 
@@ -65,6 +66,12 @@ class Stream:
             # What would have to wait: plain sockets say so by one class, TLS by another.
             return isinstance(error, BlockingIOError) or type(error).__name__ == "SSLWantReadError"
         return False
+
+    def shut_down(self) -> None:
+        """Have whoever waits for the connection, in another thread, see its end."""
+        # An SSLSocket's own method would take the TLS away from under the thread that reads.
+        with suppress(OSError):
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close the connection."""

@@ -39,6 +39,29 @@ class _Proxy:
         return {"Proxy-Authorization": self.authorization} if self.authorization else {}
 
 
+class _Running:
+    """The connection of a request that runs, for whoever ends it from another thread."""
+
+    def __init__(self) -> None:
+        self._stream: Stream | None = None
+        self._lock = threading.Lock()
+
+    def on(self, stream: Stream) -> None:
+        """Say which connection the request is on."""
+        self._stream = stream
+
+    def end(self) -> None:
+        """End the request."""
+        with self._lock:
+            if self._stream is not None:
+                self._stream.shut_down()
+
+    def over(self) -> None:
+        """Forget the connection, before it is closed or another's: so may its number be."""
+        with self._lock:
+            self._stream = None
+
+
 class HttpTransport:
     """Connections to servers, kept open between requests; safe to use from many threads, and after a fork."""
 
@@ -62,16 +85,19 @@ class HttpTransport:
         proxy = _proxy(parts)
         place = (parts.scheme, parts.netloc, proxy)
         message = _message(method, parts, headers, proxy)
-        stream, answer = self._answer(method, message, parts, proxy, self._kept(place), patience)
-        followed = False
-        try:
-            yield answer
-            followed = answer.may_be_followed()
-        finally:
-            if followed:
-                self._keep(place, stream)
-            else:
-                stream.close()
+        running = _Running()
+        with patience.cancellation.ending(running.end):
+            stream, answer = self._answer(method, message, parts, proxy, self._kept(place), running, patience)
+            followed = False
+            try:
+                yield answer
+                followed = answer.may_be_followed()
+            finally:
+                running.over()
+                if followed:
+                    self._keep(place, stream)
+                else:
+                    stream.close()
 
     def _answer(
         self,
@@ -80,23 +106,25 @@ class HttpTransport:
         parts: SplitResult,
         proxy: _Proxy | None,
         kept: Stream | None,
+        running: _Running,
         patience: Patience,
     ) -> tuple[Stream, Answer]:
         for stream in (kept, None) if kept else (None,):
             reused = stream is not None
             stream = stream or self._connected(parts, proxy, patience)
             try:
+                running.on(stream)
                 stream.send(message, patience)
                 return stream, Answer(stream, method, patience)
-            except OSError as error:
+            except BaseException as error:
+                running.over()
                 stream.close()
+                if not isinstance(error, OSError):
+                    raise
                 # A kept connection that the server closed meanwhile says nothing about the server.
                 if reused and not isinstance(error, TimeoutError):
                     continue
                 raise TryAgainError(f"{what_broke(error)} before an answer came") from None
-            except BaseException:
-                stream.close()
-                raise
         raise AssertionError("unreachable")
 
     def _connected(self, parts: SplitResult, proxy: _Proxy | None, patience: Patience) -> Stream:

@@ -11,8 +11,13 @@ import pyarrow as pa
 
 from loaders.errors import ReadError
 from loaders.project_root import project_root
+from loaders.reading.cancellation import active_cancellation
 from loaders.reading.location import Location
+from loaders.reading.progress import Tracker
 from loaders.reading.source import ChangedError, fresh_memory
+
+# Of so many the bytes are counted: each takes milliseconds.
+_PIECE_BYTES = 16 << 20
 
 
 class LocalFile:
@@ -24,8 +29,9 @@ class LocalFile:
 
     prefers_whole = False
 
-    def __init__(self, location: Location) -> None:
+    def __init__(self, location: Location, tracker: Tracker) -> None:
         self.location = location
+        self._tracker = tracker
         self._descriptor = _open(location)
         self._status = os.fstat(self._descriptor)
         self.size_bytes = self._status.st_size
@@ -37,19 +43,24 @@ class LocalFile:
 
     def read_ranges(self, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
         """Return the bytes from each start up to each end."""
+        self._tracker.expect(sum(end - start for start, end in ranges))
         return [self._read_range(start, end) for start, end in ranges]
 
     def _read_range(self, start: int, end: int) -> pa.Buffer:
         view = fresh_memory(end - start, self.location.shown)
         position = start
+        cancellation = active_cancellation()
         while position < end:
+            cancellation.check()
+            low = position - start
             try:
-                count = os.preadv(self._descriptor, [view[position - start :]], position)
+                count = os.preadv(self._descriptor, [view[low : low + _PIECE_BYTES]], position)
             except OSError as error:
                 raise ReadError(f"'{self.location.shown}' cannot be read: {error.strerror}.") from None
             if count == 0:
                 raise self._changed()
             position += count
+            self._tracker.add(count)
         return pa.py_buffer(view)
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from loaders.errors import ReadError
+from loaders.reading.cancellation import Cancellation, active_cancellation
 from loaders.storage import StorageSettings
 
 T = TypeVar("T")
@@ -23,20 +24,21 @@ class TryAgainError(Exception):
 
 @dataclass
 class Patience:
-    """The time left for one object, and what its tries met."""
+    """The time left for one object, and whether it is still wanted."""
 
     settings: StorageSettings
     location: str
     started: float = field(default_factory=time.monotonic)
     size_bytes: int = 0
-    met: list[str] = field(default_factory=list)
+    cancellation: Cancellation = field(default_factory=active_cancellation)
 
     def left(self) -> float:
         """Return the seconds left until the deadline."""
         return self.started + self.settings.deadline_for(self.size_bytes) - time.monotonic()
 
     def check(self) -> None:
-        """Raise when the deadline has passed."""
+        """Raise when the deadline has passed, or nobody waits for the object any more."""
+        self.cancellation.check()
         if self.left() <= 0:
             raise TryAgainError(f"the deadline of {self.settings.deadline_for(self.size_bytes):g} s passed")
 
@@ -54,11 +56,13 @@ class Patience:
                 self.check()
                 return attempt()
             except TryAgainError as error:
+                # What was cancelled had its connection shut down, which is no failure to be told.
+                self.cancellation.check()
                 failures.append(f"try {number}, {time.monotonic() - began:.1f} s: {error}")
             wait = self._wait(number)
             if number == self.settings.attempts or wait >= self.left():
                 break
-            time.sleep(wait)
+            self.cancellation.wait(wait)
         raise self.given_up(what, failures)
 
     def given_up(self, what: str, failures: list[str]) -> ReadError:

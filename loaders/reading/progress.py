@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Self
 
 _QUIET_SECONDS = 1.0
 _INTERVAL_SECONDS = 0.1
@@ -15,7 +17,10 @@ _INTERVAL_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class ReadProgress:
-    """How far the read of a dataset is; `location` is safe to print, `total_bytes` grows while parts are opened."""
+    """How far the read of a dataset is; `location` is safe to print, `total_bytes` grows while parts are opened.
+
+    `number` tells the reads of one dataset apart. Where all bytes are there, they are parsed and checked.
+    """
 
     dataset: str
     location: str
@@ -23,6 +28,7 @@ class ReadProgress:
     total_bytes: int
     seconds: float
     finished: bool = False
+    number: int = 0
 
     @property
     def bytes_per_second(self) -> float:
@@ -31,64 +37,102 @@ class ReadProgress:
 
 
 Observer = Callable[[ReadProgress], None]
-_observer: ContextVar[Observer | None] = ContextVar("sourceswap_read_progress", default=None)
 
 
 @contextmanager
 def watch_reads(observer: Observer) -> Iterator[None]:
     """Have the observer told of reads in this context that take longer than a second, and of their end.
 
-    It is called from the threads that read, one call at a time for each dataset.
+    It is called from other threads, one call at a time, and not after this context.
     """
-    token = _observer.set(observer)
+    watch = _Watch(observer)
+    token = _watch.set(watch)
     try:
         yield
     finally:
-        _observer.reset(token)
+        _watch.reset(token)
+        watch.stop()
+
+
+class _Watch:
+    """The reads under way, and a thread that tells of them: bytes that do not come and parsing are progress too."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self._reads: dict[Tracker, bool] = {}  # whether it was told of
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def begin(self, read: Tracker) -> None:
+        with self._lock:
+            self._reads[read] = False
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._tell, name="sourceswap-progress", daemon=True)
+                self._thread.start()
+
+    def end(self, read: Tracker) -> None:
+        with self._lock:
+            if self._reads.pop(read, False) and not self._stopped.is_set():
+                self._observer(read.progress(finished=True))
+
+    def stop(self) -> None:
+        with self._lock:
+            self._stopped.set()
+
+    def _tell(self) -> None:
+        while not self._stopped.wait(_INTERVAL_SECONDS):
+            with self._lock:
+                for read in self._reads:
+                    progress = read.progress()
+                    if progress.seconds >= _QUIET_SECONDS and not self._stopped.is_set():
+                        self._reads[read] = True
+                        self._observer(progress)
+
+
+_watch: ContextVar[_Watch | None] = ContextVar("sourceswap_read_progress", default=None)
+_numbers = itertools.count(1)
 
 
 class Tracker:
-    """Counts the bytes of one read, in whichever threads they arrive."""
+    """Counts the bytes of one read, in whichever threads they arrive; it is told of while it is entered."""
 
     def __init__(self, dataset: str, location: str) -> None:
         self._dataset = dataset
         self._location = location
-        self._observer = _observer.get()
+        self._watch = _watch.get()
+        self._number = next(_numbers)
         self._started = time.monotonic()
-        self._told_at = self._started + _QUIET_SECONDS - _INTERVAL_SECONDS
-        self._told = False
         self._done_bytes = 0
         self._total_bytes = 0
         self._lock = threading.Lock()
 
+    def __enter__(self) -> Self:
+        if self._watch is not None:
+            self._watch.begin(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._watch is not None:
+            self._watch.end(self)
+
     def expect(self, size_bytes: int) -> None:
         """Add to the bytes that are to come."""
+        if self._watch is None:
+            return
         with self._lock:
             self._total_bytes += size_bytes
 
     def add(self, size_bytes: int) -> None:
         """Count bytes that arrived; negative ones have to come again."""
-        if self._observer is None:
+        if self._watch is None:
             return
         with self._lock:
             self._done_bytes += size_bytes
-            if time.monotonic() - self._told_at >= _INTERVAL_SECONDS:
-                self._tell()
 
-    def finish(self) -> None:
-        """Tell that the read is over, if anything was told of it."""
+    def progress(self, *, finished: bool = False) -> ReadProgress:
+        """Return how far the read is."""
         with self._lock:
-            if self._told:
-                self._tell(finished=True)
-
-    def _tell(self, *, finished: bool = False) -> None:
-        self._told_at = time.monotonic()
-        self._told = True
-        seconds = self._told_at - self._started
-        if self._observer is not None:
-            self._observer(
-                ReadProgress(
-                    self._dataset, self._location, self._done_bytes, max(self._total_bytes, self._done_bytes), seconds,
-                    finished,
-                )
-            )  # fmt: skip
+            done, total = self._done_bytes, max(self._total_bytes, self._done_bytes)
+        seconds = time.monotonic() - self._started
+        return ReadProgress(self._dataset, self._location, done, total, seconds, finished, self._number)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import threading
 from collections.abc import Callable
-from concurrent.futures import FIRST_EXCEPTION, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 import pyarrow as pa
 
 from loaders.errors import ReadError
+from loaders.reading.cancellation import cancellable, results_of
 from loaders.reading.checksums import Expected, ObjectSum, expected
 from loaders.reading.location import Location
 from loaders.reading.patience import Patience, TryAgainError
@@ -58,6 +57,7 @@ class S3Object:
                 f"'{self.location.shown}' has no checksum that it could be held against, and storage.verify is "
                 "'object'. Upload it again with one (the default of present clients), or set verify: auto."
             )
+        self._tracker.expect(self.size_bytes)
         return self._patience.insist("GET", lambda: self._whole(summed))
 
     def read_ranges(self, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
@@ -130,7 +130,6 @@ class S3Object:
     def _whole(self, summed: list[Range] | None) -> pa.Buffer:
         view = fresh_memory(self.size_bytes, self.location.shown)
         step = self._client.settings.range_bytes
-        self._tracker.expect(self.size_bytes)
         pieces = [(start, view[start : start + step]) for start in range(0, max(self.size_bytes, 1), step)]
         checksum = self._pin.checksum
         if checksum is None or summed is None:
@@ -150,38 +149,28 @@ class S3Object:
 
     def _fetch(self, pieces: list[tuple[int, memoryview]], arrived: Callable[[int, memoryview], None] | None) -> None:
         """Fill each piece from its place in the object, several at a time."""
-        stop = threading.Event()
 
-        def fetch(start: int, view: memoryview) -> None:
-            self._piece(start, view, stop)
+        def fetch(start: int, view: memoryview, patience: Patience) -> None:
+            self._piece(start, view, patience)
             if arrived is not None:
                 arrived(start, view)
 
         if len(pieces) == 1:
-            fetch(*pieces[0])
+            fetch(*pieces[0], self._patience)
             return
-        pending = [self._client.executor.submit(fetch, start, view) for start, view in pieces]
-        done, _ = wait(pending, return_when=FIRST_EXCEPTION)
-        stop.set()
-        for future in pending:
-            future.cancel()
-        # Those under way still write into the memory that is about to be let go of.
-        wait(pending)
-        failed = next((error for future in done if (error := future.exception()) is not None), None)
-        if failed is not None:
-            raise failed
+        with cancellable() as cancellation:
+            patience = replace(self._patience, cancellation=cancellation)
+            results_of([self._client.executor.submit(fetch, start, view, patience) for start, view in pieces])
 
-    def _piece(self, start: int, view: memoryview, stop: threading.Event) -> None:
+    def _piece(self, start: int, view: memoryview, patience: Patience) -> None:
         """Fill the view from `start` of the object; what came before a connection broke is not fetched again."""
         got = 0
 
         def attempt() -> None:
             nonlocal got
-            if stop.is_set():
-                return
             low = start + got
-            got += self._get(low, view[got:], stop)
-            if got < len(view) and not stop.is_set():
+            got += self._get(low, view[got:], patience)
+            if got < len(view):
                 raise TryAgainError(f"the body ended after {low + got - start:,} of {len(view):,} bytes")
 
         def keep_and_attempt() -> None:
@@ -192,9 +181,9 @@ class S3Object:
                 got += error.received
                 raise
 
-        self._patience.insist("GET", keep_and_attempt)
+        patience.insist("GET", keep_and_attempt)
 
-    def _get(self, start: int, view: memoryview, stop: threading.Event) -> int:
+    def _get(self, start: int, view: memoryview, patience: Patience) -> int:
         end = start + len(view)
         whole = len(view) == self.size_bytes
         headers = self._match if whole else {**self._match, "range": f"bytes={start}-{end - 1}"}
@@ -204,11 +193,9 @@ class S3Object:
             nonlocal received
             received += size_bytes
             self._tracker.add(size_bytes)
-            if stop.is_set():
-                raise TryAgainError("another range failed")
 
         try:
-            with self._client.request("GET", self.bucket, self.key, self._patience, headers=headers) as answer:
+            with self._client.request("GET", self.bucket, self.key, patience, headers=headers) as answer:
                 found = answer.headers
                 if "etag" not in found:
                     raise TryAgainError(_stranger(found, "the answer has no ETag"))
@@ -221,7 +208,7 @@ class S3Object:
                     raise TryAgainError(f"the store ignored the range that was asked for: it sent {given[:60]}")
                 if answer.length != len(view):
                     raise TryAgainError(f"the answer announces {answer.length} bytes, not {len(view):,}")
-                return answer.read_into(view, self._patience, count)
+                return answer.read_into(view, patience, count)
         except StoreRefusedError as error:
             self._refuse(error)
         except TryAgainError as error:

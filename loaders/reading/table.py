@@ -16,6 +16,7 @@ from loaders.conforming.conformity import frame_of, typed_table, wanted_columns
 from loaders.conforming.violation import Origin, Violation, contract_error
 from loaders.contract import DatasetContract
 from loaders.contract.format_options import FormatOptions, active_format
+from loaders.reading.cancellation import active_cancellation, cancellable, results_of
 from loaders.reading.formats import parse
 from loaders.reading.location import Location, parse_location, refuse_others
 from loaders.reading.parts import Part, folder_parts, parts_of
@@ -57,11 +58,8 @@ def read_table(
     wanted = wanted_columns(contract, needed_columns(contract.name, caller) if columns is None else columns)
     if len(contract.key) > 1:
         record_rule(contract.key)
-    tracker = Tracker(contract.name, place.shown)
-    try:
+    with Tracker(contract.name, place.shown) as tracker:
         return _Reading(contract, wanted, active_format(contract), tracker).read(place)
-    finally:
-        tracker.finish()
 
 
 class _Reading:
@@ -100,14 +98,16 @@ class _Reading:
     def _tables(self, parts: list[Part]) -> list[tuple[pa.Table, int]]:
         if len(parts) == 1:
             return [self._table(parts[0])]
-        with ThreadPoolExecutor(min(_PARTS_AT_A_TIME, len(parts)), thread_name_prefix="sourceswap-part") as executor:
-            # Each in a copy of the context: the storage settings and the observer of progress are in it.
-            pending = [executor.submit(contextvars.copy_context().run, self._table, part) for part in parts]
-            try:
-                return [future.result() for future in pending]
-            except BaseException:
-                executor.shutdown(cancel_futures=True, wait=False)
-                raise
+        executor = ThreadPoolExecutor(min(_PARTS_AT_A_TIME, len(parts)), thread_name_prefix="sourceswap-part")
+        try:
+            with cancellable():
+                # Each in a copy of the context: the storage settings and the observer of progress are in it.
+                return results_of(
+                    [executor.submit(contextvars.copy_context().run, self._table, part) for part in parts]
+                )
+        finally:
+            # A file system of fsspec's may not notice for long that its read is cancelled.
+            executor.shutdown(wait=False)
 
     def _table(self, part: Part) -> tuple[pa.Table, int]:
         """Return the wanted columns of one file, typed, and its rows; of its next version if it is overwritten."""
@@ -120,6 +120,7 @@ class _Reading:
         raise AssertionError("unreachable")
 
     def _version(self, part: Part) -> tuple[pa.Table, int]:
+        active_cancellation().check()
         source = open_source(part.location, self._tracker)
         origin = Origin(part.location.shown)
         try:
@@ -160,7 +161,7 @@ def open_source(location: Location, tracker: Tracker) -> Source:
     if location.protocol == "file":
         from loaders.reading.local_file import LocalFile
 
-        return LocalFile(location)
+        return LocalFile(location, tracker)
     if location.protocol == "s3":
         from loaders.reading.s3 import S3Object
         from loaders.reading.s3_client import client_for

@@ -10,13 +10,21 @@ from typing import TypeVar
 
 import pyarrow as pa
 
+from loaders.reading.cancellation import active_cancellation
+
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 def decoded_by_all(decode: Callable[[T], R], pieces: Iterable[T]) -> Iterator[R]:
     """Yield what each piece decodes to, in order; a piece must not wait for another one's decoding."""
-    return _threads(os.getpid()).map(decode, pieces)
+    cancellation = active_cancellation()
+
+    def decoded(piece: T) -> R:
+        cancellation.check()
+        return decode(piece)
+
+    return _threads(os.getpid()).map(decoded, pieces)
 
 
 @lru_cache(maxsize=1)

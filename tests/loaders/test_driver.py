@@ -246,6 +246,52 @@ def test_datasets_load_concurrently(module: ModuleMaker) -> None:
     assert len(result) == 90
 
 
+def test_the_first_node_to_fail_is_told_at_once_and_ends_the_others(module: ModuleMaker) -> None:
+    source = module("""
+        import threading
+        from loaders.reading.cancellation import ReadCancelledError, active_cancellation
+        WAITING, ENDED, LET_GO = threading.Event(), threading.Event(), threading.Event()
+
+        @extract_columns("a")
+        def slow_first() -> pd.DataFrame:
+            WAITING.set()
+            try:
+                active_cancellation().wait(60)
+            except ReadCancelledError:
+                ENDED.set()
+                raise
+            return pd.DataFrame({"a": [1]})
+
+        @extract_columns("b")
+        def deaf() -> pd.DataFrame:
+            LET_GO.wait(60)
+            return pd.DataFrame({"b": [1]})
+
+        @extract_columns("c")
+        def missing() -> pd.DataFrame:
+            assert WAITING.wait(60)
+            raise FileNotFoundError("no such object")
+    """)
+    flow = module("""
+        RAN = []
+        def both(a: pd.Series, b: pd.Series, c: pd.Series) -> pd.Series:
+            RAN.append(1)
+            return a + b + c
+
+        def after(b: pd.Series) -> pd.Series:
+            RAN.append(1)
+            return b
+    """)
+    driver = build_driver({"data_source": "mine"}, flow, sources={"mine": source})
+    with pytest.raises(FileNotFoundError, match="no such object"):
+        driver.execute(["a", "after", "both"])
+    assert not source.LET_GO.is_set()
+    source.LET_GO.set()
+    assert source.ENDED.wait(10)
+    next(adapter for adapter in driver.adapter.adapters if isinstance(adapter, FutureAdapter)).executor.shutdown()
+    assert flow.RAN == []
+
+
 def test_own_result_builder_is_used(features: ModuleType) -> None:
     driver = build_driver(IN_MEMORY, features, adapters=[base.PandasDataFrameResult()])
     frame = driver.execute(["spend", "spend_per_signup"])
