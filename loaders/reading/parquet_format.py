@@ -147,6 +147,9 @@ def _decoded(opened: Callable[[], Any], metadata: FileMetaData, chunks: Sequence
         columns = {name: _joined(decoded, name) for name in fields}
         for name in old_times:
             columns[name] = _exact_old_times(opened, options, name)
+        for name, values in columns.items():
+            if len(values) != metadata.num_rows:
+                raise OSError(f"column {name!r} has {len(values):,} values, the footer says {metadata.num_rows:,} rows")
     return pa.table({field.name: columns[name] for name, field in fields.items()})
 
 

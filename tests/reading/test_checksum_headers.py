@@ -62,7 +62,7 @@ def test_an_md5_that_differs_names_the_setting_for_etags_that_are_none() -> None
     def mismatch(headers: dict[str, str]) -> str:
         found = expected(headers, etag_is_md5=True)
         assert found is not None
-        total = ObjectSum(found, 1, None)
+        total = ObjectSum(found, [(0, 1)])
         total.add(0, memoryview(b"x"))
         return total.mismatch() or ""
 
