@@ -81,9 +81,8 @@ class LoaderEnvironment:
     def only(self, namespace: str, columns: tuple[str, ...]) -> AbstractContextManager[None]:
         """Have the loader of the node that executes read these columns alone."""
         dataset = _node.get() or ""
-        return use_selection({dataset: Selection(columns, self._selections[dataset].passage)})
+        return use_selection(Selection(columns, self._selections[dataset].passage))
 
     def uncached(self) -> AbstractContextManager[None]:
         """Have the loader of the node that executes, if it goes without the cache, read its needed columns alone."""
-        dataset = _node.get() or ""
-        return use_selection({dataset: self._uncached[dataset]} if dataset in self._uncached else {})
+        return use_selection(self._uncached.get(_node.get() or ""))

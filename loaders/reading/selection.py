@@ -1,14 +1,14 @@
-"""Which columns of each dataset the running dataflow needs; `read_table` fetches and parses only those.
+"""Which columns of a dataset the running dataflow needs; `read_table` fetches and parses only those.
 
-    use_selection({"orders": Selection(("order_id", "amount"), passage(loader))})
+    use_selection(Selection(("order_id", "amount"), passage(loader)))
 
-A selection holds for the one loader it was made for: other code that reads the same dataset meanwhile, for reasons of
-its own, gets every column.
+A selection holds for the one loader it was made for: other code that reads meanwhile, be it the same dataset, gets
+every column.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ class Selection:
     passage: tuple[CodeType, ...]
 
 
-_active: ContextVar[Mapping[str, Selection] | None] = ContextVar("sourceswap_selection", default=None)
+_active: ContextVar[Selection | None] = ContextVar("sourceswap_selection", default=None)
 
 
-def needed_columns(dataset: str, caller: FrameType | None) -> tuple[str, ...] | None:
-    """Return the columns that a reader of the dataset needs; None where it needs all."""
-    selection = (_active.get() or {}).get(dataset)
+def needed_columns(caller: FrameType | None) -> tuple[str, ...] | None:
+    """Return the columns that are needed of what the caller of `read_table` reads; None where all are."""
+    selection = _active.get()
     if selection is None:
         return None
     for code in reversed(selection.passage):
@@ -39,9 +39,9 @@ def needed_columns(dataset: str, caller: FrameType | None) -> tuple[str, ...] | 
 
 
 @contextmanager
-def use_selection(selections: Mapping[str, Selection]) -> Iterator[None]:
-    """Have the loaders of these datasets read only the columns that are needed, in this context."""
-    token = _active.set(selections)
+def use_selection(selection: Selection | None) -> Iterator[None]:
+    """Have the selection's loader read only the columns that are needed, in this context."""
+    token = _active.set(selection)
     try:
         yield
     finally:

@@ -55,7 +55,7 @@ def read_table(
     place = parse_location(location)
     caller = sys._getframe(1)
     refuse_others(place, allow, str(caller.f_globals.get("__name__", "")).rpartition(".")[2])
-    wanted = wanted_columns(contract, needed_columns(contract.name, caller) if columns is None else columns)
+    wanted = wanted_columns(contract, needed_columns(caller) if columns is None else columns)
     if len(contract.key) > 1:
         record_rule(contract.key)
     with Tracker(contract.name, place.shown) as tracker:

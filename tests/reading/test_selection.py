@@ -237,7 +237,7 @@ def test_a_function_that_may_do_more_does_not(function: Callable[..., Any]) -> N
 def selected(function: Callable[..., Any], *columns: str) -> Any:
     codes = passage(function)
     assert codes is not None
-    return use_selection({"orders": Selection(columns, codes)})
+    return use_selection(Selection(columns, codes))
 
 
 @pytest.fixture(params=["csv", "jsonl", "parquet", "feather"])
