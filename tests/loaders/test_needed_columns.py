@@ -102,6 +102,17 @@ def test_only_needed_columns_are_loaded_and_the_outputs_are_the_same(modules: Ma
     assert run(made, data, "total", only_needed_columns=False) == ([7.0], "miss id,amount,country")
 
 
+def test_only_needed_columns_are_loaded_of_a_contract_of_another_name(
+    modules: Make, data: Path, tmp_path: Path
+) -> None:
+    source, features = modules()
+    file = Path(source.__file__ or "")
+    file.write_text(file.read_text().replace('DatasetContract(\n    "orders"', 'DatasetContract(\n    "order_lines"'))
+    renamed = tmp_path / f"renamed_{file.name}"
+    file.rename(renamed)
+    assert run((__import__(renamed.stem), features), data, "total") == ([7.0], "miss amount")
+
+
 def test_cached_columns_are_reused_and_only_the_others_are_read(modules: Make, data: Path) -> None:
     made = modules()
     run(made, data, "total")
