@@ -192,7 +192,11 @@ def _reencoded(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     plain = _decoded(values) if pa.types.is_dictionary(values.type) else values
     chunks = [chunk.dictionary_encode() for chunk in exact_cast(plain, target.value_type).unify_dictionaries().chunks]
     encoded = pa.chunked_array(chunks, pa.dictionary(pa.int32(), target.value_type)).unify_dictionaries()
-    return encoded.cast(target)
+    try:
+        return encoded.cast(target)
+    except pa.ArrowInvalid:
+        # No row is to blame.
+        raise KindError(f"more distinct values than {type_name(target)} has codes") from None
 
 
 def _nested(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
