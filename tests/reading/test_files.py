@@ -85,6 +85,37 @@ def test_every_truncation_is_an_error_or_the_right_frame(format_name: str, tmp_p
         error(path, ORDERS)
 
 
+@pytest.mark.parametrize("compression", [None, "lz4"])
+def test_an_arrow_stream_is_read_to_its_end_or_refused(compression: str | None, tmp_path: Path) -> None:
+    # The last eight bytes of the values look like the end of a stream.
+    table = pa.table({"id": pa.array([1, -1, 0xFFFFFFFF], pa.int64()), "text": ["a", None, "b"]})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as writer:
+        writer.write_table(table.select(["id", "text"]), max_chunksize=1)
+    whole = sink.getvalue().to_pybytes()
+    path = tmp_path / "stream.arrow"
+    path.write_bytes(whole)
+    assert read_table(path, TEXTS)["id"].tolist() == [1, -1, 0xFFFFFFFF]
+    assert len(read_table(path, TEXTS, columns=[])) == 3
+    for broken in (*(whole[:length] for length in range(len(whole))), whole + whole, whole + b"\0", whole + b"garbage"):
+        path.write_bytes(broken)
+        error(path, TEXTS)
+    path.write_bytes(whole + whole)
+    assert "something follows its end" in error(path, TEXTS)
+    path.write_bytes(whole[:-8])
+    assert "its end is missing" in error(path, TEXTS)
+
+
+@pytest.mark.parametrize("is_file", [False, True])
+def test_a_column_name_that_is_no_text_is_an_error(is_file: bool, tmp_path: Path) -> None:
+    table = pa.table({"NAME": [1]})
+    sink = pa.BufferOutputStream()
+    with (pa.ipc.new_file if is_file else pa.ipc.new_stream)(sink, table.schema) as writer:
+        writer.write_table(table)
+    (tmp_path / "a.arrow").write_bytes(sink.getvalue().to_pybytes().replace(b"NAME", b"NA\xff\xfe"))
+    assert "is no whole Arrow file" in error(tmp_path / "a.arrow", TEXTS)
+
+
 @pytest.mark.parametrize("format_name", ["parquet", "csv.gz"])
 def test_flipped_bits_are_an_error_or_the_right_frame(format_name: str, tmp_path: Path) -> None:
     whole = bytearray(encoded(orders(20), format_name))
