@@ -43,7 +43,7 @@ def exact_cast(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
         # Of others the storage is a code: a period's ordinal is no integer.
         values = pa.chunked_array([chunk.storage for chunk in values.chunks], source.storage_type)
         source = values.type
-    if source == target and not holds_required(target):
+    if source == target and not holds_required(target) and _codes_are_sound(values):
         return values
     if pa.types.is_dictionary(source) and not pa.types.is_dictionary(target):
         return exact_cast(_decoded(values), target)
@@ -186,6 +186,20 @@ def _decimal_to_float(values: pa.ChunkedArray, target: pa.DataType) -> pa.Chunke
         # Arrow has no cast between decimals and halves.
         return _round_trip(_round_trip(values, pa.float32()), target)
     return _round_trip(values, target)
+
+
+def _codes_are_sound(values: pa.ChunkedArray) -> bool:
+    """Tell whether codes tell values apart: a dictionary may repeat values, and hold nulls that nothing counts."""
+    if not pa.types.is_dictionary(values.type):
+        return True
+    dictionaries = [chunk.dictionary for chunk in values.chunks]
+    if any(each.null_count for each in dictionaries):
+        return False
+    try:
+        return all(len(pc.unique(each)) == len(each) for each in dictionaries)
+    except pa.ArrowNotImplementedError:
+        # Nor can values of such a type be encoded anew, or stand in a key.
+        return True
 
 
 def _reencoded(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:

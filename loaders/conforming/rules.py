@@ -144,6 +144,9 @@ def _codes(values: pa.ChunkedArray) -> np.ndarray[Any, Any]:
                 break
     if small and not values.null_count:
         return np.asarray(values.to_numpy())
+    if pa.types.is_dictionary(arrow_type):
+        # The dictionaries of several chunks together may have more values than codes.
+        values = values.cast(pa.dictionary(pa.int32(), arrow_type.value_type))
     encoded = values if pa.types.is_dictionary(arrow_type) else pc.dictionary_encode(values)
     encoded = encoded.unify_dictionaries().combine_chunks()
     if isinstance(encoded, pa.ChunkedArray):

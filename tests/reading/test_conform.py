@@ -236,6 +236,33 @@ def test_a_null_item_is_refused_though_its_file_says_there_is_none() -> None:
         conform(pd.DataFrame({"value": [[1, None]]}), contract_of(array.type), location="memory")
 
 
+CODED = pa.dictionary(pa.int8(), TEXT)
+
+
+def coded(*chunks: tuple[list[int | None], list[str | None]]) -> pa.Table:
+    arrays = [pa.DictionaryArray.from_arrays(pa.array(codes, pa.int8()), pa.array(values)) for codes, values in chunks]
+    return pa.table({"value": pa.chunked_array(arrays)})
+
+
+def test_a_null_in_a_dictionary_is_a_null() -> None:
+    table = coded(([0, 1], ["x", None]))
+    found = conform(table, contract_of(CODED), location="memory")["value"]
+    assert found.isna().tolist() == [False, True]
+    with pytest.raises(ContractError, match="null in a column that holds none; 1 row: null in row 2"):
+        conform(table, contract_of(CODED, nullable=False), location="memory")
+
+
+def test_a_key_of_codes_is_compared_by_its_values() -> None:
+    contract = contract_of(CODED, nullable=False, key="value")
+    with pytest.raises(ContractError, match="key that stands in more than one row; 1 row: 'x' in row 2"):
+        conform(coded(([0, 1], ["x", "x"])), contract, location="memory")
+    with pytest.raises(ContractError, match="key that stands in more than one row; 1 row: 'y' in row 3"):
+        conform(coded(([0, 1], ["x", "y"]), ([0, 1], ["y", "z"])), contract, location="memory")
+    # Together these have more values than codes.
+    halves = [(list(range(100)), [f"{half}{i}" for i in range(100)]) for half in "ab"]
+    assert len(conform(coded(*halves), contract, location="memory")) == 200
+
+
 def test_nan_is_a_value_of_a_float_that_holds_no_nulls() -> None:
     assert conformed([1.0, np.nan], pa.float64(), nullable=False) == [1.0, None]
     assert "null in a column that holds none; 1 row: null in row 2" in refusal(
