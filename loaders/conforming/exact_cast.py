@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loaders.conforming.violation import MAX_EXAMPLES, Violation
+from loaders.conforming.nested_arrays import children, holds_required, list_array, shape, struct_array
+from loaders.conforming.violation import MAX_EXAMPLES, Violation, example
 from loaders.contract.dtypes import is_text
 
 # Beyond it, neighbouring integers share one float: such a float no longer says which integer it was.
@@ -40,7 +43,7 @@ def exact_cast(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
         # Of others the storage is a code: a period's ordinal is no integer.
         values = pa.chunked_array([chunk.storage for chunk in values.chunks], source.storage_type)
         source = values.type
-    if source == target:
+    if source == target and not holds_required(target) and _codes_are_sound(values):
         return values
     if pa.types.is_dictionary(source) and not pa.types.is_dictionary(target):
         return exact_cast(_decoded(values), target)
@@ -62,7 +65,7 @@ def cast_violation(column: str, values: pa.ChunkedArray, target: pa.DataType, er
     if isinstance(error, KindError):
         return Violation(column, str(error))
     rows, all_found = failing_rows(len(values), lambda start, end: exact_cast(values[start:end], target))
-    examples = tuple((row, values[row].as_py()) for row in rows[:MAX_EXAMPLES])
+    examples = tuple(example(values, row) for row in rows[:MAX_EXAMPLES])
     rule = f"{type_name(values.type, found=True)} that is no exact {type_name(target)}"
     return Violation(column, rule, len(rows) or None, examples, counted_all=all_found)
 
@@ -185,18 +188,87 @@ def _decimal_to_float(values: pa.ChunkedArray, target: pa.DataType) -> pa.Chunke
     return _round_trip(values, target)
 
 
+def _codes_are_sound(values: pa.ChunkedArray) -> bool:
+    """Tell whether codes tell values apart: a dictionary may repeat values, and hold nulls that nothing counts."""
+    if not pa.types.is_dictionary(values.type):
+        return True
+    dictionaries = [chunk.dictionary for chunk in values.chunks]
+    if any(each.null_count for each in dictionaries):
+        return False
+    try:
+        return all(len(pc.unique(each)) == len(each) for each in dictionaries)
+    except pa.ArrowNotImplementedError:
+        # Nor can values of such a type be encoded anew, or stand in a key.
+        return True
+
+
 def _reencoded(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     plain = _decoded(values) if pa.types.is_dictionary(values.type) else values
     chunks = [chunk.dictionary_encode() for chunk in exact_cast(plain, target.value_type).unify_dictionaries().chunks]
     encoded = pa.chunked_array(chunks, pa.dictionary(pa.int32(), target.value_type)).unify_dictionaries()
-    return encoded.cast(target)
+    try:
+        return encoded.cast(target)
+    except pa.ArrowInvalid:
+        # No row is to blame.
+        raise KindError(f"more distinct values than {type_name(target)} has codes") from None
 
 
 def _nested(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    there = values.cast(target)
-    if not there.cast(values.type).equals(values):
-        raise InexactError(f"a {type_name(values.type)} value does not fit {type_name(target)}")
-    return there
+    """Cast what is in the values by the same rules as whole columns: Arrow's own cast makes numbers of texts."""
+    try:
+        return pa.chunked_array([_nested_chunk(chunk, target) for chunk in values.chunks], target)
+    except KindError as error:
+        raise KindError(f"expected {type_name(target)}, found {type_name(values.type, found=True)} ({error})") from None
+
+
+def _nested_chunk(chunk: pa.Array, target: pa.DataType) -> pa.Array:
+    if shape(chunk.type) != shape(target) or shape(target) is None:
+        raise KindError(f"no {shape(target) or target}")
+    valid = chunk.is_valid().to_numpy(zero_copy_only=False)
+    if pa.types.is_struct(target):
+        names = [field.name for field in children(chunk.type)]
+        if sorted(names) != sorted(field.name for field in children(target)):
+            raise KindError("fields of other names")
+        columns = dict(zip(names, chunk.flatten(), strict=True))
+        return struct_array([_inner(columns[field.name], field, valid) for field in children(target)], valid, target)
+    if pa.types.is_map(target):
+        # Entries are structs, whose fields each writer names in its own way.
+        entries = chunk.cast(pa.list_(_entries_type(chunk.type)))
+        field = pa.field("entry", _entries_type(target))
+        return list_array(_inner(entries.flatten(), field), _lengths(entries), valid, target)
+    items, lengths = chunk.flatten(), _lengths(chunk)
+    if pa.types.is_fixed_size_list(target):
+        if (lengths[valid] != target.list_size).any():
+            raise InexactError(f"a list is not of {target.list_size} items")
+        items = items.take(_places(valid, target.list_size))
+        within = np.repeat(valid, target.list_size)
+        return list_array(_inner(items, target.value_field, within), lengths, valid, target)
+    return list_array(_inner(items, target.value_field), lengths, valid, target)
+
+
+def _entries_type(map_type: pa.DataType) -> pa.DataType:
+    return pa.struct([map_type.key_field.with_name("key"), map_type.item_field.with_name("value")])
+
+
+def _lengths(lists: pa.Array) -> np.ndarray[Any, Any]:
+    lengths = pc.list_value_length(lists).fill_null(0)
+    return np.asarray(lengths.to_numpy(zero_copy_only=False), np.int64)
+
+
+def _places(valid: np.ndarray[Any, Any], size: int) -> pa.Array:
+    """Return where the items of lists of one size stand among those of the lists that are not null."""
+    within = np.repeat(valid, size)
+    return pa.array(np.cumsum(within) - 1, mask=~within)
+
+
+def _inner(values: pa.Array, field: pa.Field, within: np.ndarray[Any, Any] | None = None) -> pa.Array:
+    """Return what is in nested values, cast; what is not within a value may be null whatever the field says."""
+    typed = exact_cast(pa.chunked_array([values]), field.type).combine_chunks()
+    if not field.nullable:
+        null = typed.is_null().to_numpy(zero_copy_only=False)
+        if (null if within is None else null & within).any():
+            raise InexactError(f"null in '{field.name}', which holds none")
+    return typed
 
 
 _CASTS: dict[tuple[str, str], Callable[[pa.ChunkedArray, pa.DataType], pa.ChunkedArray]] = {

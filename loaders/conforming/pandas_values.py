@@ -13,7 +13,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loaders.conforming.exact_cast import InexactError, cast_violation, exact_cast, failing_rows, kind, type_name
+from loaders.conforming.exact_cast import (
+    InexactError,
+    KindError,
+    cast_violation,
+    exact_cast,
+    failing_rows,
+    kind,
+    type_name,
+)
 from loaders.conforming.violation import MAX_EXAMPLES, Violation
 from loaders.contract.dtypes import PandasDtype
 
@@ -69,6 +77,8 @@ def _objects_to_arrow(series: pd.Series[Any], field: pa.Field) -> pa.ChunkedArra
         objects = [None if value is None else plain(value) for value in objects]
     try:
         return _converted(objects, field.type, meaning)
+    except KindError as error:
+        raise BrokenColumnError(Violation(field.name, str(error))) from None
     except InexactError:
         rows, all_found = failing_rows(
             len(objects), lambda start, end: _converted(objects[start:end], field.type, meaning)
@@ -84,6 +94,8 @@ def _converted(objects: list[Any], target: pa.DataType, meaning: str) -> pa.Chun
         # The type of decimals is left to Arrow: of its own choice it takes one that is wide enough.
         values = pa.chunked_array([pa.array(objects, type=None if meaning == "decimal" else value_type)])
         typed = exact_cast(values, target)
+    except KindError:
+        raise
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise InexactError(str(error)) from None
     # Told a type, Arrow drops without a word what it has no room for: fractions, nanoseconds, unknown keys.

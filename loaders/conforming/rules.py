@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loaders.conforming.violation import MAX_EXAMPLES, Violation
+from loaders.conforming.violation import MAX_EXAMPLES, Violation, example
 from loaders.contract import Check, DatasetContract
 from loaders.errors import ConfigError
 
@@ -22,6 +22,10 @@ def broken_rules(columns: Columns, contract: DatasetContract) -> Iterator[Violat
     for name, values in columns.items():
         if not contract.schema.field(name).nullable and values.null_count:
             yield _violation(name, "null in a column that holds none", pc.is_null(values), values)
+        if pa.types.is_timestamp(values.type) or pa.types.is_duration(values.type):
+            yield from _where(
+                name, "the least of 64 bits, which pandas takes for a null", _missing_time(values), values
+            )
     for name, check in contract.checks.items():
         if name in columns:
             try:
@@ -144,6 +148,9 @@ def _codes(values: pa.ChunkedArray) -> np.ndarray[Any, Any]:
                 break
     if small and not values.null_count:
         return np.asarray(values.to_numpy())
+    if pa.types.is_dictionary(arrow_type):
+        # The dictionaries of several chunks together may have more values than codes.
+        values = values.cast(pa.dictionary(pa.int32(), arrow_type.value_type))
     encoded = values if pa.types.is_dictionary(arrow_type) else pc.dictionary_encode(values)
     encoded = encoded.unify_dictionaries().combine_chunks()
     if isinstance(encoded, pa.ChunkedArray):
@@ -159,6 +166,11 @@ def _widened(values: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_decimal32(arrow_type) or pa.types.is_decimal64(arrow_type):
         return values.cast(pa.decimal128(arrow_type.precision, arrow_type.scale))
     return values
+
+
+def _missing_time(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Tell which times are the one that pandas has no other reading of than NaT."""
+    return pc.equal(values.cast(pa.int64()), int(np.iinfo(np.int64).min))
 
 
 def _viewed(values: pa.ChunkedArray, numbers: pa.DataType) -> pa.ChunkedArray:
@@ -178,7 +190,7 @@ def _span(code: np.ndarray[Any, Any]) -> int:
 
 
 def _key_value(columns: Columns, key: tuple[str, ...], row: int) -> Any:
-    values = tuple(columns[name][row].as_py() for name in key)
+    values = tuple(example(columns[name], row)[1] for name in key)
     return values[0] if len(values) == 1 else values
 
 
@@ -189,7 +201,7 @@ def _where(name: str, rule: str, bad: Any, values: pa.ChunkedArray) -> Iterator[
 
 def _violation(name: str, rule: str, bad: Any, values: pa.ChunkedArray) -> Violation:
     rows = np.flatnonzero(bad.fill_null(False).to_numpy(zero_copy_only=False))
-    examples = tuple((int(row), values[int(row)].as_py()) for row in rows[:MAX_EXAMPLES])
+    examples = tuple(example(values, int(row)) for row in rows[:MAX_EXAMPLES])
     return Violation(name, rule, len(rows), examples)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import re
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
@@ -17,11 +20,14 @@ _SUFFIXES = {
     ".xz": "xz",
 }
 _MAGIC = {
-    "gzip": b"\x1f\x8b",
-    "zstd": b"\x28\xb5\x2f\xfd",
-    "bz2": b"BZh",
-    "xz": b"\xfd7zXZ\x00",
+    "gzip": rb"\x1f\x8b",
+    # A frame, or one to be skipped, with which parallel writers begin.
+    "zstd": rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18",
+    "bz2": rb"BZh",
+    "xz": rb"\xfd7zXZ\x00",
 }
+# Fed to a decompressor at a time: where a stream ends, what it was given beyond its end is copied.
+_PIECE_BYTES = 256 << 10
 
 
 def split_compression(name: str) -> tuple[str, str | None]:
@@ -39,7 +45,7 @@ def split_compression(name: str) -> tuple[str, str | None]:
 
 def decompressed(data: pa.Buffer, compression: str, shown: str) -> pa.Buffer:
     """Return the plain bytes; refuse data that ends early, is damaged, or is not compressed so."""
-    if not memoryview(data)[:6].tobytes().startswith(_MAGIC[compression]):
+    if not re.match(_MAGIC[compression], memoryview(data)[:6].tobytes()):
         raise ReadError(
             f"'{shown}' is not {compression} data, as its name or its contract's format says. "
             "Correct the name, or set FormatOptions(compression=…)."
@@ -55,16 +61,8 @@ def decompressed(data: pa.Buffer, compression: str, shown: str) -> pa.Buffer:
 def _gzip(data: pa.Buffer) -> Any:
     import zlib
 
-    # Several members may follow each other; zlib checks length and CRC of each.
-    plain = []
-    rest = memoryview(data)
-    while rest.nbytes and bytes(rest[:1]) != b"\x00":
-        member = zlib.decompressobj(wbits=31)
-        plain.append(member.decompress(rest))
-        if not member.eof:
-            raise EOFError("the gzip stream has no end")
-        rest = memoryview(member.unused_data)
-    return b"".join(plain) if len(plain) != 1 else plain[0]
+    # zlib checks length and CRC of each member.
+    return _streams(data, lambda: zlib.decompressobj(wbits=31), padding=1)
 
 
 def _zstd(data: pa.Buffer) -> Any:
@@ -75,13 +73,47 @@ def _zstd(data: pa.Buffer) -> Any:
 def _bz2(data: pa.Buffer) -> Any:
     import bz2
 
-    return bz2.decompress(data)
+    return _streams(data, bz2.BZ2Decompressor, padding=0)
 
 
 def _xz(data: pa.Buffer) -> Any:
     import lzma
 
-    return lzma.decompress(data)
+    return _streams(data, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ), padding=4)
+
+
+def _streams(data: pa.Buffer, decompressor: Callable[[], Any], padding: int) -> bytes:
+    """Return what one stream after the other holds; zeros may follow each in multiples of `padding`, nothing else.
+
+    The codecs' own `decompress` take what follows the first stream, once it is damaged, for nothing.
+    """
+    view = memoryview(data)
+    plain = io.BytesIO()
+    position = 0
+    while position < view.nbytes:
+        stream = decompressor()
+        while not stream.eof:
+            piece = view[position : position + _PIECE_BYTES]
+            if not piece.nbytes:
+                raise EOFError("its last stream has no end")
+            plain.write(stream.decompress(piece))
+            position += piece.nbytes - len(stream.unused_data)
+        zeros = _zeros(view, position) if padding else 0
+        if zeros and zeros % padding:
+            raise ValueError(f"{zeros} zero bytes follow a stream, no multiple of {padding}")
+        position += zeros
+    return plain.getvalue()
+
+
+def _zeros(view: memoryview, start: int) -> int:
+    """Return how many zero bytes there are from a place on."""
+    position = start
+    while piece := view[position : position + _PIECE_BYTES].tobytes():
+        rest = len(piece.lstrip(b"\0"))
+        position += len(piece) - rest
+        if rest:
+            break
+    return position - start
 
 
 _DECOMPRESS = {"gzip": _gzip, "zstd": _zstd, "bz2": _bz2, "xz": _xz}

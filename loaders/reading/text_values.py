@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loaders.conforming.exact_cast import InexactError, exact_cast, failing_rows, kind, type_name
+from loaders.conforming.exact_cast import InexactError, cast_violation, exact_cast, failing_rows, kind, type_name
 from loaders.conforming.violation import MAX_EXAMPLES, Violation
 
 _INTEGER = r"^[+-]?[0-9]+(\.0*)?$"
@@ -47,7 +47,7 @@ def typed_text(column: str, texts: pa.ChunkedArray, target: pa.DataType) -> pa.C
     value_type = target.value_type if pa.types.is_dictionary(target) else target
     meaning = kind(value_type)
     if meaning in ("text", "binary"):
-        return exact_cast(texts.cast(value_type), target)
+        return _as_written(column, texts, value_type, target)
     syntax = _SYNTAX.get(meaning)
     if syntax is None:
         return Violation(column, f"text cannot hold {type_name(target)}; use Parquet or Feather")
@@ -55,16 +55,41 @@ def typed_text(column: str, texts: pa.ChunkedArray, target: pa.DataType) -> pa.C
     right = pc.fill_null(pc.match_substring_regex(trimmed, syntax), True)
     good = trimmed if pc.all(right, min_count=0).as_py() else pc.if_else(right, trimmed, None)
     wrong = np.flatnonzero(pc.invert(right).to_numpy())
+    counted_all = True
     try:
         values = _parse(good, value_type, meaning)
-        if not len(wrong):
-            return exact_cast(values, target)
-        counted_all = True
     except (InexactError, pa.ArrowInvalid):
         unfit, counted_all = failing_rows(len(good), lambda start, end: _parse(good[start:end], value_type, meaning))
         wrong = np.union1d(wrong, np.array(unfit, dtype=np.int64))
+    else:
+        if not len(wrong):
+            return _encoded(column, values, target)
     examples = tuple((int(row), texts[int(row)].as_py()) for row in wrong[:MAX_EXAMPLES])
     return Violation(column, f"text that is no {type_name(target)}", len(wrong), examples, counted_all)
+
+
+def _as_written(
+    column: str, texts: pa.ChunkedArray, value_type: pa.DataType, target: pa.DataType
+) -> pa.ChunkedArray | Violation:
+    """Return texts that are themselves the values, as text or as their bytes."""
+    if pa.types.is_fixed_size_binary(value_type):
+        other = pc.fill_null(pc.not_equal(pc.binary_length(texts), value_type.byte_width), False)
+        wrong = np.flatnonzero(other.to_numpy())
+        if len(wrong):
+            examples = tuple((int(row), texts[int(row)].as_py()) for row in wrong[:MAX_EXAMPLES])
+            return Violation(column, f"text that is not of {value_type.byte_width} bytes", len(wrong), examples)
+    try:
+        return _encoded(column, texts.cast(value_type), target)
+    except pa.ArrowInvalid as error:
+        return Violation(column, f"text that cannot be {type_name(target)}: {str(error).splitlines()[0]}")
+
+
+def _encoded(column: str, values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray | Violation:
+    """Return the values as the target, whose dictionary may have too few codes for them."""
+    try:
+        return exact_cast(values, target)
+    except InexactError as error:
+        return cast_violation(column, values, target, error)
 
 
 def _parse(texts: pa.ChunkedArray, target: pa.DataType, meaning: str) -> pa.ChunkedArray:

@@ -154,6 +154,128 @@ def test_a_representation_that_loses_something_is_refused(values: Any, arrow_typ
     assert said in message
 
 
+INT, TEXT, DOUBLE = pa.int64(), pa.string(), pa.float64()
+REQUIRED = pa.field("item", INT, nullable=False)
+
+
+def structs(**fields: pa.DataType) -> pa.DataType:
+    return pa.struct(list(fields.items()))
+
+
+@pytest.mark.parametrize("sliced", [False, True])
+@pytest.mark.parametrize(
+    ("values", "found", "expected"),
+    [
+        ([[1], None, [], [2, None]], pa.list_(pa.int32()), pa.list_(INT)),
+        ([[1, 2], None, [3, None]], pa.list_(INT), pa.list_(INT, 2)),
+        ([[1, 2], None, [3, 4]], pa.list_(pa.int16(), 2), pa.large_list(REQUIRED)),
+        ([[1, 2], None, [3, 4]], pa.list_view(INT), pa.list_(REQUIRED, 2)),
+        ([[0.5], [float("inf")]], pa.list_(pa.float32()), pa.large_list_view(DOUBLE)),
+        ([["a"], ["b", "a"]], pa.list_(TEXT), pa.list_(pa.dictionary(pa.int8(), TEXT))),
+        ([[[1]], [None, []]], pa.list_(pa.list_(pa.int8())), pa.list_(pa.large_list(INT))),
+        ([{"a": 1, "b": "x"}, None], structs(a=pa.int8(), b=pa.large_string()), structs(a=INT, b=TEXT)),
+        ([{"a": 1}, None], structs(a=INT), pa.struct([pa.field("a", INT, nullable=False)])),
+        ([[("a", 1)], None, [], [("b", None)]], pa.map_(pa.large_string(), pa.int8()), pa.map_(TEXT, INT)),
+        ([{"a": []}], structs(a=pa.list_(pa.null())), structs(a=pa.list_(INT))),
+    ],
+)
+def test_nested_values_of_another_layout_are_taken(
+    values: list[Any], found: pa.DataType, expected: pa.DataType, sliced: bool
+) -> None:
+    array = pa.array([*values, *values], found)[len(values) :] if sliced else pa.array(values, found)
+    taken = conform(pa.table({"value": array}), contract_of(expected), location="memory")["value"]
+    assert taken.dtype == pd.ArrowDtype(expected)
+    assert pa.array(taken).to_pylist() == values
+
+
+def test_nan_is_a_value_in_a_list_of_another_layout() -> None:
+    table = pa.table({"value": pa.array([[float("nan")]], pa.list_(DOUBLE))})
+    taken = conform(table, contract_of(pa.large_list(DOUBLE)), location="memory")["value"]
+    assert np.isnan(pa.array(taken).to_pylist()[0][0])
+
+
+@pytest.mark.parametrize(
+    ("values", "found", "expected", "said"),
+    [
+        ([["1"]], pa.list_(TEXT), pa.list_(INT), "expected int64, found text"),
+        ([["2024-02-29"]], pa.list_(TEXT), pa.list_(pa.date32()), "expected date32, found text"),
+        ([[1]], pa.list_(INT), pa.list_(pa.bool_()), "expected bool, found int64"),
+        ([[1]], pa.list_(INT), pa.list_(TEXT), "expected string, found int64"),
+        ([[5]], pa.list_(INT), pa.list_(pa.timestamp("s")), "found int64"),
+        ([[5]], pa.list_(INT), pa.list_(pa.duration("s")), "found int64"),
+        ([[5]], pa.list_(pa.int32()), pa.list_(pa.time32("s")), "found int32"),
+        ([[NOON]], pa.list_(pa.timestamp("s")), pa.list_(pa.timestamp("s", "UTC")), "found timestamp"),
+        ([[NOON]], pa.list_(pa.timestamp("s", "UTC")), pa.list_(pa.timestamp("s")), "found timestamp"),
+        ([[b"a"]], pa.list_(pa.binary()), pa.list_(TEXT), "expected string, found binary"),
+        ([[1], [2, None]], pa.list_(INT), pa.list_(REQUIRED), "[2, None] in row 2"),
+        ([[1], [300]], pa.list_(INT), pa.list_(pa.int8()), "[300] in row 2"),
+        ([[1], [1, 2]], pa.list_(INT), pa.list_(INT, 2), "[1] in row 1"),
+        ([{"a": "1"}], structs(a=TEXT), structs(a=INT), "expected int64, found text"),
+        ([{"a": 1}], structs(a=INT), structs(a=INT, b=INT), "fields of other names"),
+        ([{"a": 1, "b": 2}], structs(a=INT, b=INT), structs(a=INT), "fields of other names"),
+        ([{"a": None}], structs(a=INT), pa.struct([pa.field("a", INT, nullable=False)]), "in row 1"),
+        ([[("a", "1")]], pa.map_(TEXT, TEXT), pa.map_(TEXT, INT), "expected int64, found text"),
+        ([[("1", 1)]], pa.map_(TEXT, INT), pa.map_(INT, INT), "expected int64, found text"),
+        ([[1]], pa.list_(INT), structs(a=INT), "expected struct<a: int64>, found list<item: int64>"),
+    ],
+)
+def test_nested_values_of_another_meaning_are_refused(
+    values: list[Any], found: pa.DataType, expected: pa.DataType, said: str
+) -> None:
+    with pytest.raises(ContractError) as caught:
+        conform(pa.table({"value": pa.array(values, found)}), contract_of(expected), location="memory")
+    assert said in str(caught.value)
+
+
+def test_a_null_item_is_refused_though_its_file_says_there_is_none() -> None:
+    offsets = pa.array([0, 2], pa.int32())
+    array = pa.ListArray.from_arrays(offsets, pa.array([1, None], INT), type=pa.list_(REQUIRED))
+    with pytest.raises(ContractError, match=r"\[1, None\] in row 1"):
+        conform(pa.table({"value": array}), contract_of(array.type), location="memory")
+    with pytest.raises(ContractError, match=r"\[1, None\] in row 1"):
+        conform(pd.DataFrame({"value": [[1, None]]}), contract_of(array.type), location="memory")
+
+
+@pytest.mark.parametrize("nullable", [True, False])
+@pytest.mark.parametrize(
+    "arrow_type", [pa.timestamp("ns"), pa.timestamp("s"), pa.timestamp("us", "UTC"), pa.duration("ms")]
+)
+def test_a_time_that_pandas_takes_for_a_null_is_refused(arrow_type: pa.DataType, nullable: bool) -> None:
+    contract = contract_of(arrow_type, nullable=nullable)
+    table = pa.table({"value": pa.array([0, -(2**63) + 1], INT).view(arrow_type)})
+    assert conform(table, contract, location="memory")["value"].notna().all()
+    table = pa.table({"value": pa.array([0, -(2**63)], INT).view(arrow_type)})
+    with pytest.raises(ContractError, match=r"pandas takes for a null; 1 row: .* in row 2"):
+        conform(table, contract, location="memory")
+
+
+CODED = pa.dictionary(pa.int8(), TEXT)
+
+
+def coded(*chunks: tuple[list[int | None], list[str | None]]) -> pa.Table:
+    arrays = [pa.DictionaryArray.from_arrays(pa.array(codes, pa.int8()), pa.array(values)) for codes, values in chunks]
+    return pa.table({"value": pa.chunked_array(arrays)})
+
+
+def test_a_null_in_a_dictionary_is_a_null() -> None:
+    table = coded(([0, 1], ["x", None]))
+    found = conform(table, contract_of(CODED), location="memory")["value"]
+    assert found.isna().tolist() == [False, True]
+    with pytest.raises(ContractError, match="null in a column that holds none; 1 row: null in row 2"):
+        conform(table, contract_of(CODED, nullable=False), location="memory")
+
+
+def test_a_key_of_codes_is_compared_by_its_values() -> None:
+    contract = contract_of(CODED, nullable=False, key="value")
+    with pytest.raises(ContractError, match="key that stands in more than one row; 1 row: 'x' in row 2"):
+        conform(coded(([0, 1], ["x", "x"])), contract, location="memory")
+    with pytest.raises(ContractError, match="key that stands in more than one row; 1 row: 'y' in row 3"):
+        conform(coded(([0, 1], ["x", "y"]), ([0, 1], ["y", "z"])), contract, location="memory")
+    # Together these have more values than codes.
+    halves = [(list(range(100)), [f"{half}{i}" for i in range(100)]) for half in "ab"]
+    assert len(conform(coded(*halves), contract, location="memory")) == 200
+
+
 def test_nan_is_a_value_of_a_float_that_holds_no_nulls() -> None:
     assert conformed([1.0, np.nan], pa.float64(), nullable=False) == [1.0, None]
     assert "null in a column that holds none; 1 row: null in row 2" in refusal(

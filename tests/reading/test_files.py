@@ -85,6 +85,37 @@ def test_every_truncation_is_an_error_or_the_right_frame(format_name: str, tmp_p
         error(path, ORDERS)
 
 
+@pytest.mark.parametrize("compression", [None, "lz4"])
+def test_an_arrow_stream_is_read_to_its_end_or_refused(compression: str | None, tmp_path: Path) -> None:
+    # The last eight bytes of the values look like the end of a stream.
+    table = pa.table({"id": pa.array([1, -1, 0xFFFFFFFF], pa.int64()), "text": ["a", None, "b"]})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as writer:
+        writer.write_table(table.select(["id", "text"]), max_chunksize=1)
+    whole = sink.getvalue().to_pybytes()
+    path = tmp_path / "stream.arrow"
+    path.write_bytes(whole)
+    assert read_table(path, TEXTS)["id"].tolist() == [1, -1, 0xFFFFFFFF]
+    assert len(read_table(path, TEXTS, columns=[])) == 3
+    for broken in (*(whole[:length] for length in range(len(whole))), whole + whole, whole + b"\0", whole + b"garbage"):
+        path.write_bytes(broken)
+        error(path, TEXTS)
+    path.write_bytes(whole + whole)
+    assert "something follows its end" in error(path, TEXTS)
+    path.write_bytes(whole[:-8])
+    assert "its end is missing" in error(path, TEXTS)
+
+
+@pytest.mark.parametrize("is_file", [False, True])
+def test_a_column_name_that_is_no_text_is_an_error(is_file: bool, tmp_path: Path) -> None:
+    table = pa.table({"NAME": [1]})
+    sink = pa.BufferOutputStream()
+    with (pa.ipc.new_file if is_file else pa.ipc.new_stream)(sink, table.schema) as writer:
+        writer.write_table(table)
+    (tmp_path / "a.arrow").write_bytes(sink.getvalue().to_pybytes().replace(b"NAME", b"NA\xff\xfe"))
+    assert "is no whole Arrow file" in error(tmp_path / "a.arrow", TEXTS)
+
+
 @pytest.mark.parametrize("format_name", ["parquet", "csv.gz"])
 def test_flipped_bits_are_an_error_or_the_right_frame(format_name: str, tmp_path: Path) -> None:
     whole = bytearray(encoded(orders(20), format_name))
@@ -222,8 +253,41 @@ def test_delimiters_quotes_and_encodings_are_those_of_the_contract(tmp_path: Pat
     assert texts(tmp_path, b"id,text\n1,a\n", "a.csv.gz", compression="none") == ["a"]
 
 
-def test_several_gzip_members_are_one_file(tmp_path: Path) -> None:
-    assert texts(tmp_path, gzip.compress(b"id,text\n1,a\n") + gzip.compress(b"2,b\n"), "a.csv.gz") == ["a", "b"]
+COMPRESS = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zst": lambda data: pa.compress(data, "zstd", asbytes=True),
+}
+
+
+@pytest.mark.parametrize(("suffix", "padding"), [("gz", b"\0"), ("bz2", b""), ("xz", b"\0" * 4), ("zst", b"")])
+def test_several_streams_are_one_file(suffix: str, padding: bytes, tmp_path: Path) -> None:
+    compress = COMPRESS[suffix]
+    data = compress(b"id,text\n1,a\n") + padding + compress(b"2,b\n") + 3 * padding
+    assert texts(tmp_path, data, f"a.csv.{suffix}") == ["a", "b"]
+
+
+@pytest.mark.parametrize("suffix", COMPRESS)
+def test_what_follows_the_first_stream_is_a_whole_stream_or_an_error(suffix: str, tmp_path: Path) -> None:
+    whole, second = COMPRESS[suffix](b"id,text\n1,a\n"), COMPRESS[suffix](b"2,b\n")
+    damaged = bytearray(second)
+    damaged[len(second) // 2] ^= 255
+    path = tmp_path / f"a.csv.{suffix}"
+    for rest in (bytes(damaged), second[:-1], second[:5], b"garbage", b"\0garbage", b"\0\0\0\0garbage"):
+        path.write_bytes(whole + rest)
+        # A byte of zstd's text may be altered: nothing need guard it.
+        if rest != damaged or suffix != "zst":
+            assert "damaged or ends early" in error(path, TEXTS)
+    if suffix in ("bz2", "xz"):
+        path.write_bytes(whole + b"\0\0\0")
+        assert "damaged or ends early" in error(path, TEXTS)
+
+
+def test_a_zstd_file_may_begin_with_a_frame_to_be_skipped(tmp_path: Path) -> None:
+    skipped = b"\x50\x2a\x4d\x18\x04\0\0\0size"
+    frames = [skipped + COMPRESS["zst"](text) for text in (b"id,text\n1,a\n", b"2,b\n")]
+    assert texts(tmp_path, b"".join(frames), "a.csv.zst") == ["a", "b"]
 
 
 @pytest.mark.parametrize(
