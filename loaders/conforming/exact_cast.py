@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from loaders.conforming.nested_arrays import children, holds_required, list_array, shape, struct_array
-from loaders.conforming.violation import MAX_EXAMPLES, Violation
+from loaders.conforming.violation import MAX_EXAMPLES, Violation, example
 from loaders.contract.dtypes import is_text
 
 # Beyond it, neighbouring integers share one float: such a float no longer says which integer it was.
@@ -65,7 +65,7 @@ def cast_violation(column: str, values: pa.ChunkedArray, target: pa.DataType, er
     if isinstance(error, KindError):
         return Violation(column, str(error))
     rows, all_found = failing_rows(len(values), lambda start, end: exact_cast(values[start:end], target))
-    examples = tuple((row, values[row].as_py()) for row in rows[:MAX_EXAMPLES])
+    examples = tuple(example(values, row) for row in rows[:MAX_EXAMPLES])
     rule = f"{type_name(values.type, found=True)} that is no exact {type_name(target)}"
     return Violation(column, rule, len(rows) or None, examples, counted_all=all_found)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loaders.conforming.violation import MAX_EXAMPLES, Violation
+from loaders.conforming.violation import MAX_EXAMPLES, Violation, example
 from loaders.contract import Check, DatasetContract
 from loaders.errors import ConfigError
 
@@ -22,6 +22,9 @@ def broken_rules(columns: Columns, contract: DatasetContract) -> Iterator[Violat
     for name, values in columns.items():
         if not contract.schema.field(name).nullable and values.null_count:
             yield _violation(name, "null in a column that holds none", pc.is_null(values), values)
+        if pa.types.is_timestamp(values.type) or pa.types.is_duration(values.type):
+            least = pc.equal(_viewed(values, pa.int64()), np.iinfo(np.int64).min)
+            yield from _where(name, "the least of 64 bits, which pandas takes for a null", least, values)
     for name, check in contract.checks.items():
         if name in columns:
             try:
@@ -181,7 +184,7 @@ def _span(code: np.ndarray[Any, Any]) -> int:
 
 
 def _key_value(columns: Columns, key: tuple[str, ...], row: int) -> Any:
-    values = tuple(columns[name][row].as_py() for name in key)
+    values = tuple(example(columns[name], row)[1] for name in key)
     return values[0] if len(values) == 1 else values
 
 
@@ -192,7 +195,7 @@ def _where(name: str, rule: str, bad: Any, values: pa.ChunkedArray) -> Iterator[
 
 def _violation(name: str, rule: str, bad: Any, values: pa.ChunkedArray) -> Violation:
     rows = np.flatnonzero(bad.fill_null(False).to_numpy(zero_copy_only=False))
-    examples = tuple((int(row), values[int(row)].as_py()) for row in rows[:MAX_EXAMPLES])
+    examples = tuple(example(values, int(row)) for row in rows[:MAX_EXAMPLES])
     return Violation(name, rule, len(rows), examples)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow as pa
+
 from loaders.errors import ContractError
 
 MAX_EXAMPLES = 5
@@ -43,6 +45,18 @@ class Origin:
                     return f"row {row + 1} of {location}"
                 row -= rows
         return f"row {row + 1}"
+
+
+def example(values: pa.ChunkedArray, row: int) -> tuple[int, Any]:
+    """Return a row and its value; one that Python's types cannot be, such as the year 10000, as Arrow writes it."""
+    value = values[row]
+    try:
+        return row, value.as_py()
+    except (ValueError, OverflowError):
+        try:
+            return row, value.cast(pa.string()).as_py()
+        except pa.ArrowException:
+            return row, value.cast(pa.int64()).as_py()
 
 
 def contract_error(dataset: str, violations: Sequence[Violation], origin: Origin) -> ContractError:

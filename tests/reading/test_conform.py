@@ -236,6 +236,19 @@ def test_a_null_item_is_refused_though_its_file_says_there_is_none() -> None:
         conform(pd.DataFrame({"value": [[1, None]]}), contract_of(array.type), location="memory")
 
 
+@pytest.mark.parametrize("nullable", [True, False])
+@pytest.mark.parametrize(
+    "arrow_type", [pa.timestamp("ns"), pa.timestamp("s"), pa.timestamp("us", "UTC"), pa.duration("ms")]
+)
+def test_a_time_that_pandas_takes_for_a_null_is_refused(arrow_type: pa.DataType, nullable: bool) -> None:
+    contract = contract_of(arrow_type, nullable=nullable)
+    table = pa.table({"value": pa.array([0, -(2**63) + 1], INT).view(arrow_type)})
+    assert conform(table, contract, location="memory")["value"].notna().all()
+    table = pa.table({"value": pa.array([0, -(2**63)], INT).view(arrow_type)})
+    with pytest.raises(ContractError, match=r"pandas takes for a null; 1 row: .* in row 2"):
+        conform(table, contract, location="memory")
+
+
 CODED = pa.dictionary(pa.int8(), TEXT)
 
 
