@@ -17,6 +17,9 @@ from loaders.contract import DatasetContract
 from loaders.contract.dtypes import storage_type
 from loaders.errors import ConfigError
 
+# Who mistypes a name mistypes a short one; to compare long ones takes long.
+_LONG_NAME = 1000
+
 
 def conform(
     data: pd.DataFrame | pa.Table,
@@ -154,13 +157,18 @@ def _typed(values: pd.Series[Any] | pa.ChunkedArray, field: pa.Field) -> pa.Chun
 def _nearest(missing: Sequence[str], found: Sequence[str]) -> str:
     said = []
     for name in missing[:8]:
-        near = difflib.get_close_matches(name, found, n=1)
-        said.append(f"'{name}'" + (f" (did you mean '{near[0]}'?)" if near else ""))
+        near = difflib.get_close_matches(name, [each for each in found if len(each) < _LONG_NAME], n=1)
+        said.append(_shown(name) + (f" (did you mean {_shown(near[0])}?)" if near else ""))
     more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
     return f"lacks {', '.join(said)}{more}; it has {_quoted(found)}"
 
 
 def _quoted(names: Sequence[str]) -> str:
-    # What is no header at all may be one name of a megabyte.
-    shown = ", ".join(f"'{name[:60]}{'…' * (len(name) > 60)}'" for name in names[:20])
+    shown = ", ".join(map(_shown, names[:20]))
     return (shown or "none") + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+
+
+def _shown(name: str) -> str:
+    """Return a name in quotes and in one line: what is no header at all may be one name of a megabyte."""
+    plain = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in name[:60])
+    return f"'{plain}{'…' * (len(name) > 60)}'"

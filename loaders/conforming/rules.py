@@ -23,9 +23,8 @@ def broken_rules(columns: Columns, contract: DatasetContract) -> Iterator[Violat
         if not contract.schema.field(name).nullable and values.null_count:
             yield _violation(name, "null in a column that holds none", pc.is_null(values), values)
         if pa.types.is_timestamp(values.type) or pa.types.is_duration(values.type):
-            yield from _where(
-                name, "the least of 64 bits, which pandas takes for a null", _missing_time(values), values
-            )
+            least = pc.equal(_viewed(values, pa.int64()), np.iinfo(np.int64).min)
+            yield from _where(name, "the least of 64 bits, which pandas takes for a null", least, values)
     for name, check in contract.checks.items():
         if name in columns:
             try:
@@ -166,11 +165,6 @@ def _widened(values: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_decimal32(arrow_type) or pa.types.is_decimal64(arrow_type):
         return values.cast(pa.decimal128(arrow_type.precision, arrow_type.scale))
     return values
-
-
-def _missing_time(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Tell which times are the one that pandas has no other reading of than NaT."""
-    return pc.equal(values.cast(pa.int64()), int(np.iinfo(np.int64).min))
 
 
 def _viewed(values: pa.ChunkedArray, numbers: pa.DataType) -> pa.ChunkedArray:

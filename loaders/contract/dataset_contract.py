@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -245,6 +245,12 @@ class DatasetContract:
             self._refuse(f"column '{column.name}' has the name of the dataset; give it a prefix")
         if not is_supported(column.type):
             self._refuse(f"column '{column.name}' has type {column.type}, which no pandas dtype represents exactly")
+        for zone in _zones(column.type):
+            if not _is_zone(zone):
+                self._refuse(
+                    f"column '{column.name}' has the time zone {zone!r}; write a name such as 'UTC' or "
+                    "'Europe/Berlin', or an offset of hours and minutes such as '+05:30'"
+                )
 
     def _refuse(self, reason: str) -> None:
         raise ConfigError(f"Contract '{self.name}': {reason}.")
@@ -252,3 +258,23 @@ class DatasetContract:
 
 def _names(names: str | Iterable[str]) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _zones(arrow_type: pa.DataType) -> Iterator[str]:
+    if pa.types.is_timestamp(arrow_type) and arrow_type.tz is not None:
+        yield arrow_type.tz
+    if pa.types.is_dictionary(arrow_type):
+        yield from _zones(arrow_type.value_type)
+    for position in range(arrow_type.num_fields if pa.types.is_nested(arrow_type) else 0):
+        yield from _zones(arrow_type.field(position).type)
+
+
+def _is_zone(zone: str) -> bool:
+    if zone.startswith(("+", "-")):
+        # pandas and Arrow take no notice of seconds.
+        return re.fullmatch(r"[+-]([01][0-9]|2[0-3]):[0-5][0-9]", zone) is not None
+    try:
+        pandas_dtype(pa.field("", pa.timestamp("ns", zone)))
+    except (LookupError, ValueError, TypeError, OSError):
+        return False
+    return True

@@ -4,7 +4,8 @@ why not.
 Locations
     A local path (relative to the project's root), `s3://bucket/key`, `http(s)://` (also presigned), `memory://`, and
     any protocol for which an fsspec file system is installed. One file, a pattern (`parts/*.csv`, `**/*.parquet`),
-    or a folder of parts, in the order of their paths; hidden files and markers such as `_SUCCESS` are left out. Folders
+    or a folder of parts, in the order of their paths; hidden files and markers such as `_SUCCESS` are left out, where a
+    local pattern does not name them (`_tmp*.csv`). A part that is no file, or a link to none, is an error. Folders
     named `column=value` give columns that the contract has and the files lack; `__HIVE_DEFAULT_PARTITION__` is null.
 
 Formats
@@ -16,9 +17,11 @@ Formats
 What comes out
     Values are taken as they are or refused: text is no number, a time without zone is no instant, 1.5 is no integer,
     and what overflows is an error. Representations may differ where nothing is lost: an integer written `12.0`, a date
-    written as a midnight. In CSV an unquoted text of `null_values` (by default the empty one) is null; quoted it is
-    text, in a column of text or bytes. A report names dataset, column, rule, rows (counted from 1, without a header)
-    and values.
+    written as a midnight. For a float, text is read as the double next to it, as all parsers read it; a number of
+    Parquet or Arrow that no double equals is refused. What is nested is held to the same rules. A line of JSON Lines is
+    one object, in which no wanted name stands twice; a name that it lacks is null. In CSV an unquoted text of
+    `null_values` (by default the empty one) is null; quoted it is text, in a column of text or bytes. A report names
+    dataset, column, rule, rows (counted from 1, without a header) and values.
 
 Verification
     Local file: read from one descriptor; a file that is rewritten meanwhile is refused, one that is replaced by a

@@ -93,6 +93,8 @@ def _open(location: Location) -> int:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
     except OSError as error:
         raise ReadError(_why_not(location, error)) from None
+    except ValueError:
+        raise ReadError(f"No file has a name such as {location.shown!r}: it has a zero byte.") from None
     kind = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(kind):
         os.close(descriptor)

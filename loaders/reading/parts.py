@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import glob
+import fnmatch
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -98,24 +98,75 @@ def _order(path: str) -> tuple[str, ...]:
 
 def _local_paths(location: Location) -> Found | None:
     path = location.path
-    if Path(path).is_dir():
+    if "\0" in path:
+        raise ReadError(f"No file has a name such as {location.shown!r}: it has a zero byte. Correct the location.")
+    # Not Path's own, which raises for a name that is too long.
+    if os.path.isdir(path):  # noqa: PTH112
         return _in_folder(path, {str(found): None for found in _walk(Path(path))})
-    if not location.is_glob or os.path.lexists(path):
+    literal, pattern = _split(path)
+    if not _MAGIC.search(pattern) or os.path.lexists(path):
         return None
-    matching = glob.glob(path, recursive=True)  # noqa: PTH207 — Path.glob takes no absolute pattern
-    return {found: None for found in matching if Path(found).is_file()}
+    # A link whose target is gone, or a FIFO, is no file, but a part that cannot be read; opening it says so.
+    names = dict.fromkeys(_matches(literal, pattern.split("/")))
+    known = [name for name in names if format_by_name(split_compression(name)[0], FormatOptions())]
+    return dict.fromkeys(known or names)
 
 
-def _walk(folder: Path) -> Iterable[Path]:
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError as error:
-        raise ReadError(f"'{folder}' cannot be listed: {error.strerror}.") from None
-    for entry in entries:
+def _split(path: str) -> tuple[str, str]:
+    """Return the folders that a path begins with and that exist, whatever is in their names, and the rest."""
+    end = 0
+    while (after := path.find("/", end) + 1) and os.path.isdir(path[:after]):  # noqa: PTH112
+        end = after
+    return path[:end], path[end:]
+
+
+def _matches(folder: str, pattern: list[str], above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[str]:
+    """Yield what is no folder and matches a pattern, given by its components, as `glob` would, but as in a folder.
+
+    What is hidden or a marker is left out unless its component of the pattern begins as it does; a folder that cannot
+    be listed is an error; and no folder is entered from within itself, by a link.
+    """
+    component, *rest = pattern
+    if component in ("", ".", ".."):
+        if rest:
+            yield from _matches(f"{folder}{component}/" if component else folder, rest)
+        return
+    here, names = _listed(folder or ".")
+    if here in above:
+        return
+    if component == "**":
+        yield from _matches(folder, rest or ["*"], above)
+    for name in names:
+        hidden = name.startswith((".", "_")) and "=" not in name and component[0] != name[0]
+        if hidden or not fnmatch.fnmatchcase(name, component):
+            continue
+        if os.path.isdir(folder + name):  # noqa: PTH112
+            deeper = pattern if component == "**" else rest
+            if deeper:
+                yield from _matches(f"{folder}{name}/", deeper, above | {here})
+        elif not rest and component != "**":
+            yield folder + name
+
+
+def _walk(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterable[Path]:
+    """Yield the files in a folder, which is not entered from within itself."""
+    here, names = _listed(folder)
+    if here in above:
+        return
+    for entry in (folder / name for name in names):
         if entry.is_dir():
-            yield from _walk(entry)
+            yield from _walk(entry, above | {here})
         else:
             yield entry
+
+
+def _listed(folder: str | Path) -> tuple[tuple[int, int], list[str]]:
+    """Return which folder it is, whatever its path, and the names in it."""
+    try:
+        status = os.stat(folder)  # noqa: PTH116
+        return (status.st_dev, status.st_ino), sorted(os.listdir(folder))  # noqa: PTH208
+    except OSError as error:
+        raise ReadError(f"'{folder}' cannot be listed: {error.strerror}.") from None
 
 
 def _s3_paths(location: Location, patience: Patience | None = None) -> Found | None:
@@ -149,7 +200,7 @@ def _matching(pattern: str, keys: Found) -> Found:
     if inside:
         return _in_folder(folder, inside)
     matches = re.compile(_translated(pattern)).fullmatch
-    return {found: keys[found] for found in keys if matches(found)}
+    return _in_folder(_literal(pattern), {found: keys[found] for found in keys if matches(found)}, pattern)
 
 
 def _fsspec_paths(location: Location) -> Found | None:
@@ -162,21 +213,30 @@ def _fsspec_paths(location: Location) -> Found | None:
         elif not location.is_glob or fs.exists(path):
             return None
         else:
-            found = {name: None for name in fs.glob(path) if fs.isfile(name)}
+            matching: Found = {str(name): None for name in fs.glob(path) if fs.isfile(name)}
+            found = _in_folder(_literal(path), matching, path)
     rooted = location.path.startswith("/")
     return {str(name) if rooted else str(name).removeprefix("/"): None for name in found}
 
 
-def _in_folder(folder: str, paths: Found) -> Found:
-    """Return the paths that are parts: no hidden files, no markers such as `_SUCCESS`.
+def _literal(pattern: str) -> str:
+    """Return the folders that a pattern begins with, up to the first that may be several."""
+    magic = _MAGIC.search(pattern)
+    return pattern[: magic.start()].rpartition("/")[0] if magic else pattern
+
+
+def _in_folder(folder: str, paths: Found, pattern: str = "") -> Found:
+    """Return the paths that are parts: no hidden files, no markers such as `_SUCCESS`, unless a pattern names them so.
 
     Where some have the name of a format, others (a README) are none; where none has, all are.
     """
     depth = len(folder.rstrip("/"))
+    named = {component[:1] for component in pattern[depth:].split("/")}
+    marks = tuple(mark for mark in "._" if mark not in named)
     visible: Found = {}
     for path, version in paths.items():
         components = path[depth:].removeprefix("/").split("/")
-        hidden = any(component.startswith((".", "_")) and "=" not in component for component in components)
+        hidden = any(component.startswith(marks) and "=" not in component for component in components)
         if components[-1] and not hidden:
             visible[path] = version
     known = {path: visible[path] for path in visible if format_by_name(split_compression(path)[0], FormatOptions())}

@@ -383,6 +383,22 @@ def test_missing_columns_are_named_with_the_nearest() -> None:
         conform(pd.DataFrame({"orderid": [1], "total": [2]}), contract, location="memory")
 
 
+def test_names_are_shown_short_and_in_one_line() -> None:
+    frame = pd.DataFrame({"two\nlines\x00": [1], "x" * 100_000: [2], "größe": [3]})
+    with pytest.raises(ContractError) as caught:
+        conform(frame, contract_of(pa.int64(), source_names={"value": "y\n" * 100_000}), location="memory")
+    assert len(str(caught.value)) < 500
+    assert r"'two\nlines\x00', 'xxx" in str(caught.value)
+    assert "…', 'größe'" in str(caught.value)
+
+
+@pytest.mark.parametrize("zone", ["+05:30:15", "+5:30", "+24:00", "Mars/X", "/etc/passwd"])
+def test_a_zone_that_is_none_is_refused_with_the_contract(zone: str) -> None:
+    for arrow_type in (pa.timestamp("us", zone), pa.list_(pa.struct([("a", pa.timestamp("us", zone))]))):
+        with pytest.raises(ConfigError, match="column 'value' has the time zone"):
+            contract_of(arrow_type)
+
+
 def test_extra_columns_are_dropped_or_refused() -> None:
     frame = pd.DataFrame({"value": [1], "other": [2]})
     assert list(conform(frame, contract_of(pa.int64()), location="memory")) == ["value"]

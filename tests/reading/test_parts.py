@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 from loaders import ContractError, DatasetContract, FormatOptions, ReadError, read_table
 from loaders.conforming import conform
+from loaders.project_root import use_project_root
 from tests.fault_proxy import FaultProxy
 from tests.reading.conftest import FORMATS, ORDERS, Put, encoded, orders
 
@@ -66,7 +68,8 @@ def test_a_folder_of_parts_is_read_in_the_order_of_their_names(format_name: str,
     for name in ("_SUCCESS", ".hidden.csv", "_temporary/0/part.csv", "README.md"):
         place(name, b"no part of it")
     expected = conform(pa.concat_tables(tables), ORDERS, location="memory")
-    for location in (folder, f"{folder}/", f"{folder}/part-*.{format_name}", f"{folder}/part-0[01]?.{format_name}"):
+    patterns = ("part-*.{}", "part-0[01]?.{}", "*.{}", "*", "**/*")
+    for location in (folder, f"{folder}/", *(f"{folder}/{pattern.format(format_name)}" for pattern in patterns)):
         pandas.testing.assert_frame_equal(read_table(location, ORDERS), expected)
     assert len(read_table(f"{folder}/part-00[!0].{format_name}", ORDERS)) == 90
 
@@ -157,3 +160,68 @@ def test_parts_in_s3_come_at_the_same_time(proxy: FaultProxy, put: Put) -> None:
         assert time.monotonic() - started < 16 * 0.1
     finally:
         proxy.latency_seconds = 0.0
+
+
+ROW = "day,region,amount\n2024-01-01,a,{}\n"
+
+
+def amounts(location: Path | str) -> list[int]:
+    return read_table(location, SALES)["amount"].tolist()
+
+
+def test_a_link_to_a_folder_above_repeats_no_part(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "a.csv").write_text(ROW.format(1))
+    (folder / "sub" / "b.csv").write_text(ROW.format(2))
+    (folder / "sub" / "loop").symlink_to(folder)
+    (folder / "other").symlink_to(folder / "sub")
+    # A link that is no loop is a folder of its own.
+    for location in (folder, f"{folder}/**/*.csv"):
+        assert amounts(location) == [1, 2, 2]
+    assert amounts(f"{folder}/sub/*/a.csv") == [1]
+
+
+def test_a_pattern_takes_what_a_folder_would(tmp_path: Path) -> None:
+    for number, name in enumerate(["a.csv", "_tmp.csv", ".hidden.csv", "_temporary/b.csv", "sub/_x=1/c.csv"]):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(ROW.format(number))
+    (tmp_path / "README").write_text("no part of it")
+    (tmp_path / "_SUCCESS").touch()
+    assert amounts(f"{tmp_path}/*") == [0]
+    assert amounts(f"{tmp_path}/*.csv") == [0]
+    assert amounts(f"{tmp_path}/**/*.csv") == amounts(tmp_path) == [0, 4]
+    assert amounts(f"{tmp_path}/_t*.csv") == [1]
+    assert amounts(f"{tmp_path}/.h*.csv") == [2]
+    assert amounts(f"{tmp_path}/_temp*/*.csv") == [3]
+    with pytest.raises(ReadError, match="matches no file"):
+        amounts(f"{tmp_path}/*S")
+
+
+@pytest.mark.parametrize("pattern", ["", "/*.csv", "/**"])
+def test_a_part_that_is_no_file_is_an_error_by_its_name(pattern: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(ROW.format(1))
+    (tmp_path / "b.csv").symlink_to(tmp_path / "gone.csv")
+    with pytest.raises(ReadError, match=r"b.csv' is a link to \S*gone.csv', which does not exist"):
+        amounts(f"{tmp_path}{pattern}")
+    (tmp_path / "b.csv").unlink()
+    os.mkfifo(tmp_path / "c.csv")
+    with pytest.raises(ReadError, match=r"c.csv' is a FIFO"):
+        amounts(f"{tmp_path}{pattern}")
+
+
+def test_a_pattern_below_a_folder_that_looks_like_one(tmp_path: Path) -> None:
+    root = tmp_path / "project [1]"
+    root.mkdir()
+    (root / "a.csv").write_text(ROW.format(1))
+    with use_project_root(root):
+        assert amounts("*.csv") == [1]
+        assert amounts(f"{root}/?.csv") == [1]
+        with pytest.raises(ReadError, match=r"No file 'b.csv' in"):
+            amounts("b.csv")
+
+
+@pytest.mark.parametrize("name", ["a\0.csv", "a\0*.csv", "x" * 300 + ".csv", "x" * 300 + "*.csv", "x" * 300 + "/a.csv"])
+def test_a_name_that_no_file_can_have_is_an_error(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ReadError):
+        amounts(f"{tmp_path}/{name}")
