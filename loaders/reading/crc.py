@@ -1,6 +1,6 @@
 """Cyclic redundancy checks that S3 stores, also of parts computed apart: ranges are checked as they arrive.
 
-CRC-32 comes from zlib. The other two come from awscrt where it is installed, else from numpy, at some 400 MB/s.
+CRC-32 comes from zlib. The other two come from awscrt where it is installed, else from numpy, at some 800 MB/s.
 """
 
 from __future__ import annotations
