@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dis
 import opcode
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ _BACKWARD = frozenset(op for op in _JUMP if "BACKWARD" in opcode.opname[op])
 _NOTHING = frozenset(opcode.opmap[name] for name in ("CACHE", "NOP", "RESUME", "EXTENDED_ARG") if name in opcode.opmap)
 _CACHE = opcode.opmap["CACHE"]
 _EXTENDED = opcode.opmap["EXTENDED_ARG"]
+_PAIR = re.compile(r"((?:LOAD|STORE)_FAST(?:_BORROW)?)_((?:LOAD|STORE)_FAST(?:_BORROW)?)")
 # Python 3.12 began to pack a flag into the argument of LOAD_ATTR.
 _SHIFT = {"LOAD_GLOBAL": 1, "LOAD_ATTR": 1 if sys.version_info >= (3, 12) else 0, "LOAD_SUPER_ATTR": 2}
 _ATTRIBUTE = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
@@ -198,6 +200,11 @@ def _decode(code: CodeType) -> list[_Instruction]:
         if op in _NOTHING:
             continue
         name = opcode.opname[op]
+        if pair := _PAIR.fullmatch(name):
+            # Python 3.13 began to do two with locals by one instruction; nobody jumps to the second.
+            for half, (kind, place) in enumerate(zip(pair.groups(), (argument >> 4, argument & 15), strict=True)):
+                decoded.append(_Instruction(kind, local_names[place], offset + half, place, None))
+            continue
         value: Any = argument
         jump = None
         if op in _NAME:
@@ -205,7 +212,7 @@ def _decode(code: CodeType) -> list[_Instruction]:
         elif op in _CONST:
             value = code.co_consts[argument]
         elif op in _LOCAL or op in _FREE:
-            value = local_names[argument] if argument < len(local_names) and "_FAST_" not in name[5:] else argument
+            value = local_names[argument] if argument < len(local_names) else argument
         elif op in _JUMP:
             after = offset + 2
             while after < len(raw) and raw[after] == _CACHE:
@@ -295,6 +302,8 @@ def _uses(code: CodeType, instructions: list[_Instruction], aliases: dict[str, l
 
 
 def _operand(instructions: list[_Instruction], start: int, end: int) -> str | tuple[str, str] | None:
+    # Python 3.13 began to put it between a function that is an attribute and its arguments.
+    end += end < len(instructions) and instructions[end].name == "PUSH_NULL"
     after = instructions[end] if end < len(instructions) else None
     if after is None:
         return None

@@ -196,7 +196,7 @@ SOURCES = [
     _file("file read by a cached helper", "@function_cache\ndef h(x):\n    return open('data.txt').read()\n" + F + "    return h(x)\n", then=_REWRITE),
     _file("file read by a cached helper that hit", "@function_cache\ndef h(x):\n    return open('data.txt').read()\n" + F + "    return h(x)\n", first="m.h(2)", then=_REWRITE),
     _file("database", "import sqlite3\n" + F + "    c = sqlite3.connect('d.db')\n    try:\n        return c.execute('select * from t').fetchall()\n    finally:\n        c.close()\n", first="import sqlite3; c = sqlite3.connect('d.db'); c.execute('create table if not exists t (a)'); c.commit(); c.close()", then="import sqlite3; c = sqlite3.connect('d.db'); c.execute('insert into t values (1)'); c.commit(); c.close()"),
-    _file("compressed file", "import gzip\n" + F + "    return gzip.open('d.gz').read()\n", first="import gzip; gzip.open('d.gz', 'w').write(b'1')", then="import gzip; gzip.open('d.gz', 'w').write(b'2')"),
+    _file("compressed file", "import gzip\n" + F + "    return gzip.open('d.gz').read()\n", first="import gzip; f = gzip.open('d.gz', 'w'); f.write(b'1'); f.close()", then="import gzip; f = gzip.open('d.gz', 'w'); f.write(b'2'); f.close()"),
     _file("other working directory", _READ, then="import os; os.mkdir('sub'); open('sub/data.txt', 'w').write('two'); os.chdir('sub')"),
     _file("other working directory, made absolute", "import os\n" + F + "    return open(os.path.abspath('data.txt')).read()\n", then="import os; os.mkdir('sub'); open('sub/data.txt', 'w').write('two'); os.chdir('sub')"),
     _file("listed folder", "import os\n" + F + "    return sorted(os.listdir('parts'))\n", first="import os; os.makedirs('parts', exist_ok=True)", then="open('parts/a', 'w').write('')"),

@@ -498,6 +498,8 @@ def test_hamilton_takes_it_above_and_below_extract_columns(above: bool, cacher: 
         runs.append(factor)
         return pd.DataFrame({"week": [1, 2], "amount": [factor, factor]})
 
+    # Python 3.13 looks for the names of annotations in the module that is named here.
+    spend.__annotations__ = {"factor": int, "return": pd.DataFrame}
     spend.__module__ = f"spend_{above}"
     cache, extract = function_cache(cacher), extract_columns("week", "amount")
     node = cache(extract(spend)) if above else extract(cache(spend))
