@@ -230,6 +230,7 @@ def test_the_least_recently_used_goes_first(tmp_path: Path) -> None:
     cache = LocalCache(tmp_path / "cache", max_size=35_000)
     for key in ("aa" * 8, "bb" * 8, "cc" * 8):
         cache.save("n", key, b"x" * 10_000)
+        time.sleep(0.01)  # the clock of files is coarse: within one tick none was used before another
     cache.load("n", "aa" * 8)
     cache.save("n", "dd" * 8, b"x" * 10_000)
     assert [cache.has("n", letter * 16) for letter in "abcd"] == [True, False, True, True]
