@@ -248,6 +248,9 @@ def _numpy_column(values: pa.ChunkedArray, dtype: np.dtype[Any]) -> np.ndarray[A
         start += len(chunk)
         if dtype.kind in "mM":
             part.view(np.int64)[:] = chunk.view(pa.int64()).fill_null(_SMALLEST_INT64).to_numpy(zero_copy_only=False)
-        else:
+        elif chunk.null_count or dtype.kind == "b":
             part[:] = chunk.to_numpy(zero_copy_only=False)
+        else:
+            # To `to_numpy` the first call is slow: it has Arrow look at which pandas there is.
+            part[:] = np.from_dlpack(chunk)
     return array

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import NamedTuple
@@ -54,14 +54,16 @@ def footer_metadata(footer: pa.Buffer, shown: str) -> FileMetaData:
         return read_metadata(pa.BufferReader(footer))
 
 
-def chunks_of(metadata: FileMetaData, size_bytes: int, shown: str) -> list[Chunk]:
-    """Return the chunks of all columns, in the order of the footer."""
+def chunks_of(metadata: FileMetaData, names: Collection[str], size_bytes: int, shown: str) -> list[Chunk]:
+    """Return the chunks of some columns, in the order of the footer."""
     with refusing_damage(shown, "has a damaged footer"):
-        _refuse_what_kills(metadata)
+        paths = [metadata.schema.column(position).path for position in range(metadata.num_columns)]
+        wanted = {position: path for position, path in enumerate(paths) if column_of(path, names) is not None}
+        _refuse_what_kills(metadata, list(wanted.values()))
         found = []
         for group in range(metadata.num_row_groups):
             row_group = metadata.row_group(group)
-            for position in range(row_group.num_columns):
+            for position in wanted:
                 chunk = row_group.column(position)
                 dictionary = chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset
                 begin = min(dictionary, chunk.data_page_offset)
@@ -82,15 +84,14 @@ def column_of(path: str, names: Collection[str]) -> str | None:
     return path
 
 
-def _refuse_what_kills(metadata: FileMetaData) -> None:
-    """Have Arrow look at every chunk where it may raise.
+def _refuse_what_kills(metadata: FileMetaData, paths: Sequence[str]) -> None:
+    """Have Arrow look at every chunk of some columns where it may raise.
 
     A row group's `column()` lets C++ exceptions of a damaged or encrypted chunk through, and they end the process. A
     read looks at the same chunks before it asks for any byte, and raises; so each is read from where nothing is.
     """
     usual = _nothing_there()
     file = ParquetFile(pa.BufferReader(MAGIC), metadata=metadata)
-    paths = [metadata.schema.column(position).path for position in range(metadata.num_columns)]
     for group in range(metadata.num_row_groups):
         for path in paths:
             said = _said_of(file, group, path)

@@ -57,8 +57,9 @@ def parse_parquet(data: pa.Buffer, request: Request) -> pa.Table:
     refuse_other_formats(view[:4], view[-4:], view.nbytes, request.shown)
     with refusing_damage(request.shown):
         metadata = ParquetFile(pa.BufferReader(data)).metadata
-    chunks = chunks_of(metadata, data.size, request.shown)
-    return _decoded(lambda: pa.BufferReader(data), metadata, chunks, request)
+    fields = _fields(metadata, request)
+    chunks = chunks_of(metadata, fields, data.size, request.shown)
+    return _decoded(lambda: pa.BufferReader(data), metadata, chunks, fields, request.shown)
 
 
 def parse_parquet_ranges(source: Source, request: Request) -> pa.Table:
@@ -75,16 +76,16 @@ def parse_parquet_ranges(source: Source, request: Request) -> pa.Table:
         tail = pa.py_buffer(source.read_ranges([(footer_start, start)])[0].to_pybytes() + tail.to_pybytes())
         start = footer_start
     metadata = footer_metadata(tail.slice(footer_start - start), request.shown)
-    chunks = chunks_of(metadata, size_bytes, request.shown)
-    names = _fields(metadata, request)
-    ranges = _needed([each for each in chunks if column_of(each.path, names)], start, footer_start - start)
+    fields = _fields(metadata, request)
+    chunks = chunks_of(metadata, fields, size_bytes, request.shown)
+    ranges = _needed(chunks, start, footer_start - start)
     if sum(end - begin for begin, end in ranges) > _MOST_OF_A_FILE * size_bytes:
         return parse_parquet(source.read(), request)
     fetched = _FetchedRanges(size_bytes)
     fetched.add(start, tail)
     for (begin, _), data in zip(ranges, source.read_ranges(ranges), strict=True):
         fetched.add(begin, data)
-    return _decoded(lambda: pa.PythonFile(fetched.again(), mode="r"), metadata, chunks, request)
+    return _decoded(lambda: pa.PythonFile(fetched.again(), mode="r"), metadata, chunks, fields, request.shown)
 
 
 def _needed(chunks: list[Chunk], before: int, wasted_bytes: int) -> list[Range]:
@@ -123,14 +124,19 @@ def _coalesced(chunks: list[Range], gap_bytes: int) -> list[Range]:
     return joined
 
 
-def _decoded(opened: Callable[[], Any], metadata: FileMetaData, chunks: Sequence[Chunk], request: Request) -> pa.Table:
+def _decoded(
+    opened: Callable[[], Any],
+    metadata: FileMetaData,
+    chunks: Sequence[Chunk],
+    fields: Mapping[str, pa.Field],
+    shown: str,
+) -> pa.Table:
     """Return the wanted columns from a file that `opened` opens once for each thread."""
-    fields = _fields(metadata, request)
     stretches = _stretches(chunks, list(fields))
     # Without pre-buffering: it would read across the gaps between columns, and everything is in memory already.
     options = {"metadata": metadata, "page_checksum_verification": True, "pre_buffer": False}
     if not stretches:
-        with refusing_damage(request.shown):
+        with refusing_damage(shown):
             table = ParquetFile(opened(), **options).read(list(fields))
         return table.rename_columns([fields[name].name for name in table.column_names])
     codes = _repetitive(chunks, fields)
@@ -142,7 +148,7 @@ def _decoded(opened: Callable[[], Any], metadata: FileMetaData, chunks: Sequence
         return _text(values, stretch.name) if is_text(fields[stretch.name].type) else values
 
     old_times = _old_times(metadata, fields)
-    with refusing_damage(request.shown):
+    with refusing_damage(shown):
         decoded = dict(zip(stretches, decoded_by_all(column, stretches), strict=True))
         columns = {name: _joined(decoded, name) for name in fields}
         for name in old_times:
