@@ -88,18 +88,16 @@ def _decorate(function: Any, *, options: dict[str, Any]) -> Any:
     cached = CachedFunction(plain, **{**options, "depends_on": depends_on})
     cached.keys.check_annotations()
 
-    # A plain function, because Hamilton takes nothing else for a node.
-    if plain.__code__.co_flags & _CO_COROUTINE:
+    async def call_async(*args: Any, **kwargs: Any) -> Any:
+        return await cached.call_async(args, kwargs)
 
-        @functools.wraps(plain)
-        async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            return await cached.call_async(args, kwargs)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return cached.call(args, kwargs)
 
-    else:
-
-        @functools.wraps(plain)
-        def wrapper(*args: Any, **kwargs: Any) -> Any:
-            return cached.call(args, kwargs)
+    # A plain function, because Hamilton takes nothing else for a node; and with the globals of what it wraps: there
+    # Hamilton, from Python 3.13 on, looks up annotations that are text.
+    chosen: Any = call_async if plain.__code__.co_flags & _CO_COROUTINE else call
+    wrapper = functools.wraps(plain)(types.FunctionType(chosen.__code__, plain.__globals__, closure=chosen.__closure__))
 
     def lookup(*args: Any, **kwargs: Any) -> Lookup:
         return cached.lookup(args, kwargs)

@@ -6,9 +6,10 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
+
+from caching.threads import InheritedVar
 
 if TYPE_CHECKING:
     from caching.local_cache import LocalCache
@@ -58,7 +59,7 @@ class CacheContext:
 
 
 _NONE = CacheContext()
-_context: ContextVar[CacheContext] = ContextVar("sourceswap_cache", default=_NONE)
+_context: InheritedVar[CacheContext] = InheritedVar("sourceswap_cache", default=_NONE)
 _default_lock = threading.Lock()
 _default: LocalCache | None = None
 

@@ -21,9 +21,10 @@ import sys
 import time
 import weakref
 from collections.abc import AsyncIterator, Iterator
-from contextvars import ContextVar
 from hashlib import blake2b
 from pathlib import Path
+
+from caching.threads import InheritedVar
 
 if sys.platform == "win32":
     import msvcrt
@@ -66,7 +67,7 @@ class _Lock:
 
 # What the current context holds. A context variable rather than a thread's: work that a holder hands to
 # another thread or task, with its context, must not wait for the holder.
-_held: ContextVar[tuple[_Lock, ...]] = ContextVar("caching_held_locks", default=())
+_held: InheritedVar[tuple[_Lock, ...]] = InheritedVar("caching_held_locks", default=())
 _open_locks: weakref.WeakSet[_Lock] = weakref.WeakSet()
 
 

@@ -1,7 +1,7 @@
 """What a running function opens, seen through Python's audit events and told to its recorder.
 
 One hook for the process, added when the first cached function runs; Python offers no way to remove one.
-Events belong to the recorder of the context they happen in, or of the context that started their thread.
+Events belong to the recorder of the context they happen in, which threads inherit (`threads.py`).
 Readers of native code that open files themselves (`pyarrow.parquet`, SQL drivers, child processes) raise no
 event: their paths must be among the function's arguments or constants.
 """
@@ -14,7 +14,6 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from caching.libraries import PROJECT, STANDARD_FOLDER, library_of_globals, site_folders
 from caching.recorder import Recorder
@@ -22,7 +21,6 @@ from caching.recording import current_recorder
 
 _lock = threading.Lock()
 _installed = False
-_threads: WeakKeyDictionary[threading.Thread, Recorder] = WeakKeyDictionary()
 
 _NEVER = ("/proc/", "/dev/", "/sys/")
 # Configuration of the system and of the user: a library that looks there on its own does not make it an
@@ -75,8 +73,6 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     if handle is None:
         return
     recorder = current_recorder()
-    if recorder is None and _threads:
-        recorder = _threads.get(threading.current_thread())
     if recorder is not None:
         try:
             handle(recorder, arguments)
@@ -122,12 +118,6 @@ def _database(recorder: Recorder, arguments: tuple[Any, ...]) -> None:
             recorder.read(location + suffix)
 
 
-def _started_thread(recorder: Recorder, arguments: tuple[Any, ...]) -> None:
-    thread = getattr(arguments[0], "__self__", None)
-    if isinstance(thread, threading.Thread):
-        _threads[thread] = recorder
-
-
 def _unpickled(recorder: Recorder, arguments: tuple[Any, ...]) -> None:
     module, name = arguments
     loaded = sys.modules.get(str(module))
@@ -142,7 +132,6 @@ _HANDLERS: dict[str, Callable[[Recorder, tuple[Any, ...]], None]] = {
     "os.mkdir": _made,
     "os.rename": _renamed,
     "sqlite3.connect": _database,
-    "_thread.start_new_thread": _started_thread,
     "pickle.find_class": _unpickled,
 }
 

@@ -59,7 +59,8 @@ class Recorder:
         location = self._as_meant(local_path(location))
         if not self._is_own(location) and location not in self.sources:
             with self._troubled(location):
-                self.sources[location] = self._observe(location, kind)
+                # Threads may read it at once.
+                self.sources.setdefault(location, self._observe(location, kind))
 
     def _read_remote(self, location: str, version: str | None) -> None:
         known = self.sources.get(location)
@@ -98,7 +99,7 @@ class Recorder:
         """
         if self.trouble:
             raise UnversionedError(self.trouble)
-        settled = [self._settled(source) for source in self.sources.values()]
+        settled = [self._settled(source) for source in list(self.sources.values())]
         for location, source in self.arguments.items():
             if location not in self.sources and os.path.abspath(location) not in self.written | self.made:
                 settled.append(self._settled(source))

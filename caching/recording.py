@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import TYPE_CHECKING
+
+from caching.threads import InheritedVar
 
 if TYPE_CHECKING:
     from caching.recorder import Recorder
 
-_recorder: ContextVar[Recorder | None] = ContextVar("sourceswap_recorder", default=None)
+_recorder: InheritedVar[Recorder | None] = InheritedVar("sourceswap_recorder", default=None)
 
 
 @contextmanager

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from pathlib import Path
 
-_active: ContextVar[Path | None] = ContextVar("sourceswap_project_root", default=None)
+from caching.threads import InheritedVar
+
+_active: InheritedVar[Path | None] = InheritedVar("sourceswap_project_root", default=None)
 
 
 def project_root() -> Path:

@@ -9,11 +9,11 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
+from caching.threads import InheritedVar
 from loaders.errors import ConfigError, OptionError
 
 MEBIBYTE = 1 << 20
@@ -177,8 +177,8 @@ def shown_endpoint(url: Any) -> str:
     return repr(f"{scheme or ''}{plain}")
 
 
-_active: ContextVar[StorageSettings | None] = ContextVar("sourceswap_storage", default=None)
-_profile_place: ContextVar[str] = ContextVar("sourceswap_storage_profile", default="")
+_active: InheritedVar[StorageSettings | None] = InheritedVar("sourceswap_storage", default=None)
+_profile_place: InheritedVar[str] = InheritedVar("sourceswap_storage_profile", default="")
 
 
 def active_storage() -> StorageSettings:

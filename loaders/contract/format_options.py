@@ -5,10 +5,10 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from caching.threads import InheritedVar
 from loaders.errors import OptionError
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _is_encoding(value: Any) -> bool:
         return False
 
 
-_overrides: ContextVar[Mapping[str, Mapping[str, Any]] | None] = ContextVar("sourceswap_formats", default=None)
+_overrides: InheritedVar[Mapping[str, Mapping[str, Any]] | None] = InheritedVar("sourceswap_formats", default=None)
 
 
 def active_format(contract: DatasetContract) -> FormatOptions:

@@ -7,9 +7,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Self
+
+from caching.threads import InheritedVar
 
 _QUIET_SECONDS = 1.0
 _INTERVAL_SECONDS = 0.1
@@ -90,7 +91,7 @@ class _Watch:
                         self._observer(progress)
 
 
-_watch: ContextVar[_Watch | None] = ContextVar("sourceswap_read_progress", default=None)
+_watch: InheritedVar[_Watch | None] = InheritedVar("sourceswap_read_progress", default=None)
 _numbers = itertools.count(1)
 
 

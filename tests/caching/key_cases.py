@@ -7,7 +7,7 @@ returns, so a hit would be wrong; `harmless` does not, so a miss would be a wast
 # ruff: noqa: E501 - a project a line
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 HEAD = "from caching import function_cache\n"
 
@@ -193,6 +193,13 @@ SOURCES = [
     _file("file read in a thread", "import threading\n" + F + "    out = []\n    t = threading.Thread(target=lambda: out.append(open('data.txt').read()))\n    t.start(); t.join()\n    return out[0]\n", then=_REWRITE),
     _file("file read in a pool", "from concurrent.futures import ThreadPoolExecutor\n" + F + "    with ThreadPoolExecutor() as pool:\n        return list(pool.map(lambda p: open(p).read(), ['data.txt']))\n", then=_REWRITE),
     _file("file read by a coroutine", "import asyncio\n@function_cache\nasync def f(x):\n    return await asyncio.to_thread(lambda: open('data.txt').read())\n", then=_REWRITE, call="__import__('asyncio').run(m.f(2))"),
+    _file("file read in a pool that is older", "from concurrent.futures import ThreadPoolExecutor\nPOOL = ThreadPoolExecutor(1)\n" + F + "    return POOL.submit(lambda: open('data.txt').read()).result()\n", first="m.POOL.submit(len, '').result()", then=_REWRITE),
+    _file("file read in a pool that another function began", "from concurrent.futures import ThreadPoolExecutor\nPOOL = ThreadPoolExecutor(1)\n@function_cache\ndef g(x):\n    return POOL.submit(len, '').result()\n" + F + "    return POOL.submit(lambda: open('data.txt').read()).result()\n", first="m.g(1)", then=_REWRITE),
+    _file("file read in a pool of multiprocessing", "from multiprocessing.pool import ThreadPool\n" + F + "    with ThreadPool(2) as pool:\n        return pool.map(lambda p: open(p).read(), ['data.txt'])\n", then=_REWRITE),
+    _file("file read in an older pool of multiprocessing", "from multiprocessing.pool import ThreadPool\nPOOL = ThreadPool(1)\n" + F + "    return POOL.apply(lambda: open('data.txt').read()), list(POOL.imap(len, ['ab'])), POOL.starmap(max, [(1, 2)])\n", then=_REWRITE),
+    _file("file read by a subclass of Thread", "import threading\nclass T(threading.Thread):\n    def run(self):\n        self.out = open('data.txt').read()\n" + F + "    t = T()\n    t.start(); t.join()\n    return t.out\n", then=_REWRITE),
+    _file("file read in a loop's executor", "import asyncio\n@function_cache\nasync def f(x):\n    return await asyncio.get_running_loop().run_in_executor(None, lambda: open('data.txt').read())\n", then=_REWRITE, call="__import__('asyncio').run(m.f(2))"),
+    _file("file read by a cached helper in a thread", "from concurrent.futures import ThreadPoolExecutor\n@function_cache\ndef h(x):\n    return open('data.txt').read()\n" + F + "    with ThreadPoolExecutor() as pool:\n        return list(pool.map(h, [1]))\n", then=_REWRITE),
     _file("file read by a cached helper", "@function_cache\ndef h(x):\n    return open('data.txt').read()\n" + F + "    return h(x)\n", then=_REWRITE),
     _file("file read by a cached helper that hit", "@function_cache\ndef h(x):\n    return open('data.txt').read()\n" + F + "    return h(x)\n", first="m.h(2)", then=_REWRITE),
     _file("database", "import sqlite3\n" + F + "    c = sqlite3.connect('d.db')\n    try:\n        return c.execute('select * from t').fetchall()\n    finally:\n        c.close()\n", first="import sqlite3; c = sqlite3.connect('d.db'); c.execute('create table if not exists t (a)'); c.commit(); c.close()", then="import sqlite3; c = sqlite3.connect('d.db'); c.execute('insert into t values (1)'); c.commit(); c.close()"),
@@ -214,6 +221,23 @@ SOURCES = [
     _file("file in a child process, by argument", "import subprocess\n@function_cache\ndef f(p):\n    return subprocess.check_output(['cat', p])\n", call="m.f('data.txt')", then=_REWRITE),
     _file("file in a child process, by a constant", "import subprocess\n" + F + "    return subprocess.check_output(['cat', 'data.txt'])\n", then=_REWRITE),
 ]  # fmt: skip
+
+
+def _computed(case: Case) -> Case:
+    """The same with a path that no constant of the code names, so that the read alone can tell."""
+    text = case.files["m.py"]
+    for name in ("data.txt", "d.gz", "d.db"):
+        text = text.replace(repr(name), f"str().join([{name[:2]!r}, {name[2:]!r}])")
+    return replace(case, name=f"{case.name}, its path computed", files={**case.files, "m.py": text})
+
+
+# What only a path tells: what a child process reads, and whether, or how large, a file is.
+_BY_PATH = ("child process", "size of", "existence")
+SOURCES += [
+    computed
+    for case in SOURCES
+    if (computed := _computed(case)).files != case.files and not any(words in case.name for words in _BY_PATH)
+]
 
 
 def _env(name: str, body: str, variable: str = "MODE") -> Case:

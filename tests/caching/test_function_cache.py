@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import decimal
 import functools
 import inspect
 import os
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import typing
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -579,3 +581,16 @@ def test_nothing_warns_on_an_ordinary_call(cacher: LocalCache) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert (loader(2), loader(2)) == (4, 4)
+
+
+def test_annotations_that_are_text_are_looked_up_where_the_function_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Hamilton does from Python 3.13 on: in the globals of the function that it is given."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "annotated_by_text.py").write_text(
+        "from __future__ import annotations\nfrom decimal import Decimal\nfrom caching import function_cache\n"
+        "@function_cache\ndef price() -> Decimal:\n    return Decimal(1)\n"
+    )
+    price = __import__("annotated_by_text").price
+    assert typing.get_type_hints(price, globalns=price.__globals__) == {"return": decimal.Decimal}

@@ -10,7 +10,7 @@ import sys
 import textwrap
 import threading
 import time
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from pathlib import Path
 
 import pytest
@@ -24,9 +24,9 @@ def locks(tmp_path: Path) -> LockFile:
 
 
 def _in_thread(call: object) -> list[object]:
-    """Run in a thread of its own context, and give what it returned."""
+    """Run in a thread that works for nobody here, and give what it returned."""
     results: list[object] = []
-    thread = threading.Thread(target=lambda: results.append(call()))  # type: ignore[operator]
+    thread = threading.Thread(target=lambda: results.append(Context().run(call)))  # type: ignore[arg-type]
     thread.start()
     thread.join(30)
     assert not thread.is_alive(), "deadlock"
@@ -88,6 +88,15 @@ def test_a_worker_thread_with_the_holders_context_does_not_wait_for_it(locks: Lo
         assert _in_thread(lambda: context.run(_try, locks, "a")) == [True]
         assert _in_thread(lambda: _try(locks, "a")) == [False]
     assert _in_thread(lambda: context.run(_try, locks, "a")) == [True]
+
+
+def test_a_thread_that_the_holder_starts_does_not_wait_for_it(locks: LockFile) -> None:
+    outcomes: list[bool] = []
+    with locks.hold("a"):
+        thread = threading.Thread(target=lambda: outcomes.append(_try(locks, "a")))
+        thread.start()
+        thread.join(30)
+    assert outcomes == [True]
 
 
 def test_a_context_that_outlives_the_holder_excludes_others_again(locks: LockFile) -> None:
@@ -161,7 +170,7 @@ def test_who_waits_for_a_long_holder_is_not_mistaken_for_a_circle(locks: LockFil
                 outcomes.append(held)
 
     with locks.hold("inner"):
-        thread = threading.Thread(target=wait)
+        thread = threading.Thread(target=lambda: Context().run(wait))
         thread.start()
         waiting.wait()
         thread.join(0.5)

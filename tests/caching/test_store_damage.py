@@ -53,7 +53,8 @@ def _replace(path: Path, content: bytes) -> None:
 def _load_quietly(cache: LocalCache) -> tuple[Any, list[Any]]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        return cache.load("n", KEY), [warning.category for warning in caught]
+        # Whatever else is collected or deprecated meanwhile may warn as well.
+        return cache.load("n", KEY), [each.category for each in caught if issubclass(each.category, CachingWarning)]
 
 
 def _flip(content: bytes, bit: int) -> bytes:
