@@ -60,4 +60,8 @@ def _shown(key: tuple[str, ...], value: Any) -> str:
         return "***"
     from loaders.redaction import redact
 
-    return redact(", ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value))
+    if isinstance(value, (tuple, list)):
+        return ", ".join(_shown(key, item) for item in value)
+    if isinstance(value, dict):
+        return str({name: _shown((*key, str(name)), item) for name, item in value.items()})
+    return redact(str(value))

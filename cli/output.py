@@ -6,24 +6,37 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
 from loaders.errors import LoaderError
 
-_FORMATS = (".parquet", ".csv", ".feather", ".json", ".jsonl")
+_FORMATS = (".parquet", ".csv", ".feather", ".arrow", ".json", ".jsonl")
+_TEXT_FORMATS = (".csv", ".json", ".jsonl")
 _PRINTED_ROWS = 20
 
 
 def refuse_unwritable(file: Path) -> None:
     """Raise a usage error for a file that could not be written, before anything is computed."""
-    if file.suffix.lower() not in _FORMATS:
+    suffix, compression = _format_of(file)
+    if suffix not in _FORMATS:
         raise click.UsageError(f"--output: '{file.name}' must end in one of {', '.join(_FORMATS)}.")
+    if compression and suffix not in _TEXT_FORMATS:
+        raise click.UsageError(
+            f"--output: '{file.name}' would be compressed twice, {suffix} is already; name it without {file.suffix}."
+        )
     if file.is_dir():
         raise click.UsageError(f"--output: '{file}' is a folder; name a file in it.")
     if not file.absolute().parent.is_dir():
         raise click.UsageError(f"--output: folder '{file.parent}' does not exist; create it first.")
+
+
+def _format_of(file: Path) -> tuple[str, str | None]:
+    from loaders.reading.compression import split_compression
+
+    plain, compression = split_compression(file.name)
+    return Path(plain).suffix.lower(), compression
 
 
 def echo_results(results: Mapping[str, Any]) -> None:
@@ -59,18 +72,22 @@ def write_results(results: Mapping[str, Any], file: Path) -> int:
     file cannot be written or cannot hold them.
     """
     from loaders.files import replacing
+    from loaders.reading.compression import compressing
 
     frame = _with_labels(_one_table(results))
-    writers: dict[str, Callable[[str], object]] = {
-        ".parquet": lambda path: frame.to_parquet(path, index=False),
-        ".csv": lambda path: frame.to_csv(path, index=False),
-        ".feather": lambda path: frame.to_feather(path),
-        ".json": lambda path: Path(path).write_text(json.dumps(_records(frame), indent=2) + "\n"),
-        ".jsonl": lambda path: Path(path).write_text("".join(f"{json.dumps(row)}\n" for row in _records(frame))),
+    writers: dict[str, Callable[[BinaryIO], object]] = {
+        ".parquet": lambda stream: frame.to_parquet(stream, index=False),
+        ".csv": lambda stream: frame.to_csv(stream, index=False, mode="wb"),
+        ".feather": lambda stream: frame.to_feather(stream),
+        ".arrow": lambda stream: frame.to_feather(stream),
+        ".json": lambda stream: stream.write((json.dumps(_records(frame), indent=2) + "\n").encode()),
+        ".jsonl": lambda stream: stream.write("".join(f"{json.dumps(row)}\n" for row in _records(frame)).encode()),
     }
+    suffix, compression = _format_of(file)
     with replacing(file) as temporary:
         try:
-            writers[file.suffix.lower()](str(temporary))
+            with compressing(temporary, compression) as stream:
+                writers[suffix](stream)
         except (ValueError, TypeError, NotImplementedError, OverflowError) as error:
             # What a format cannot hold, as numbers beside texts in one column of a Parquet file.
             raise LoaderError(

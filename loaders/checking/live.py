@@ -109,8 +109,8 @@ class _Look:
         parts = parts_of(location, options)
         try:
             files = [self._file(part, options, len(parts) > 1) for part in self._sample(parts)]
-        except MissingError:
-            parts = folder_parts(location, options) if location.protocol == "s3" else []
+        except MissingError as missing:
+            parts = folder_parts(location, options, missing) if location.protocol == "s3" else []
             if not parts:
                 raise
             files = [self._file(part, options, len(parts) > 1) for part in self._sample(parts)]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -41,6 +44,28 @@ def split_compression(name: str) -> tuple[str, str | None]:
         if lower.endswith(suffix):
             return name[: -len(suffix)], compression
     return name, None
+
+
+@contextmanager
+def compressing(path: Path, compression: str | None) -> Iterator[Any]:
+    """Open a file to which bytes are written that stand in it compressed, or as they are for None.
+
+    The same bytes make the same file: neither its name nor the time is in it.
+    """
+    with path.open("wb") as file:
+        if compression is None:
+            yield file
+        elif compression == "gzip":
+            import gzip
+
+            with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as stream:
+                yield stream
+        elif compression == "zstd":
+            with pa.CompressedOutputStream(pa.PythonFile(file, "w"), "zstd") as stream:
+                yield stream
+        else:
+            with import_module({"bz2": "bz2", "xz": "lzma"}[compression]).open(file, "wb") as stream:
+                yield stream
 
 
 def decompressed(data: pa.Buffer, compression: str, shown: str) -> pa.Buffer:

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
+from loaders import DatasetContract, read_table
 from loaders.sandbox.s3_server import S3Server
 from tests.cli.conftest import Run
 
@@ -121,6 +123,18 @@ def test_output_file_holds_the_outputs_as_columns(sourceswap: Run, tmp_path: Pat
     assert [path.name for path in tmp_path.glob("*out*")] == [target.name]
 
 
+@pytest.mark.parametrize("suffix", ["csv.gz", "csv.zst", "csv.bz2", "jsonl.zst", "jsonl.xz", "arrow", "parquet"])
+def test_what_is_written_is_read_again(sourceswap: Run, tmp_path: Path, suffix: str) -> None:
+    target = tmp_path / f"out.{suffix}"
+    result = sourceswap("run", "--env", "local", "-s", "week", "-s", "signups", "-o", target)
+    assert result.returncode == 0, result.stderr
+    contract = DatasetContract("out", pa.schema([("week", pa.date32()), ("signups", pa.int64())]))
+    frame = read_table(target, contract)
+    assert len(frame) == 104
+    assert frame["signups"].sum() == 6502
+    assert target.name.encode() not in target.read_bytes()
+
+
 @pytest.mark.parametrize("suffix", ["parquet", "csv", "feather", "json", "jsonl"])
 def test_output_file_keeps_what_the_index_says(sourceswap: Run, project: Path, tmp_path: Path, suffix: str) -> None:
     features = project / "examples" / "marketing_spend" / "features.py"
@@ -179,7 +193,11 @@ def test_single_values_are_written_as_one_row(sourceswap: Run, tmp_path: Path) -
         (["run", "-e", "local", "--params", "windw=3"], "input 'windw' is taken by no function"),
         (["run", "-e", "local", "--params", "window"], "--params takes NAME=VALUE"),
         (["run", "-e", "local", "--params", "spend=3"], "'spend' is given as an input, but"),
-        (["run", "-e", "local", "-o", "out.xlsx"], "must end in one of .parquet, .csv, .feather, .json, .jsonl"),
+        (["run", "-e", "local", "-o", "out.parquet.gz"], "out.parquet.gz' would be compressed twice"),
+        (
+            ["run", "-e", "local", "-o", "out.xlsx"],
+            "must end in one of .parquet, .csv, .feather, .arrow, .json, .jsonl",
+        ),
         (["run", "-e", "local", "-o", "no/such/folder/out.csv"], "folder 'no/such/folder' does not exist"),
         (["run", "-e", "local", "--no-cache", "--refresh"], "exclude each other"),
         (["run", "-e", "local", "--configs", "nowhere"], "Configuration folder 'nowhere' does not exist"),
