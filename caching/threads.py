@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar, Token, copy_context
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
-Surroundings = tuple[tuple[ContextVar[Any], Any], ...]
+Wrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 _variables: list[ContextVar[Any]] = []
 _lock = threading.Lock()
@@ -24,82 +25,161 @@ _follows = False
 _POOLS = ("concurrent.futures.thread", "multiprocessing.pool")
 
 
+@dataclass(slots=True)
+class _Held(Generic[T]):
+    """A value that a variable was set to, until it is reset."""
+
+    value: T
+    is_over: bool = False
+
+
+@dataclass(slots=True)
+class _Lent(Generic[T]):
+    """The same in a thread of its own, which may go on when whoever started it is done: then it is the default."""
+
+    held: _Held[T]
+    default: T
+
+    @property
+    def value(self) -> T:
+        return self.default if self.held.is_over else self.held.value
+
+
 class InheritedVar(Generic[T]):
     """A context variable that is in threads what it is where their work comes from."""
 
     def __init__(self, name: str, *, default: T) -> None:
-        variable = ContextVar(name, default=default)
         self._default = default
-        self._variable = variable
-        self.get: Callable[[], T] = variable.get
-        self.reset: Callable[[Token[T]], None] = variable.reset
-        _variables.append(variable)
+        self._variable: ContextVar[_Held[T] | _Lent[T]] = ContextVar(name, default=_Held(default))  # noqa: B039 — never set
+        _variables.append(self._variable)
 
-    def set(self, value: T) -> Token[T]:
+    def get(self) -> T:
+        """Return the value in the current context."""
+        return self._variable.get().value
+
+    def set(self, value: T) -> Token[Any]:
         """Set the variable in the current context."""
         if not _follows and value is not self._default:
             _follow_threads()
-        return self._variable.set(value)
+        return self._variable.set(_Held(value))
+
+    def reset(self, token: Token[Any]) -> None:
+        """Restore what the variable was before it was set."""
+        held = self._variable.get()
+        self._variable.reset(token)
+        if isinstance(held, _Held):
+            held.is_over = True
 
 
-def _surroundings() -> Surroundings:
-    context = copy_context()
-    return tuple((variable, context[variable]) for variable in _variables if variable in context)
+class _Surroundings:
+    """What the variables are where work comes from."""
 
+    def __init__(self) -> None:
+        context = copy_context()
+        self._values = [(variable, context[variable]) for variable in _variables if variable in context]
 
-def _run(surroundings: Surroundings, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    tokens = [(variable, variable.set(value)) for variable, value in surroundings]
-    try:
-        return work(*args, **kwargs)
-    finally:
-        for variable, token in tokens:
-            variable.reset(token)
+    def __bool__(self) -> bool:
+        return bool(self._values)
+
+    def run(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Do a piece of work in them, in a thread that does others as well."""
+        tokens = [(variable, variable.set(value)) for variable, value in self._values]
+        try:
+            return work(*args, **kwargs)
+        finally:
+            for variable, token in tokens:
+                variable.reset(token)
+
+    def around(self, work: Any) -> Any:
+        """Return the work as it is done in them."""
+        return functools.partial(self.run, work) if callable(work) else work
+
+    def through(self, items: Iterable[T]) -> Iterator[T]:
+        """Yield items that are made in them."""
+        iterator = iter(items)
+        end = object()
+        while (item := self.run(next, iterator, end)) is not end:
+            yield item
+
+    def enter(self) -> None:
+        """Lend them to the present thread."""
+        for variable, held in self._values:
+            default = variable.get().value
+            variable.set(_Lent(held, default) if isinstance(held, _Held) else held)
 
 
 def _follow_threads() -> None:
     global _follows
     # Imported here: only those who cache or read need to follow threads.
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import Future, ThreadPoolExecutor
     from multiprocessing.pool import ThreadPool
 
     with _lock:
         if _follows:
             return
         _wrap(threading.Thread, "start", _starting)
-        _wrap(ThreadPoolExecutor, "submit", _handing)
+        _wrap(ThreadPoolExecutor, "submit", _handing(0, "fn"))
+        _wrap(ThreadPoolExecutor, "__init__", _handing(2, "initializer"))
+        _wrap(Future, "add_done_callback", _handing(0, "fn"))
+        _wrap(ThreadPool, "__init__", _handing(1, "initializer"))
         # Every way into this pool is one of these.
         for name in ("apply_async", "_map_async", "imap", "imap_unordered"):
-            _wrap(ThreadPool, name, _handing)
+            _wrap(ThreadPool, name, _handing(0, "func"))
+        # Generators among these are gone through in a thread of the pool.
+        for name in ("imap", "imap_unordered"):
+            _wrap(ThreadPool, name, _handing(1, "iterable", _Surroundings.through))
         _follows = True
 
 
-def _wrap(owner: type, name: str, wrapper: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+def _wrap(owner: type, name: str, wrapper: Wrapper) -> None:
     original = getattr(owner, name)
     setattr(owner, name, functools.wraps(original)(wrapper(original)))
 
 
 def _starting(start: Callable[..., None]) -> Callable[..., None]:
     def following(thread: threading.Thread) -> None:
-        surroundings = _surroundings()
-        if surroundings and getattr(getattr(thread, "_target", None), "__module__", "") not in _POOLS:
-            vars(thread)["run"] = functools.partial(_run_thread, thread, surroundings)
-        start(thread)
+        surroundings = _Surroundings()
+        if not surroundings or getattr(getattr(thread, "_target", None), "__module__", "") in _POOLS:
+            start(thread)
+            return
+        own = vars(thread).get("run")
+
+        def restore() -> None:
+            if own is None:
+                vars(thread).pop("run", None)
+            else:
+                vars(thread)["run"] = own
+
+        # Others that wrap what a thread runs may hand the thread to it.
+        def run(*_: object) -> None:
+            restore()
+            surroundings.enter()
+            thread.run()
+
+        vars(thread)["run"] = run
+        try:
+            start(thread)
+        except BaseException:
+            restore()
+            raise
 
     return following
 
 
-def _run_thread(thread: threading.Thread, surroundings: Surroundings) -> None:
-    del vars(thread)["run"]
-    _run(surroundings, thread.run)
+def _handing(
+    position: int, keyword: str, around: Callable[[_Surroundings, Any], Any] = _Surroundings.around
+) -> Wrapper:
+    """Return what wraps a method that takes work, at a place among its arguments or by name."""
 
+    def wrapper(hand: Callable[..., Any]) -> Callable[..., Any]:
+        def following(pool: object, /, *args: Any, **kwargs: Any) -> Any:
+            surroundings = _Surroundings()
+            if surroundings and position < len(args):
+                args = (*args[:position], around(surroundings, args[position]), *args[position + 1 :])
+            elif surroundings and keyword in kwargs:
+                kwargs[keyword] = around(surroundings, kwargs[keyword])
+            return hand(pool, *args, **kwargs)
 
-def _handing(hand: Callable[..., Any]) -> Callable[..., Any]:
-    def following(pool: object, /, *args: Any, **kwargs: Any) -> Any:
-        surroundings = _surroundings()
-        if surroundings and args:
-            args = (functools.partial(_run, surroundings, args[0]), *args[1:])
-        elif surroundings and "func" in kwargs:
-            kwargs["func"] = functools.partial(_run, surroundings, kwargs["func"])
-        return hand(pool, *args, **kwargs)
+        return following
 
-    return following
+    return wrapper

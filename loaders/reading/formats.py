@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 
 import pyarrow as pa
 
 from loaders.contract.format_options import FORMATS, FormatOptions
 from loaders.errors import ReadError
 from loaders.reading.compression import decompressed, split_compression
+from loaders.reading.csv_format import parse_csv
+from loaders.reading.feather_format import parse_feather
+from loaders.reading.jsonl_format import parse_jsonl
+from loaders.reading.parquet_format import parse_parquet, parse_parquet_ranges
 from loaders.reading.request import Request
 from loaders.reading.source import Source
 
 Parse = Callable[[pa.Buffer, Request], pa.Table]
+
+_PARSERS: dict[str, Parse] = {
+    "csv": parse_csv,
+    "parquet": parse_parquet,
+    "feather": parse_feather,
+    "jsonl": parse_jsonl,
+}
 
 _SUFFIXES = {
     ".csv": "csv",
@@ -35,19 +45,11 @@ def parse(source: Source, request: Request) -> pa.Table:
     """Return the wanted columns of one object by their node names; there may be another, which only counts rows."""
     plain_name, compression = compression_of(source.location.name, request.options)
     if compression is None and not source.prefers_whole and format_by_name(plain_name, request.options) == "parquet":
-        from loaders.reading.parquet_format import parse_parquet_ranges
-
         return parse_parquet_ranges(source, request)
     data = source.read()
     if compression is not None:
         data = decompressed(data, compression, request.shown)
-    return parser(format_of(plain_name, request.options, data, request.shown))(data, request)
-
-
-def parser(name: str) -> Parse:
-    """Return the function that parses a format; its module is imported now."""
-    parse: Parse = getattr(import_module(f"loaders.reading.{name}_format"), f"parse_{name}")
-    return parse
+    return _PARSERS[format_of(plain_name, request.options, data, request.shown)](data, request)
 
 
 def compression_of(name: str, options: FormatOptions) -> tuple[str, str | None]:

@@ -8,18 +8,18 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from loaders.contract.format_options import FormatOptions
 from loaders.errors import ReadError
 from loaders.reading.compression import split_compression
 from loaders.reading.formats import format_by_name
+from loaders.reading.fsspec_object import file_system, readable
 from loaders.reading.location import Location, bucket_and_key
+from loaders.reading.patience import Patience
+from loaders.reading.s3_client import PartialListError, StoreRefusedError, client_for
+from loaders.reading.s3_refusal import refusal
 from loaders.reading.source import MissingError
-
-if TYPE_CHECKING:
-    from loaders.reading.patience import Patience
 
 _MAGIC = re.compile(r"[*?\[]")
 _PARTITION = re.compile(r"([^=]+)=(.*)")
@@ -64,8 +64,6 @@ def folder_parts(location: Location, options: FormatOptions, missing: MissingErr
     Nor where it cannot be listed: that `missing` says of the location is right, and an error about a folder that
     nobody named would hide it. Its time is what the location's own has left.
     """
-    from loaders.reading.s3_client import PartialListError
-
     try:
         folder = location.at(location.path.rstrip("/") + "/")
         found = _s3_paths(folder, missing.patience if missing else None)
@@ -170,10 +168,6 @@ def _listed(folder: str | Path) -> tuple[tuple[int, int], list[str]]:
 
 
 def _s3_paths(location: Location, patience: Patience | None = None) -> Found | None:
-    from loaders.reading.patience import Patience
-    from loaders.reading.s3_client import StoreRefusedError, client_for
-    from loaders.reading.s3_refusal import refusal
-
     bucket, key = bucket_and_key(location)
     pattern = _MAGIC.search(key)
     if pattern is None and key and not key.endswith("/"):
@@ -204,8 +198,6 @@ def _matching(pattern: str, keys: Found) -> Found:
 
 
 def _fsspec_paths(location: Location) -> Found | None:
-    from loaders.reading.fsspec_object import file_system, readable
-
     fs, path = file_system(location)
     with readable(location):
         if fs.isdir(path):

@@ -18,10 +18,15 @@ from loaders.contract import DatasetContract
 from loaders.contract.format_options import FormatOptions, active_format
 from loaders.reading.cancellation import active_cancellation, cancellable, results_of
 from loaders.reading.formats import parse
+from loaders.reading.fsspec_object import FsspecObject
+from loaders.reading.http_object import HttpObject
+from loaders.reading.local_file import LocalFile
 from loaders.reading.location import Location, parse_location, refuse_others
 from loaders.reading.parts import Part, folder_parts, parts_of
 from loaders.reading.progress import Tracker
 from loaders.reading.request import Request
+from loaders.reading.s3 import S3Object
+from loaders.reading.s3_client import client_for
 from loaders.reading.selection import needed_columns
 from loaders.reading.source import ChangedError, MissingError, Source
 from loaders.reading.text_values import typed_text
@@ -157,20 +162,11 @@ def _close_after(error: BaseException, source: Source) -> None:
 
 
 def open_source(location: Location, tracker: Tracker) -> Source:
-    """Return the object at a location, pinned at its present version; each protocol's client is imported here."""
+    """Return the object at a location, pinned at its present version."""
     if location.protocol == "file":
-        from loaders.reading.local_file import LocalFile
-
         return LocalFile(location, tracker)
     if location.protocol == "s3":
-        from loaders.reading.s3 import S3Object
-        from loaders.reading.s3_client import client_for
-
         return S3Object(location, client_for(), tracker)
     if location.protocol in ("http", "https"):
-        from loaders.reading.http_object import HttpObject
-
         return HttpObject(location, tracker)
-    from loaders.reading.fsspec_object import FsspecObject
-
     return FsspecObject(location, tracker)

@@ -12,9 +12,12 @@ from pathlib import Path
 
 from caching import record_read, register_version
 from loaders.contract.format_options import FormatOptions
+from loaders.reading.http_object import http_version
 from loaders.reading.location import Location, parse_location
 from loaders.reading.parts import Part, folder_parts, parts_of
 from loaders.reading.progress import Tracker
+from loaders.reading.s3 import S3Object
+from loaders.reading.s3_client import client_for
 from loaders.reading.source import MissingError
 
 _OWN_PROTOCOLS = ("s3", "http", "https")
@@ -42,15 +45,10 @@ def version_of(url: str) -> str | None:
     tracker = Tracker("", location.shown)
     try:
         if location.protocol != "s3":
-            from loaders.reading.http_object import http_version
-
             return _combined(location, {location.url: http_version(location)})
         parts = parts_of(location, FormatOptions())
         if [part.location for part in parts] != [location]:
             return _listed(location, parts)
-        from loaders.reading.s3 import S3Object
-        from loaders.reading.s3_client import client_for
-
         return _combined(location, {location.url: S3Object(location, client_for(), tracker).version})
     except MissingError as missing:
         parts = folder_parts(location, FormatOptions(), missing) if location.protocol == "s3" else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -102,6 +103,83 @@ def test_a_pool_that_was_begun_elsewhere_keeps_nothing_of_that_place() -> None:
         assert set(pool.starmap(PLACE.get, [()] * 8)) == {"nowhere"}
 
 
+def test_a_thread_that_goes_on_when_its_giver_is_done_keeps_nothing() -> None:
+    asked, answers = queue.SimpleQueue[bool](), queue.SimpleQueue[str]()
+
+    def work() -> None:
+        while asked.get():
+            answers.put(PLACE.get())
+
+    token = PLACE.set("here")
+    try:
+        thread = threading.Thread(target=work)
+        thread.start()
+        asked.put(True)
+        assert answers.get() == "here"
+    finally:
+        PLACE.reset(token)
+    asked.put(True)
+    assert answers.get() == "nowhere"
+    asked.put(False)
+    thread.join()
+
+
+def test_what_else_a_pool_is_given_sees_the_same() -> None:
+    """What begins a thread, what is called at the end of work, and the generator that gives it."""
+    seen: list[str] = []
+    token = PLACE.set("here")
+    try:
+        executor = ThreadPoolExecutor(1, initializer=lambda: seen.append(PLACE.get()))
+        executor.submit(int).add_done_callback(lambda _: seen.append(PLACE.get()))
+        pool = ThreadPool(1, lambda: seen.append(PLACE.get()))
+        seen += pool.imap(str, (PLACE.get() for _ in range(2)))
+        seen += pool.imap_unordered(func=str, iterable=(PLACE.get() for _ in range(2)))
+    finally:
+        PLACE.reset(token)
+    executor.shutdown()
+    pool.close()
+    assert seen == ["here"] * 7
+
+
+def test_others_may_replace_what_a_thread_runs() -> None:
+    """An instance's own `run`, and instrumentation that wraps it and hands it the thread."""
+    seen: list[str] = []
+    start = threading.Thread.start
+
+    def instrumented(thread: threading.Thread) -> None:
+        run = thread.run
+        function = getattr(run, "__func__", run)
+        thread.run = lambda: function(thread)  # type: ignore[method-assign]
+        start(thread)
+
+    token = PLACE.set("here")
+    try:
+        own = threading.Thread()
+        own.run = lambda: seen.append(f"own {PLACE.get()}")  # type: ignore[method-assign]
+        for thread, begin in (
+            (own, start),
+            (threading.Thread(target=lambda: seen.append(PLACE.get())), instrumented),
+        ):
+            begin(thread)
+            thread.join()
+    finally:
+        PLACE.reset(token)
+    assert seen == ["own here", "here"]
+
+
+def test_a_thread_that_cannot_start_is_as_it_was() -> None:
+    token = PLACE.set("here")
+    try:
+        thread = threading.Thread()
+        thread.start()
+        thread.join()
+        with pytest.raises(RuntimeError, match="once"):
+            thread.start()
+        assert "run" not in vars(thread)
+    finally:
+        PLACE.reset(token)
+
+
 def test_what_work_changes_is_its_own(run: Run) -> None:
     token = PLACE.set("here")
     try:
@@ -128,10 +206,5 @@ def test_errors_and_arguments_pass_through(executor: ThreadPoolExecutor, pool: T
             executor.submit(lambda: 1 / 0).result()
         with pytest.raises(TypeError):
             executor.submit()  # type: ignore[call-arg]
-        thread = threading.Thread(target=int)
-        thread.start()
-        thread.join()
-        with pytest.raises(RuntimeError, match="once"):
-            thread.start()
     finally:
         PLACE.reset(token)
