@@ -86,11 +86,22 @@ class Recorder:
             if source.kind == "absent" and source.location not in self.given and _WORD.fullmatch(source.location):
                 continue  # an argument of the inner one: not a path, and perhaps a secret
             known = self.sources.setdefault(source.location, source)
-            if known.version != source.version:
+            same = self._lists_same(source) if source.kind in ("folder", "tree") else known.version == source.version
+            if not same:
                 self.trouble = f"{shown(source.location)} changed while it was read"
         self.trouble = self.trouble or trouble
         if expires_at is not None:
             self.expires_at = min(expires_at, self.expires_at or expires_at)
+
+    def _lists_same(self, source: Source) -> bool:
+        """Whether a folder holds for this run what it held for an inner one, but for what that wrote itself."""
+        self.written.update(source.without)
+        with self._troubled(source.location):
+            if source.location not in self.contents:
+                self.contents[source.location] = list(lines_of(source.location, source.kind, source.without))
+            lines = [line for place, line in self.contents[source.location] if not is_below(place, source.without)]
+            return digest_of_lines(lines) == source.version
+        return False
 
     def settle(self) -> list[Source]:
         """The sources as they are to be stored, looked at once more.
