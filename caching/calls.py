@@ -23,6 +23,7 @@ from caching.errors import CachingWarning
 from caching.explain import LATEST_MISS, NO_ENTRY, pack_parts
 from caching.key import CallKey, FunctionKey, Unbound
 from caching.locations import locations_among, shown
+from caching.processes import follow_processes, gather_from_children
 from caching.reads import watch_reads
 from caching.recorder import Recorder
 from caching.recording import current_recorder, recording
@@ -326,6 +327,7 @@ class CachedFunction:
 
     def _recorder(self, call: _Call) -> Recorder:
         watch_reads()
+        follow_processes()
         recorder = Recorder(
             private=os.fspath(call.cache.cache_directory),
             anchors=call.key.code.paths.absolute,
@@ -346,6 +348,7 @@ class CachedFunction:
         trouble = ""
         with recording(None):
             try:
+                gather_from_children(recorder)
                 sources = recorder.settle()
             except UnversionedError as error:
                 trouble = str(error)

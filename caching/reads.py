@@ -120,6 +120,9 @@ def _database(recorder: Recorder, arguments: tuple[Any, ...]) -> None:
 
 def _unpickled(recorder: Recorder, arguments: tuple[Any, ...]) -> None:
     module, name = arguments
+    # What one process hands to another, the function's own code has named.
+    if str(sys._getframe(2).f_globals.get("__name__", "")).startswith("multiprocessing."):
+        return
     loaded = sys.modules.get(str(module))
     if loaded is not None and library_of_globals(vars(loaded)) == PROJECT:
         recorder.trouble = recorder.trouble or f"it unpickles {module}.{name}, whose code its own does not name"

@@ -23,7 +23,7 @@ from caching.sources import (
 _WORD = re.compile(r"[^/.\\\\]*")
 
 
-@dataclass
+@dataclass(eq=False)
 class Recorder:
     """What one running cached function reads; made anew for each run."""
 
@@ -85,13 +85,17 @@ class Recorder:
         for source in sources:
             if source.kind == "absent" and source.location not in self.given and _WORD.fullmatch(source.location):
                 continue  # an argument of the inner one: not a path, and perhaps a secret
-            known = self.sources.setdefault(source.location, source)
-            same = self._lists_same(source) if source.kind in ("folder", "tree") else known.version == source.version
-            if not same:
-                self.trouble = f"{shown(source.location)} changed while it was read"
+            self.take(source)
         self.trouble = self.trouble or trouble
         if expires_at is not None:
             self.expires_at = min(expires_at, self.expires_at or expires_at)
+
+    def take(self, source: Source) -> None:
+        """Take over a source that was seen elsewhere."""
+        known = self.sources.setdefault(source.location, source)
+        same = self._lists_same(source) if source.kind in ("folder", "tree") else known.version == source.version
+        if not same:
+            self.trouble = f"{shown(source.location)} changed while it was read"
 
     def _lists_same(self, source: Source) -> bool:
         """Whether a folder holds for this run what it held for an inner one, but for what that wrote itself."""

@@ -25,6 +25,11 @@ def recording(recorder: Recorder | None) -> Iterator[None]:
         _recorder.reset(token)
 
 
+def replace_recorder(recorder: Recorder) -> None:
+    """Have another recorder note what this context reads from now on."""
+    _recorder.set(recorder)
+
+
 def current_recorder() -> Recorder | None:
     """The recorder of the cached function that runs here, if any."""
     return _recorder.get()
