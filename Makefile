@@ -3,13 +3,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check long clean
+.PHONY: run test test-interpreter check long clean
 
 run: $(VENV)/.installed
 	$(BIN)/sourceswap run --env local
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n auto
+
+# What may differ between versions of Python: `make test-interpreter PYTHON=python3.13 VENV=.venv-3.13`.
+test-interpreter: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n auto tests/caching tests/checking tests/loaders
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
