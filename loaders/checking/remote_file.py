@@ -12,7 +12,6 @@ from loaders.checking.budget import BUDGET_BYTES, OverBudgetError
 from loaders.errors import ReadError
 from loaders.reading.fsspec_object import file_system
 from loaders.reading.location import Location
-from loaders.reading.source import Arrived, all_of
 from loaders.redaction import redact
 
 
@@ -36,15 +35,15 @@ class RemoteFile:
         """Return every byte."""
         return self.read_ranges([(0, self.size_bytes)])[0]
 
-    def read_ranges(self, ranges: list[tuple[int, int]], arrived: Arrived | None = None) -> list[pa.Buffer]:
-        """Return the bytes from each start up to each end; tell of each as it comes."""
-        return all_of((self._whole_range(start, end) for start, end in ranges), arrived)
-
-    def _whole_range(self, start: int, end: int) -> pa.Buffer:
-        data = self._range(start, end)
-        if len(data) != end - start:
-            raise ReadError(f"'{self.location.shown}' gave {len(data):,} bytes for a range of {end - start:,}.")
-        return pa.py_buffer(data)
+    def read_ranges(self, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
+        """Return the bytes from each start up to each end."""
+        found = []
+        for start, end in ranges:
+            data = self._range(start, end)
+            if len(data) != end - start:
+                raise ReadError(f"'{self.location.shown}' gave {len(data):,} bytes for a range of {end - start:,}.")
+            found.append(pa.py_buffer(data))
+        return found
 
     def _range(self, start: int, end: int) -> bytes:
         if self._serves_ranges:

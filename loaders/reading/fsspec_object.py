@@ -16,7 +16,7 @@ import pyarrow as pa
 from loaders.errors import LoaderError, ReadError
 from loaders.reading.location import Location
 from loaders.reading.progress import Tracker
-from loaders.reading.source import Arrived, ChangedError, MissingError, all_of
+from loaders.reading.source import ChangedError, MissingError
 from loaders.redaction import first_line
 
 
@@ -76,10 +76,10 @@ class FsspecObject:
         self._tracker.add(len(data))
         return pa.py_buffer(data)
 
-    def read_ranges(self, ranges: list[tuple[int, int]], arrived: Arrived | None = None) -> list[pa.Buffer]:
+    def read_ranges(self, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
         """Return the bytes from each start up to each end."""
         whole = self.read()
-        return all_of((whole.slice(start, end - start) for start, end in ranges), arrived)
+        return [whole.slice(start, end - start) for start, end in ranges]
 
     def close(self) -> None:
         """Refuse what was read if the file was written to meanwhile."""

@@ -24,7 +24,7 @@ from loaders.reading.http_transport import HttpTransport
 from loaders.reading.location import Location
 from loaders.reading.patience import Patience, TryAgainError
 from loaders.reading.progress import Tracker
-from loaders.reading.source import Arrived, MissingError, all_of, fresh_memory
+from loaders.reading.source import MissingError, fresh_memory
 from loaders.storage import active_storage
 
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -52,9 +52,9 @@ class HttpObject:
         """Return every byte of the file."""
         return self._data
 
-    def read_ranges(self, ranges: list[tuple[int, int]], arrived: Arrived | None = None) -> list[pa.Buffer]:
+    def read_ranges(self, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
         """Return the bytes from each start up to each end."""
-        return all_of((self._data.slice(start, end - start) for start, end in ranges), arrived)
+        return [self._data.slice(start, end - start) for start, end in ranges]
 
     def close(self) -> None:
         """Let go of the file."""

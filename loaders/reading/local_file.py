@@ -14,7 +14,7 @@ from loaders.project_root import project_root
 from loaders.reading.cancellation import active_cancellation
 from loaders.reading.location import Location
 from loaders.reading.progress import Tracker
-from loaders.reading.source import Arrived, ChangedError, all_of, fresh_memory
+from loaders.reading.source import ChangedError, fresh_memory
 
 # Of so many the bytes are counted: each takes milliseconds.
 _PIECE_BYTES = 16 << 20
@@ -41,10 +41,10 @@ class LocalFile:
         """Return every byte of the file."""
         return self.read_ranges([(0, self.size_bytes)])[0]
 
-    def read_ranges(self, ranges: list[tuple[int, int]], arrived: Arrived | None = None) -> list[pa.Buffer]:
-        """Return the bytes from each start up to each end; tell of each as it comes."""
+    def read_ranges(self, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
+        """Return the bytes from each start up to each end."""
         self._tracker.expect(sum(end - start for start, end in ranges))
-        return all_of((self._read_range(start, end) for start, end in ranges), arrived)
+        return [self._read_range(start, end) for start, end in ranges]
 
     def _read_range(self, start: int, end: int) -> pa.Buffer:
         view = fresh_memory(end - start, self.location.shown)

@@ -63,8 +63,6 @@ def chunks_of(metadata: FileMetaData, names: Collection[str], size_bytes: int, s
         found = []
         for group in range(metadata.num_row_groups):
             row_group = metadata.row_group(group)
-            if row_group.num_columns != metadata.num_columns:
-                raise OSError(f"row group {group} has another number of columns than the schema")
             for position in wanted:
                 chunk = row_group.column(position)
                 dictionary = chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset

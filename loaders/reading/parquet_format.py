@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import bisect
 import io
 import itertools
-import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import Future
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -20,7 +17,6 @@ import pyarrow.compute as pc
 from pyarrow.parquet import FileMetaData, ParquetFile
 
 from loaders.contract.dtypes import is_text
-from loaders.reading.cancellation import results_of
 from loaders.reading.parquet_footer import (
     MAGIC,
     Chunk,
@@ -32,7 +28,7 @@ from loaders.reading.parquet_footer import (
 )
 from loaders.reading.request import Request
 from loaders.reading.source import Source
-from loaders.reading.workers import decoder
+from loaders.reading.workers import decoded_by_all
 
 # The end of a file that is fetched for its footer: a share of the file within bounds. Up to the larger one, a file is
 # fetched whole: one request takes no longer than the two or three that its columns would need.
@@ -63,10 +59,7 @@ def parse_parquet(data: pa.Buffer, request: Request) -> pa.Table:
         metadata = ParquetFile(pa.BufferReader(data)).metadata
     fields = _fields(metadata, request)
     chunks = chunks_of(metadata, fields, data.size, request.shown)
-    columns = _Columns(lambda: pa.BufferReader(data), metadata, chunks, fields, request.shown)
-    for stretch in columns.stretches:
-        columns.begin(stretch)
-    return columns.table()
+    return _decoded(lambda: pa.BufferReader(data), metadata, chunks, fields, request.shown)
 
 
 def parse_parquet_ranges(source: Source, request: Request) -> pa.Table:
@@ -90,44 +83,15 @@ def parse_parquet_ranges(source: Source, request: Request) -> pa.Table:
         return parse_parquet(source.read(), request)
     fetched = _FetchedRanges(size_bytes)
     fetched.add(start, tail)
-    columns = _Columns(lambda: pa.PythonFile(fetched.again(), mode="r"), metadata, chunks, fields, request.shown)
-    _fetch(source, ranges, start, fetched, columns)
-    return columns.table()
-
-
-def _fetch(source: Source, ranges: list[Range], before: int, fetched: _FetchedRanges, columns: _Columns) -> None:
-    """Fetch the ranges up to a place, those of the first stretch first; decode a stretch as soon as it is there."""
-    starts = [begin for begin, _ in ranges]
-    waiting = {
-        stretch: {bisect.bisect_right(starts, chunk.begin) - 1 for chunk in stretch.chunks if _is_before(chunk, before)}
-        for stretch in columns.stretches
-    }
-    for stretch in [stretch for stretch, numbers in waiting.items() if not numbers]:
-        columns.begin(stretch)
-    order = list(dict.fromkeys(number for numbers in waiting.values() for number in sorted(numbers)))
-    lock = threading.Lock()
-
-    def arrived(place: int, data: pa.Buffer) -> None:
-        number = order[place]
-        with lock:
-            fetched.add(ranges[number][0], data)
-            complete = [stretch for stretch, numbers in waiting.items() if numbers == {number}]
-            for numbers in waiting.values():
-                numbers.discard(number)
-        for stretch in complete:
-            columns.begin(stretch)
-
-    source.read_ranges([ranges[number] for number in order], arrived)
-
-
-def _is_before(chunk: Chunk, place: int) -> bool:
-    return chunk.begin < min(chunk.end, place)
+    for (begin, _), data in zip(ranges, source.read_ranges(ranges), strict=True):
+        fetched.add(begin, data)
+    return _decoded(lambda: pa.PythonFile(fetched.again(), mode="r"), metadata, chunks, fields, request.shown)
 
 
 def _needed(chunks: list[Chunk], before: int, wasted_bytes: int) -> list[Range]:
     """Return the stretches up to a place that hold the chunks; they are there from that place on."""
     spare_bytes = _MOST_NOT_NEEDED * sum(chunk.end - chunk.begin for chunk in chunks) - wasted_bytes
-    ordered = sorted((chunk.begin, min(chunk.end, before)) for chunk in chunks if _is_before(chunk, before))
+    ordered = sorted((chunk.begin, min(chunk.end, before)) for chunk in chunks if chunk.begin < before)
     joined = _coalesced(ordered, _affordable_gap(ordered, spare_bytes))
     return joined if len(joined) <= _MANY_REQUESTS else _coalesced(ordered, _GAP_BYTES)
 
@@ -160,97 +124,72 @@ def _coalesced(chunks: list[Range], gap_bytes: int) -> list[Range]:
     return joined
 
 
-@dataclass(frozen=True, eq=False)
+def _decoded(
+    opened: Callable[[], Any],
+    metadata: FileMetaData,
+    chunks: Sequence[Chunk],
+    fields: Mapping[str, pa.Field],
+    shown: str,
+) -> pa.Table:
+    """Return the wanted columns from a file that `opened` opens once for each thread."""
+    stretches = _stretches(chunks, list(fields))
+    # Without pre-buffering: it would read across the gaps between columns, and everything is in memory already.
+    options = {"metadata": metadata, "page_checksum_verification": True, "pre_buffer": False}
+    if not stretches:
+        with refusing_damage(shown):
+            table = ParquetFile(opened(), **options).read(list(fields))
+        return table.rename_columns([fields[name].name for name in table.column_names])
+    codes = _repetitive(chunks, fields)
+
+    def column(stretch: _Stretch) -> pa.ChunkedArray:
+        file = ParquetFile(opened(), **options, read_dictionary=codes)
+        values = file.read_row_groups(stretch.groups, [stretch.name], use_threads=False)[stretch.name]
+        # At once, while its texts are near the core.
+        return _text(values, stretch.name) if is_text(fields[stretch.name].type) else values
+
+    old_times = _old_times(metadata, fields)
+    with refusing_damage(shown):
+        decoded = dict(zip(stretches, decoded_by_all(column, stretches), strict=True))
+        columns = {name: _joined(decoded, name) for name in fields}
+        for name in old_times:
+            columns[name] = _exact_old_times(opened, options, name)
+        for name, values in columns.items():
+            if len(values) != metadata.num_rows:
+                raise OSError(f"column {name!r} has {len(values):,} values, the footer says {metadata.num_rows:,} rows")
+    return pa.table({field.name: columns[name] for name, field in fields.items()})
+
+
+@dataclass(frozen=True)
 class _Stretch:
     """Successive row groups of one column, which one thread decodes."""
 
     name: str
-    chunks: tuple[Chunk, ...]
-
-    @property
-    def groups(self) -> range:
-        return range(self.chunks[0].group, self.chunks[-1].group + 1)
-
-    @property
-    def size_bytes(self) -> int:
-        return sum(chunk.uncompressed_bytes for chunk in self.chunks)
+    groups: range
+    size_bytes: int
 
 
-class _Columns:
-    """The wanted columns of a file that `opened` opens once for each thread, decoded stretch by stretch."""
-
-    def __init__(
-        self,
-        opened: Callable[[], Any],
-        metadata: FileMetaData,
-        chunks: Sequence[Chunk],
-        fields: Mapping[str, pa.Field],
-        shown: str,
-    ) -> None:
-        self._opened = opened
-        self._metadata = metadata
-        self._fields = fields
-        self._shown = shown
-        # Without pre-buffering: it would read across the gaps between columns, and everything is in memory already.
-        self._options = {"metadata": metadata, "page_checksum_verification": True, "pre_buffer": False}
-        self._codes = _repetitive(chunks, fields)
-        self._decoding: dict[_Stretch, Future[pa.ChunkedArray]] = {}
-        self._decode = decoder(self._column)
-        self.stretches = _stretches(chunks, fields)
-
-    def begin(self, stretch: _Stretch) -> None:
-        """Begin to decode a stretch, all of which is there; from any thread."""
-        self._decoding[stretch] = self._decode(stretch)
-
-    def table(self) -> pa.Table:
-        """Return the columns by their node names, when all stretches are begun."""
-        with refusing_damage(self._shown):
-            if not self.stretches:
-                table = ParquetFile(self._opened(), **self._options).read(list(self._fields))
-                return table.rename_columns([self._fields[name].name for name in table.column_names])
-            results_of(list(self._decoding.values()))
-            columns = {name: self._joined(name) for name in self._fields}
-            for name in _old_times(self._metadata, self._fields):
-                columns[name] = _exact_old_times(self._opened, self._options, name)
-            for name, values in columns.items():
-                if len(values) != self._metadata.num_rows:
-                    rows = f"the footer says {self._metadata.num_rows:,} rows"
-                    raise OSError(f"column {name!r} has {len(values):,} values, {rows}")
-        return pa.table({field.name: columns[name] for name, field in self._fields.items()})
-
-    def _column(self, stretch: _Stretch) -> pa.ChunkedArray:
-        file = ParquetFile(self._opened(), **self._options, read_dictionary=self._codes)
-        values = file.read_row_groups(stretch.groups, [stretch.name], use_threads=False)[stretch.name]
-        # At once, while its texts are near the core.
-        return _text(values, stretch.name) if is_text(self._fields[stretch.name].type) else values
-
-    def _joined(self, name: str) -> pa.ChunkedArray:
-        stretches = sorted((each for each in self.stretches if each.name == name), key=lambda each: each.groups.start)
-        if not stretches:
-            raise OSError(f"column {name!r} has no values")
-        decoded = [self._decoding[stretch].result() for stretch in stretches]
-        return pa.chunked_array([chunk for values in decoded for chunk in values.chunks], decoded[0].type)
-
-
-def _stretches(chunks: Sequence[Chunk], names: Collection[str]) -> list[_Stretch]:
+def _stretches(chunks: Sequence[Chunk], names: Sequence[str]) -> list[_Stretch]:
     """Return the columns in stretches of about one size, however large their parts of the file, the largest first."""
-    by_name: dict[str, list[Chunk]] = {name: [] for name in names}
+    groups = 1 + max((chunk.group for chunk in chunks), default=-1)
+    sizes = {name: [0] * groups for name in names}
     for chunk in chunks:
-        if (name := column_of(chunk.path, names)) is not None:
-            by_name[name].append(chunk)
-    most = sum(chunk.uncompressed_bytes for chunk in chunks) / (_STRETCHES_A_THREAD * pa.cpu_count())
+        if (name := column_of(chunk.path, sizes)) is not None:
+            sizes[name][chunk.group] += chunk.uncompressed_bytes
+    most = sum(map(sum, sizes.values())) / (_STRETCHES_A_THREAD * pa.cpu_count())
     found = []
-    for name, own in by_name.items():
-        size_bytes = 0
-        for _, group in itertools.groupby(own, key=lambda chunk: chunk.group):
-            some = _Stretch(name, tuple(group))
-            size_bytes += some.size_bytes
-            if size_bytes == some.size_bytes or size_bytes > most:
-                found.append(some)
-                size_bytes = some.size_bytes
-            else:
-                found[-1] = _Stretch(name, found[-1].chunks + some.chunks)
+    for name, by_group in sizes.items():
+        start = 0
+        for end in range(1, groups + 1):
+            if end == groups or sum(by_group[start : end + 1]) > most:
+                found.append(_Stretch(name, range(start, end), sum(by_group[start:end])))
+                start = end
     return sorted(found, key=lambda stretch: -stretch.size_bytes)
+
+
+def _joined(decoded: Mapping[_Stretch, pa.ChunkedArray], name: str) -> pa.ChunkedArray:
+    stretches = sorted((stretch for stretch in decoded if stretch.name == name), key=lambda each: each.groups.start)
+    chunks = [chunk for stretch in stretches for chunk in decoded[stretch].chunks]
+    return pa.chunked_array(chunks, decoded[stretches[0]].type)
 
 
 def _repetitive(chunks: Sequence[Chunk], fields: Mapping[str, pa.Field]) -> list[str]:
@@ -317,31 +256,36 @@ def _exact_old_times(opened: Callable[[], Any], options: Mapping[str, Any], name
 class _FetchedRanges(io.RawIOBase):
     """A file of which some ranges are there; whoever reads others is refused, not given zeros."""
 
-    def __init__(self, size_bytes: int, pieces: Sequence[tuple[int, memoryview]] = ()) -> None:
+    def __init__(self, size_bytes: int) -> None:
         super().__init__()
         self._size_bytes = size_bytes
         self._position = 0
-        self._pieces = list(pieces)
+        self._starts: list[int] = []
+        self._ranges: list[memoryview] = []
 
     def add(self, start: int, data: pa.Buffer) -> None:
-        bisect.insort(self._pieces, (start, memoryview(data)), key=itemgetter(0))
+        place = bisect_right(self._starts, start)
+        self._starts.insert(place, start)
+        self._ranges.insert(place, memoryview(data))
 
     def again(self) -> _FetchedRanges:
-        """Return the same file, as much as is there, with a position of its own."""
-        return _FetchedRanges(self._size_bytes, self._pieces)
+        """Return the same file with a position of its own."""
+        twin = _FetchedRanges(self._size_bytes)
+        twin._starts, twin._ranges = self._starts, self._ranges
+        return twin
 
     def read(self, size: int = -1) -> Any:
         end = self._size_bytes if size < 0 else min(self._position + size, self._size_bytes)
-        found = []
+        pieces = []
         while self._position < end:
-            place = bisect.bisect_right(self._pieces, self._position, key=itemgetter(0)) - 1
-            start, data = self._pieces[place] if place >= 0 else (0, memoryview(b""))
-            offset = self._position - start
-            if offset >= len(data):
+            place = bisect_right(self._starts, self._position) - 1
+            offset = self._position - self._starts[place] if place >= 0 else 0
+            if place < 0 or offset >= len(self._ranges[place]):
                 raise OSError(f"byte {self._position:,} belongs to no column that was asked for")
-            found.append(data[offset : offset + end - self._position])
-            self._position += len(found[-1])
-        return found[0] if len(found) == 1 else b"".join(found)
+            piece = self._ranges[place][offset : offset + end - self._position]
+            pieces.append(piece)
+            self._position += len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size_bytes}[whence]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import threading
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
@@ -19,13 +17,11 @@ from loaders.reading.patience import Patience, TryAgainError
 from loaders.reading.progress import Tracker
 from loaders.reading.s3_client import S3Client, StoreRefusedError
 from loaders.reading.s3_refusal import refusal
-from loaders.reading.source import Arrived, ChangedError, fresh_memory
+from loaders.reading.source import ChangedError, fresh_memory
 
 # An object of more parts is not asked for the size of each.
 _MOST_PARTS = 1000
 Range = tuple[int, int]
-# A place in an object, and the memory for what begins there.
-Piece = tuple[int, memoryview]
 
 
 @dataclass(frozen=True)
@@ -64,33 +60,17 @@ class S3Object:
         self._tracker.expect(self.size_bytes)
         return self._patience.insist("GET", lambda: self._whole(summed))
 
-    def read_ranges(self, ranges: list[tuple[int, int]], arrived: Arrived | None = None) -> list[pa.Buffer]:
+    def read_ranges(self, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
         """Return the bytes from each start up to each end: of this version, and as many as asked for."""
-        sizes = [end - start for start, end in ranges]
-        ends = list(itertools.accumulate(sizes))
-        self._tracker.expect(sum(sizes))
-        # In one piece, which the kernel backs by large pages.
-        memory = fresh_memory(sum(sizes), self.location.shown)
-        found = [memory[end - size : end] for end, size in zip(ends, sizes, strict=True)]
-        step = self._client.settings.range_bytes
-        pieces: list[Piece] = []
-        number_of: list[int] = []
-        for number, ((start, _), view) in enumerate(zip(ranges, found, strict=True)):
-            pieces += [(start + low, view[low : low + step]) for low in range(0, len(view), step)]
-            number_of += [number] * (len(pieces) - len(number_of))
-        left = Counter(number_of)
-        lock = threading.Lock()
-
-        def count(piece: int) -> None:
-            number = number_of[piece]
-            with lock:
-                left[number] -= 1
-                is_whole = left[number] == 0
-            if is_whole and arrived is not None:
-                arrived(number, pa.py_buffer(found[number]))
-
-        self._fetch(pieces, count)
-        return [pa.py_buffer(view) for view in found]
+        targets = [fresh_memory(end - start, self.location.shown) for start, end in ranges]
+        pieces = [
+            (start + low, target[low : low + self._client.settings.range_bytes])
+            for (start, _), target in zip(ranges, targets, strict=True)
+            for low in range(0, len(target), self._client.settings.range_bytes)
+        ]
+        self._tracker.expect(sum(map(len, targets)))
+        self._fetch(pieces, None)
+        return [pa.py_buffer(target) for target in targets]
 
     def close(self) -> None:
         """Let go of the object; each GET has checked its version."""
@@ -153,10 +133,10 @@ class S3Object:
         pieces = [(start, view[start : start + step]) for start in range(0, max(self.size_bytes, 1), step)]
         checksum = self._pin.checksum
         if checksum is None or summed is None:
-            self._fetch(pieces, lambda piece: None)
+            self._fetch(pieces, None)
             return pa.py_buffer(view)
         total = ObjectSum(checksum, summed)
-        self._fetch(pieces, lambda piece: total.add(*pieces[piece]))
+        self._fetch(pieces, total.add)
         mismatch = total.mismatch()
         if mismatch and checksum.parts is not None and (parts := self._parts()) not in (None, summed):
             total = ObjectSum(checksum, parts or summed)
@@ -167,19 +147,20 @@ class S3Object:
             raise TryAgainError(mismatch)
         return pa.py_buffer(view)
 
-    def _fetch(self, pieces: Sequence[Piece], arrived: Callable[[int], None]) -> None:
-        """Fill each piece from its place in the object, several at a time; tell the number of each that has come."""
+    def _fetch(self, pieces: list[tuple[int, memoryview]], arrived: Callable[[int, memoryview], None] | None) -> None:
+        """Fill each piece from its place in the object, several at a time."""
 
-        def fetch(number: int, patience: Patience) -> None:
-            self._piece(*pieces[number], patience)
-            arrived(number)
+        def fetch(start: int, view: memoryview, patience: Patience) -> None:
+            self._piece(start, view, patience)
+            if arrived is not None:
+                arrived(start, view)
 
         if len(pieces) == 1:
-            fetch(0, self._patience)
+            fetch(*pieces[0], self._patience)
             return
         with cancellable() as cancellation:
             patience = replace(self._patience, cancellation=cancellation)
-            results_of([self._client.executor.submit(fetch, number, patience) for number in range(len(pieces))])
+            results_of([self._client.executor.submit(fetch, start, view, patience) for start, view in pieces])
 
     def _piece(self, start: int, view: memoryview, patience: Patience) -> None:
         """Fill the view from `start` of the object; what came before a connection broke is not fetched again."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -13,10 +12,6 @@ from loaders.reading.location import Location
 
 if TYPE_CHECKING:
     from loaders.reading.patience import Patience
-
-
-# Told the number and the bytes of a range that has come, from whichever thread fetched it.
-Arrived = Callable[[int, pa.Buffer], None]
 
 
 class ChangedError(ReadError):
@@ -37,16 +32,6 @@ def fresh_memory(size_bytes: int, shown: str) -> memoryview:
         raise ReadError(f"'{shown}' says that it has {size_bytes:,} bytes; there is no memory for them.") from None
 
 
-def all_of(ranges: Iterable[pa.Buffer], arrived: Arrived | None) -> list[pa.Buffer]:
-    """Return ranges that come one after the other, and tell of each as it does."""
-    found = []
-    for number, data in enumerate(ranges):
-        found.append(data)
-        if arrived is not None:
-            arrived(number, data)
-    return found
-
-
 class Source(Protocol):
     """One object or file, pinned: whatever it gives belongs to `version`, or it raises.
 
@@ -61,8 +46,8 @@ class Source(Protocol):
     def read(self) -> pa.Buffer:
         """Return every byte, verified."""
 
-    def read_ranges(self, ranges: list[tuple[int, int]], arrived: Arrived | None = None) -> list[pa.Buffer]:
-        """Return the bytes from each start up to each end, in the order asked for; tell of each as it comes."""
+    def read_ranges(self, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
+        """Return the bytes from each start up to each end, in the order asked for."""
 
     def close(self) -> None:
         """Check that what was read was one version, and let go of it."""

@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import TypeVar
 
 import pyarrow as pa
 
-from loaders.reading.cancellation import active_cancellation, results_of
+from loaders.reading.cancellation import active_cancellation
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-def decoded_by_all(decode: Callable[[T], R], pieces: Iterable[T]) -> list[R]:
-    """Return what each piece decodes to, in order; a piece must not wait for another one's decoding."""
-    return results_of(list(map(decoder(decode), pieces)))
-
-
-def decoder(decode: Callable[[T], R]) -> Callable[[T], Future[R]]:
-    """Return what begins to decode a piece, called from any thread, for the read that is under way in this one."""
+def decoded_by_all(decode: Callable[[T], R], pieces: Iterable[T]) -> Iterator[R]:
+    """Yield what each piece decodes to, in order; a piece must not wait for another one's decoding."""
     cancellation = active_cancellation()
 
     def decoded(piece: T) -> R:
         cancellation.check()
         return decode(piece)
 
-    return lambda piece: _threads(os.getpid()).submit(decoded, piece)
+    return _threads(os.getpid()).map(decoded, pieces)
 
 
 @lru_cache(maxsize=1)

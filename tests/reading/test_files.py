@@ -9,7 +9,6 @@ import os
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pandas.testing
@@ -406,8 +405,8 @@ def test_a_file_that_changes_while_it_is_read_is_noticed(
 
     read_ranges = local_file.LocalFile.read_ranges
 
-    def read_and_change(self: local_file.LocalFile, ranges: list[tuple[int, int]], *more: Any) -> list[pa.Buffer]:
-        found = read_ranges(self, ranges, *more)
+    def read_and_change(self: local_file.LocalFile, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
+        found = read_ranges(self, ranges)
         change()
         return found
 
@@ -421,10 +420,10 @@ def test_a_file_replaced_while_it_is_read_is_read_as_it_was(tmp_path: Path, monk
     path.write_bytes(encoded(orders(100), "csv"))
     read_ranges = local_file.LocalFile.read_ranges
 
-    def replace_and_read(self: local_file.LocalFile, ranges: list[tuple[int, int]], *more: Any) -> list[pa.Buffer]:
+    def replace_and_read(self: local_file.LocalFile, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
         (tmp_path / "new.csv").write_bytes(encoded(orders(5), "csv"))
         (tmp_path / "new.csv").rename(path)
-        return read_ranges(self, ranges, *more)
+        return read_ranges(self, ranges)
 
     monkeypatch.setattr(local_file.LocalFile, "read_ranges", replace_and_read)
     assert len(read_table(path, ORDERS)) == 100

@@ -6,7 +6,6 @@ import contextlib
 import datetime as dt
 import itertools
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -86,9 +85,9 @@ def test_what_is_fetched_is_at_most_a_tenth_more_than_what_is_needed(
     fetched: list[tuple[int, int]] = []
     read_ranges = local_file.LocalFile.read_ranges
 
-    def noted(self: local_file.LocalFile, ranges: list[tuple[int, int]], *more: Any) -> list[pa.Buffer]:
+    def noted(self: local_file.LocalFile, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
         fetched.extend(ranges)
-        return read_ranges(self, ranges, *more)
+        return read_ranges(self, ranges)
 
     monkeypatch.setattr(local_file.LocalFile, "read_ranges", noted)
     frame = read_table(path, CONTRACT, columns=names)
