@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
-from loaders.errors import ConfigError
+from loaders.errors import ConfigError, LoaderError
 from loaders.names import did_you_mean, quoted
+from loaders.redaction import first_line
 
 #: Adding a source to the toolkit: a module with the same functions, and its line here.
 SOURCES: Mapping[str, str] = {
@@ -58,6 +60,26 @@ def import_module(module: str | ModuleType, role: str) -> ModuleType:
         raise ConfigError(
             f"{role} '{module}' cannot be imported: it needs '{wanted}', which is not installed."
         ) from error
+    except LoaderError:
+        raise
+    except Exception as error:
+        said = first_line(str(error.msg if isinstance(error, SyntaxError) else error))
+        raise ConfigError(
+            f"{role} '{module}' cannot be imported: {type(error).__name__}: {said}{_place(error)}. Correct it there."
+        ) from error
+
+
+def _place(error: Exception) -> str:
+    """Return where a module that fails on import does so: the innermost line of code that is not installed."""
+    if isinstance(error, SyntaxError):
+        return f" ({error.filename}:{error.lineno})" if error.filename else ""
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own(frame.filename)]
+    return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
+
+
+def _is_own(file: str) -> bool:
+    inside = (Path(__file__).parent, Path(traceback.__file__).parent)
+    return Path(file).is_file() and not any(Path(file).is_relative_to(folder) for folder in inside)
 
 
 def make_importable(root: Path) -> None:

@@ -37,11 +37,15 @@ class Check:
     pattern: str | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.allowed, str) or not isinstance(self.allowed, Iterable):
+            raise ConfigError(f"Check allowed must list the values, as allowed=('a', 'b'); found {self.allowed!r}.")
         object.__setattr__(self, "allowed", tuple(self.allowed))
+        if _exceeds(self.minimum, self.maximum):
+            raise ConfigError(f"Check minimum {self.minimum!r} is above its maximum {self.maximum!r}; no value fits.")
         if self.pattern is not None:
             try:
                 re.compile(self.pattern)
-            except re.error as error:
+            except (re.error, TypeError) as error:
                 raise ConfigError(f"Check pattern {self.pattern!r} is no regular expression: {error}.") from None
 
     def __str__(self) -> str:
@@ -100,6 +104,7 @@ class DatasetContract:
             raise ConfigError(
                 f"Contract '{self.name}': schema must be a pyarrow.Schema, found {type(self.schema).__name__}."
             )
+        self._refuse_other_types()
         names = self.schema.names
         # All or none: a schema read back from a frame already carries the prefix in every name.
         prefixed = all(name.startswith(self.prefix) for name in names)
@@ -200,6 +205,21 @@ class DatasetContract:
     def _node_name(self, name: str) -> str:
         return name if name in self.schema.names else self.prefix + name
 
+    def _refuse_other_types(self) -> None:
+        expected: dict[str, tuple[type, str]] = {
+            "name": (str, "text"),
+            "key": (Iterable, "the names of columns"),
+            "description": (str, "text"),
+            "prefix": (str, "text"),
+            "source_names": (Mapping, "a mapping of node names to source names"),
+            "checks": (Mapping, "a mapping of columns to Check(…)"),
+            "format": (FormatOptions, "FormatOptions(…)"),
+            "references": (Mapping, "a mapping of columns to 'dataset.column'"),
+        }
+        for attribute, (kind, said) in expected.items():
+            if not isinstance(found := getattr(self, attribute), kind):
+                self._refuse(f"{attribute} must be {said}, found {found!r}")
+
     def _refuse_contradictions(self) -> None:
         if not self.name.isidentifier():
             self._refuse(f"the name is a function's name, so it must be a Python identifier; found {self.name!r}")
@@ -208,7 +228,7 @@ class DatasetContract:
         for column in self.schema:
             self._refuse_field(column)
         sources = [self.source_name(column) for column in self.columns]
-        for what, names in (("column", self.columns), ("source name", sources)):
+        for what, names in (("column", self.columns), ("source name", sources), ("column of the key", self.key)):
             twice = sorted({name for name in names if list(names).count(name) > 1})
             if twice:
                 self._refuse(f"{what} {quoted(twice)} stands in it more than once; rename or drop one")
@@ -254,6 +274,13 @@ class DatasetContract:
 
     def _refuse(self, reason: str) -> None:
         raise ConfigError(f"Contract '{self.name}': {reason}.")
+
+
+def _exceeds(minimum: Any, maximum: Any) -> bool:
+    try:
+        return minimum is not None and maximum is not None and bool(minimum > maximum)
+    except TypeError:
+        return False
 
 
 def _names(names: str | Iterable[str]) -> tuple[str, ...]:

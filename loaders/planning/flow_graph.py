@@ -8,6 +8,7 @@ from pathlib import Path
 
 from loaders.errors import ConfigError
 from loaders.planning.plan import Plan
+from loaders.redaction import redact
 
 _STYLES = {
     "input": 'shape=box, style="rounded,dashed"',
@@ -31,7 +32,8 @@ def dot_text(planned: Plan, outputs: list[str]) -> str:
         if definition is None:
             # The locations stand in their datasets already.
             if not any(node in dataset.definition.inputs for dataset in datasets.values()):
-                nodes[node] = ("input", f"{node} = {planned.inputs.get(node)}")
+                given = f" = {redact(str(planned.inputs[node]))}" if node in planned.inputs else ", its default"
+                nodes[node] = ("input", f"{node}{given}")
             continue
         nodes[node] = ("output" if node in outputs else "function", node)
         edges += [(name, node) for name in definition.inputs if name in reached]

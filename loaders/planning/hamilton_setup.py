@@ -8,7 +8,9 @@ earlier, or the user has set its own switch, this changes nothing.
 from __future__ import annotations
 
 import importlib
+import logging
 import os
+import re
 import sys
 from types import ModuleType
 
@@ -26,6 +28,20 @@ if not registry.INITIALIZED and registry.HAMILTON_AUTOLOAD_ENV not in os.environ
 
 from hamilton import graph_utils
 from hamilton.function_modifiers import base as decorators
+
+# Where Hamilton logs, of a node that fails, what it was given: locations among it, shortened at any place.
+_LOGS = ("hamilton.execution.graph_functions", "hamilton.async_driver")
+_LOCATION = re.compile(r"(?<=://)[^\n]*")
+
+
+def _without_locations(record: logging.LogRecord) -> bool:
+    if record.levelno >= logging.ERROR:
+        record.msg, record.args = _LOCATION.sub("***", record.getMessage()), ()
+    return True
+
+
+for _log in _LOGS:
+    logging.getLogger(_log).addFilter(_without_locations)
 
 __all__ = ["decorators", "graph_utils", "import_dataflow"]
 

@@ -16,6 +16,7 @@ from loaders.conforming.conformity import frame_of, typed_table, wanted_columns
 from loaders.conforming.violation import Origin, Violation, contract_error
 from loaders.contract import DatasetContract
 from loaders.contract.format_options import FormatOptions, active_format
+from loaders.errors import ConfigError
 from loaders.reading.cancellation import active_cancellation, cancellable, results_of
 from loaders.reading.formats import parse
 from loaders.reading.fsspec_object import FsspecObject
@@ -57,6 +58,8 @@ def read_table(
         ContractError: what it holds breaks the contract.
         ConfigError: the location is none that `allow` names.
     """
+    if not isinstance(contract, DatasetContract):
+        raise ConfigError(f"read_table takes the dataset's DatasetContract, found {type(contract).__name__}.")
     place = parse_location(location)
     caller = sys._getframe(1)
     refuse_others(place, allow, str(caller.f_globals.get("__name__", "")).rpartition(".")[2])

@@ -285,3 +285,33 @@ def test_export_has_what_the_standard_requires_and_every_column() -> None:
     }
     assert properties["orders_tags"]["items"]["logicalType"] == "string"
     assert orders["quality"][0]["arguments"] == {"properties": ["orders_id", "orders_day"]}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"name": 3}, "name must be text, found 3"),
+        ({"prefix": 3}, "prefix must be text"),
+        ({"format": "csv"}, r"format must be FormatOptions\(…\), found 'csv'"),
+        ({"checks": []}, "checks must be a mapping of columns"),
+        ({"key": 3}, "key must be the names of columns"),
+        ({"key": ("a", "a")}, "column of the key 'a' stands in it more than once"),
+    ],
+)
+def test_an_argument_of_another_type_is_told(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        DatasetContract(**{"name": "o", "schema": pa.schema([("a", pa.int64())]), **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"minimum": 5, "maximum": 1}, "minimum 5 is above its maximum 1"),
+        ({"allowed": 3}, "allowed must list the values"),
+        ({"allowed": "abc"}, "allowed must list the values"),
+        ({"pattern": 3}, "pattern 3 is no regular expression"),
+    ],
+)
+def test_a_check_that_no_value_can_pass_is_told(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        Check(**options)

@@ -497,3 +497,35 @@ def test_the_users_own_thread_pool_works_with_the_environments_cache(features: M
     result = build_driver(config, features, adapters=[pool]).execute(["spend_per_signup"])
     assert list(result["spend_per_signup"]) == [10.0, 2.0, 0.8]
     assert LocalCache(cache["directory"]).get_namespaces() == ["loaders.local.marketing_spend"]
+
+
+@pytest.mark.parametrize("password", ["s3cr3tpw", "s3cr3tpw" * 10])
+def test_what_hamilton_logs_of_a_failing_node_shows_no_location(
+    module: ModuleMaker, caplog: pytest.LogCaptureFixture, password: str
+) -> None:
+    """It shows what a node was given, shortened wherever fifty characters end."""
+    fails = module("""
+        def failing(place: str, number: int) -> int:
+            return number // 0
+    """)
+    driver = build_driver({**IN_MEMORY, "place": f"http://me:{password}@127.0.0.1/a.csv?token=t", "number": 7}, fails)
+    with pytest.raises(ZeroDivisionError):
+        driver.execute(["failing"])
+    assert "failing" in caplog.text
+    assert "s3cr3t" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("def x(:\n", "SyntaxError: "),
+        ("a = 1 / 0\n", "ZeroDivisionError: division by zero"),
+        ("a = b\n", "NameError: "),
+    ],
+)
+def test_module_that_fails_on_import_is_told_with_its_line(module: ModuleMaker, text: str, said: str) -> None:
+    with pytest.raises(Exception):  # noqa: B017, PT011 — it is written; that its import fails is the point
+        module(text, "fails_on_import")
+    message = refused(IN_MEMORY, "fails_on_import")
+    assert f"Dataflow module 'fails_on_import' cannot be imported: {said}" in message
+    assert "fails_on_import.py:3)" in message
