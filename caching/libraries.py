@@ -68,6 +68,11 @@ def library_of_file(file: str, top: str) -> str:
     return "sourceswap" if file.startswith(_TOOLKIT) else PROJECT
 
 
+def is_of_library(place: str) -> bool:
+    """Whether a file, by its absolute path, came with Python or with an installed package."""
+    return "__pycache__" in place or place.startswith((STANDARD_FOLDER, *site_folders()))
+
+
 def site_folders() -> tuple[str, ...]:
     """The folders that installed packages lie in."""
     return _site_folders(tuple(sys.path))

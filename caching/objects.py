@@ -21,6 +21,7 @@ from typing import Any
 
 from caching import tables
 from caching.libraries import PROJECT, library_of_globals, library_of_module
+from caching.native_reads import original_of
 from caching.values import Encoder, UnhashableError, frame, type_name
 
 # What these make stands for a service, not for a value: a result does not depend on its state.
@@ -149,6 +150,9 @@ class ObjectEncoder(Encoder):
 
     def encode_object(self, value: Any) -> bytes:
         """Whatever is no plain value."""
+        original = original_of(value)
+        if original is not value:
+            return self.encode(original)
         table = tables.encode(self, value)
         if table is not None:
             return table

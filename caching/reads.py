@@ -2,8 +2,8 @@
 
 One hook for the process, added when the first cached function runs; Python offers no way to remove one.
 Events belong to the recorder of the context they happen in, which threads inherit (`threads.py`).
-Readers of native code that open files themselves (`pyarrow.parquet`, SQL drivers, child processes) raise no
-event: their paths must be among the function's arguments or constants.
+Readers of native code that open files themselves raise no event: those of pyarrow and polars are wrapped
+(`native_reads.py`); what other drivers and child processes open must be among the function's arguments or constants.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from caching.libraries import PROJECT, STANDARD_FOLDER, library_of_globals, site_folders
+from caching.libraries import PROJECT, is_of_library, library_of_globals
+from caching.native_reads import watch_native_reads
 from caching.recorder import Recorder
 from caching.recording import current_recorder
 
@@ -66,6 +67,7 @@ def watch_reads() -> None:
         if not _installed:
             _installed = True
             sys.addaudithook(_hook)
+            watch_native_reads()
 
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
@@ -151,7 +153,7 @@ def _path(value: Any) -> str | None:
 def _counts(location: str) -> bool:
     """Whether a file is the function's own business, not a library's or the interpreter's."""
     place = os.path.abspath(location)
-    if place.startswith(_NEVER) or "__pycache__" in place or place.startswith((STANDARD_FOLDER, *site_folders())):
+    if place.startswith(_NEVER) or is_of_library(place):
         return False
     opener = _opener()
     if opener is None:

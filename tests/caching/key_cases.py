@@ -7,6 +7,7 @@ returns, so a hit would be wrong; `harmless` does not, so a miss would be a wast
 # ruff: noqa: E501 - a project a line
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass, field, replace
 
 HEAD = "from caching import function_cache\n"
@@ -228,6 +229,48 @@ SOURCES = [
     _file("file in a child process, by argument", "import subprocess\n@function_cache\ndef f(p):\n    return subprocess.check_output(['cat', p])\n", call="m.f('data.txt')", then=_REWRITE),
     _file("file in a child process, by a constant", "import subprocess\n" + F + "    return subprocess.check_output(['cat', 'data.txt'])\n", then=_REWRITE),
 ]  # fmt: skip
+
+# Readers in native code, which opens its files unseen.
+_PARQUET = "import pandas as pd; pd.DataFrame({'a': [1]}).to_parquet('a.pq')"
+_PARQUET_AGAIN = "import pandas as pd; pd.DataFrame({'a': [2]}).to_parquet('a.pq')"
+_FOLDER = "import os, pandas as pd; os.makedirs('parts/k=1', exist_ok=True); os.path.exists('parts/k=1/a') or pd.DataFrame({'a': [1]}).to_parquet('parts/k=1/a')"
+_FOLDER_AGAIN = "import pandas as pd; pd.DataFrame({'a': [2]}).to_parquet('parts/k=1/b')"
+_AT = "f'{str(chr(97))}.pq'"  # a.pq, computed
+
+
+def _native(name: str, imports: str, body: str, first: str = _PARQUET, then: str = _PARQUET_AGAIN) -> Case:
+    return Case(name, {**_m(f"{imports}\n{F}    return {body}\n"), **_DATA}, first=first, then=then)
+
+
+SOURCES += [
+    _native("pandas.read_parquet", "import pandas as pd", f"int(pd.read_parquet({_AT}).a.sum())"),
+    _native("pandas.read_parquet of a folder", "import pandas as pd", "int(pd.read_parquet('par' + str('ts')).a.sum())", _FOLDER, _FOLDER_AGAIN),
+    _native("read_table by name", "from pyarrow.parquet import read_table", f"read_table({_AT}).to_pylist()"),
+    _native("read_table of a PathLike", "import pathlib\nimport pyarrow.parquet as pq", f"pq.read_table(pathlib.Path({_AT})).to_pylist()"),
+    _native("read_table of files", "import pyarrow.parquet as pq", f"pq.read_table([{_AT}]).to_pylist()"),
+    _native("read_table imported in the body", "def read(p):\n    import pyarrow.parquet\n    return pyarrow.parquet.read_table(p).to_pylist()", f"read({_AT})"),
+    _native("ParquetFile", "import pyarrow.parquet as pq", f"pq.ParquetFile({_AT}).read().to_pylist()"),
+    _native("ParquetDataset", "import pyarrow.parquet as pq", f"pq.ParquetDataset({_AT}).read().to_pylist()"),
+    _native("read_metadata", "import pyarrow.parquet as pq", f"pq.read_metadata({_AT}).row_group(0).column(0).statistics.max"),
+    _native("read_schema", "import pyarrow.parquet as pq", f"pq.read_schema({_AT}).names", then=_PARQUET_AGAIN.replace("'a':", "'b':")),
+    _native("dataset of a folder", "import pyarrow.dataset as ds", "ds.dataset('par' + str('ts')).to_table().num_rows", _FOLDER, _FOLDER_AGAIN),
+    _native("dataset of a folder that was listed", "import os\nimport pyarrow.dataset as ds", "os.listdir('par' + str('ts')), ds.dataset('par' + str('ts')).to_table().num_rows", _FOLDER, _FOLDER_AGAIN),
+    _native("pyarrow.csv by name", "from pyarrow.csv import read_csv", "read_csv('j' + str('.csv')).column_names", "open('j.csv', 'w').write('a\\n1\\n')", "open('j.csv', 'w').write('b\\n1\\n')"),
+    _native("pyarrow.csv.open_csv", "import pyarrow.csv", "pyarrow.csv.open_csv('j' + str('.csv')).schema.names", "open('j.csv', 'w').write('a\\n1\\n')", "open('j.csv', 'w').write('b\\n1\\n')"),
+    _native("pyarrow.json", "import pyarrow.json", "pyarrow.json.read_json('j' + str('.json')).to_pylist()", "open('j.json', 'w').write('{\"a\": 1}')", "open('j.json', 'w').write('{\"a\": 2}')"),
+    _native("pyarrow.feather", "import pyarrow.feather", "pyarrow.feather.read_table('j' + str('.arrow')).to_pylist()", _PARQUET.replace("to_parquet('a.pq')", "to_feather('j.arrow')"), _PARQUET_AGAIN.replace("to_parquet('a.pq')", "to_feather('j.arrow')")),
+    _native("pyarrow.memory_map", "import pyarrow", "pyarrow.memory_map('data' + str('.txt')).read()", "", _REWRITE),
+    _native("pyarrow.input_stream", "import pyarrow", "pyarrow.input_stream('data' + str('.txt')).read()", "", _REWRITE),
+]  # fmt: skip
+if importlib.util.find_spec("polars"):
+    SOURCES += [
+        _native("polars.read_csv", "import polars as pl", "pl.read_csv('data' + str('.txt')).columns", "", _REWRITE),
+        _native("polars.scan_csv by name", "from polars import scan_csv", "scan_csv('data' + str('.txt')).collect().columns", "", _REWRITE),
+        _native("polars.read_parquet", "import polars as pl", f"pl.read_parquet({_AT}).rows()"),
+        _native("polars.scan_parquet of a glob", "import polars as pl", "pl.scan_parquet('parts' + str('/*/*')).collect().height", _FOLDER, _FOLDER_AGAIN),
+        _native("polars.read_ipc", "import polars as pl", "pl.read_ipc('j' + str('.arrow')).rows()", "import polars as pl; pl.DataFrame({'a': [1]}).write_ipc('j.arrow')", "import polars as pl; pl.DataFrame({'a': [2]}).write_ipc('j.arrow')"),
+        _native("polars.scan_ndjson", "import polars as pl", "pl.scan_ndjson('j' + str('.json')).collect().rows()", "open('j.json', 'w').write('{\"a\": 1}')", "open('j.json', 'w').write('{\"a\": 2}')"),
+    ]  # fmt: skip
 
 
 def _computed(case: Case) -> Case:
