@@ -8,28 +8,16 @@ from __future__ import annotations
 
 import dis
 import opcode
-import re
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType
 from typing import Any, Literal, NamedTuple
 
+from caching.instructions import Instruction, decode
+from caching.operands import UNKNOWN, Arguments, arguments_after, operand_before
 from caching.values import Encoder, UnhashableError, digest, frame
 
-_NAME = frozenset(dis.hasname)
-_CONST = frozenset(dis.hasconst)
-_LOCAL = frozenset(dis.haslocal)
-_FREE = frozenset(dis.hasfree)
-_JUMP = frozenset(dis.hasjrel)
-_BACKWARD = frozenset(op for op in _JUMP if "BACKWARD" in opcode.opname[op])
-_NOTHING = frozenset(opcode.opmap[name] for name in ("CACHE", "NOP", "RESUME", "EXTENDED_ARG") if name in opcode.opmap)
-_CACHE = opcode.opmap["CACHE"]
-_EXTENDED = opcode.opmap["EXTENDED_ARG"]
-_PAIR = re.compile(r"((?:LOAD|STORE)_FAST(?:_BORROW)?)_((?:LOAD|STORE)_FAST(?:_BORROW)?)")
-# Python 3.12 began to pack a flag into the argument of LOAD_ATTR.
-_SHIFT = {"LOAD_GLOBAL": 1, "LOAD_ATTR": 1 if sys.version_info >= (3, 12) else 0, "LOAD_SUPER_ATTR": 2}
 _ATTRIBUTE = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
 _GLOBAL = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
 _LOAD_LOCAL = frozenset(
@@ -83,8 +71,8 @@ class Use:
     name: str
     attributes: tuple[str, ...] = ()
     imported: Import | None = None
-    # The operand beside it: a string where it is a literal, ("global", name) where it is a name, else None.
-    operand: str | tuple[str, str] | None = None
+    # What it is called with, or its subscript, or what is looked for in it.
+    arguments: Arguments = UNKNOWN
     # It is only written to or counted up: its value cannot reach the result.
     written_only: bool = False
 
@@ -98,14 +86,6 @@ class CodeFacts:
     imports: tuple[Import, ...]
     attributes: frozenset[str]
     texts: frozenset[str]  # literals short enough to be a path
-
-
-class _Instruction(NamedTuple):
-    name: str
-    argument: Any
-    offset: int
-    raw: int
-    jump: int | None = None
 
 
 class _ConstantEncoder(Encoder):
@@ -122,7 +102,7 @@ def read_code(code: CodeType) -> CodeFacts:
 
 
 def _read(code: CodeType, inherited: dict[str, list[Import]]) -> CodeFacts:
-    instructions = _decode(code)
+    instructions = decode(code)
     aliases = inherited | _import_aliases(instructions)
     uses = list(dict.fromkeys(_uses(code, instructions, aliases)))
     imports = [item for item, _ in _imports(instructions)]
@@ -152,7 +132,7 @@ def _texts(constant: Any) -> Iterator[str]:
 @lru_cache(maxsize=4096)
 def _digest(code: CodeType) -> str:
     encoder = _ConstantEncoder()
-    instructions = _decode(code)
+    instructions = decode(code)
     positions = {instruction.offset: index for index, instruction in enumerate(instructions)}
     flags = code.co_flags & ~0x4000000  # 3.13: has a docstring
     parts = [
@@ -185,43 +165,6 @@ def _position(positions: dict[int, int], offset: int) -> int:
     return positions[offset]
 
 
-def _decode(code: CodeType) -> list[_Instruction]:
-    raw = code.co_code
-    local_names = (
-        *code.co_varnames,
-        *(n for n in code.co_cellvars if n not in code.co_varnames),
-        *code.co_freevars,
-    )
-    decoded = []
-    extended = 0
-    for offset in range(0, len(raw), 2):
-        op, argument = raw[offset], raw[offset + 1] | extended
-        extended = argument << 8 if op == _EXTENDED else 0
-        if op in _NOTHING:
-            continue
-        name = opcode.opname[op]
-        if pair := _PAIR.fullmatch(name):
-            # Python 3.13 began to do two with locals by one instruction; nobody jumps to the second.
-            for half, (kind, place) in enumerate(zip(pair.groups(), (argument >> 4, argument & 15), strict=True)):
-                decoded.append(_Instruction(kind, local_names[place], offset + half, place, None))
-            continue
-        value: Any = argument
-        jump = None
-        if op in _NAME:
-            value = code.co_names[argument >> _SHIFT.get(name, 0)]
-        elif op in _CONST:
-            value = code.co_consts[argument]
-        elif op in _LOCAL or op in _FREE:
-            value = local_names[argument] if argument < len(local_names) else argument
-        elif op in _JUMP:
-            after = offset + 2
-            while after < len(raw) and raw[after] == _CACHE:
-                after += 2
-            jump = after - 2 * argument if op in _BACKWARD else after + 2 * argument
-        decoded.append(_Instruction(name, value, offset, argument, jump))
-    return decoded
-
-
 def _exception_table(code: CodeType) -> Iterator[tuple[int, int, int, int]]:
     # The variable-length integers of CPython's Objects/exception_handling_notes.txt.
     table = iter(code.co_exceptiontable)
@@ -243,7 +186,7 @@ def _exception_table(code: CodeType) -> Iterator[tuple[int, int, int, int]]:
         yield start, start + length, target, depth
 
 
-def _imports(instructions: list[_Instruction]) -> Iterator[tuple[Import, int]]:
+def _imports(instructions: list[Instruction]) -> Iterator[tuple[Import, int]]:
     for index, instruction in enumerate(instructions):
         if instruction.name == "IMPORT_NAME":
             level = instructions[index - 2].argument if index >= 2 else 0
@@ -252,7 +195,7 @@ def _imports(instructions: list[_Instruction]) -> Iterator[tuple[Import, int]]:
             yield Import(instruction.argument, level if isinstance(level, int) else 0, fixed), index
 
 
-def _import_aliases(instructions: list[_Instruction]) -> dict[str, list[Import]]:
+def _import_aliases(instructions: list[Instruction]) -> dict[str, list[Import]]:
     """Local names that imports in the body bind, and what each may stand for (one may be bound twice)."""
     aliases: dict[str, list[Import]] = {}
     for item, index in _imports(instructions):
@@ -281,7 +224,7 @@ def _import_aliases(instructions: list[_Instruction]) -> dict[str, list[Import]]
     return aliases
 
 
-def _uses(code: CodeType, instructions: list[_Instruction], aliases: dict[str, list[Import]]) -> Iterator[Use]:
+def _uses(code: CodeType, instructions: list[Instruction], aliases: dict[str, list[Import]]) -> Iterator[Use]:
     free = set(code.co_freevars)
     for index, instruction in enumerate(instructions):
         name = instruction.argument
@@ -293,28 +236,18 @@ def _uses(code: CodeType, instructions: list[_Instruction], aliases: dict[str, l
         while end < len(instructions) and instructions[end].name in _ATTRIBUTE:
             end += 1
         attributes = tuple(i.argument for i in instructions[index + 1 : end])
-        operand = _operand(instructions, index, end)
+        if end < len(instructions) and instructions[end].name == "CONTAINS_OP":
+            given = Arguments((operand_before(instructions, index),))
+        else:
+            given = arguments_after(instructions, end)
         if is_alias:
-            yield from (Use("import", name, attributes, imported, operand) for imported in aliases[name])
+            yield from (Use("import", name, attributes, imported, given) for imported in aliases[name])
         else:
             scope: Literal["global", "free"] = "global" if is_global else "free"
-            yield Use(scope, name, attributes, None, operand, _is_written_only(instructions, index))
+            yield Use(scope, name, attributes, None, given, _is_written_only(instructions, index))
 
 
-def _operand(instructions: list[_Instruction], start: int, end: int) -> str | tuple[str, str] | None:
-    # Python 3.13 began to put it between a function that is an attribute and its arguments.
-    end += end < len(instructions) and instructions[end].name == "PUSH_NULL"
-    after = instructions[end] if end < len(instructions) else None
-    if after is None:
-        return None
-    if after.name == "CONTAINS_OP" and start:
-        after = instructions[start - 1]
-    if after.name in ("LOAD_CONST", "LOAD_CONST_IMMORTAL") and isinstance(after.argument, str):
-        return after.argument
-    return ("global", after.argument) if after.name == "LOAD_GLOBAL" else None
-
-
-def _is_written_only(instructions: list[_Instruction], index: int) -> bool:
+def _is_written_only(instructions: list[Instruction], index: int) -> bool:
     """Whether what is loaded here is only changed: `a.append(x)`, `n += 1`, `d[x] += 1`, `d[x] = y`, `c.n += 1`.
 
     The walk follows the stack without branches from the load on; anything it does not know counts as a read.
@@ -334,7 +267,7 @@ def _is_written_only(instructions: list[_Instruction], index: int) -> bool:
     return names[:2] in (["LOAD_CONST", "STORE_SUBSCR"], ["LOAD_FAST", "STORE_SUBSCR"])
 
 
-def _result_is_dropped(following: list[_Instruction]) -> bool:
+def _result_is_dropped(following: list[Instruction]) -> bool:
     depth = 0  # of the arguments on the stack, above the bound method
     for position, instruction in enumerate(following):
         if instruction.jump is not None or instruction.name.startswith(("RETURN", "YIELD", "RAISE", "STORE")):

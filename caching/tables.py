@@ -14,10 +14,19 @@ from caching.values import Encoder, UnhashableError, buffer, frame, type_name
 _is: Callable[[Any, Any], bool] = isinstance
 
 
+def is_known(value: object) -> bool:
+    """Whether a value is of one of the libraries of arrays and tables."""
+    return _encode_kind(value) is not None
+
+
+def _encode_kind(value: object) -> Callable[[Encoder, Any], bytes | None] | None:
+    module = type(value).__module__
+    return _BY_PACKAGE.get(module.partition(".")[0]) if isinstance(module, str) else None
+
+
 def encode(encoder: Encoder, value: Any) -> bytes | None:
     """A value of numpy, pandas, pyarrow or polars; None where it is none of the kinds known here."""
-    module = type(value).__module__
-    encode_kind = _BY_PACKAGE.get(module.partition(".")[0]) if isinstance(module, str) else None
+    encode_kind = _encode_kind(value)
     encoded = None if encode_kind is None else encode_kind(encoder, value)
     return None if encoded is None else frame(b"V", type_name(type(value)).encode()) + encoded
 

@@ -16,6 +16,7 @@ from pathlib import PurePath
 from types import CodeType, FunctionType, MappingProxyType, ModuleType, SimpleNamespace
 from typing import Any
 
+from caching import tables
 from caching.bytecode import Import, Use, read_code
 from caching.known_paths import FILE_QUESTIONS
 from caching.libraries import PROJECT, STANDARD, library_of_module, version_of_library
@@ -30,6 +31,7 @@ from caching.objects import (
     project_functions,
     steady_values,
 )
+from caching.operands import Arguments, Operand
 from caching.surroundings import Surroundings
 from caching.unkeyable import Blame, UnkeyableError
 from caching.values import UnhashableError, digest, frame, type_name
@@ -58,8 +60,9 @@ _UNKNOWABLE = frozenset(
     ]
 )
 _IMPORTERS = frozenset({"builtins.__import__", "importlib.import_module"})
-# What may be counted up without being an input; of other types the methods are the project's own.
-_COUNTED = (list, dict, set, deque, int, float, str, type, FunctionType, SimpleNamespace)
+# What may be changed or counted up without being an input; of other types the methods are the project's own.
+_CHANGED = (list, dict, set, deque)
+_COUNTED = (*_CHANGED, int, float, str, type, FunctionType, SimpleNamespace)
 
 
 class Walk(ObjectEncoder):
@@ -72,6 +75,7 @@ class Walk(ObjectEncoder):
         self.surroundings = Surroundings()
         self.texts: set[str] = set()
         self.asks_for_files = False
+        self._in_table = False
         self._labels: dict[int, str] = {}
         self._taken: set[str] = set()
         self._kept: list[Any] = []
@@ -138,7 +142,12 @@ class Walk(ObjectEncoder):
 
     def encode(self, value: Any) -> bytes:
         """Encode, and take note of what may change in place."""
-        encoded = super().encode(value)
+        outside = self._in_table
+        self._in_table = outside or tables.is_known(value)
+        try:
+            encoded = super().encode(value)
+        finally:
+            self._in_table = outside
         kind = type(value)
         if isinstance(value, PurePath):
             self.texts.add(f"{value}{os.sep}")
@@ -152,14 +161,16 @@ class Walk(ObjectEncoder):
 
     def _watch_object(self, value: Any, encoded: bytes) -> None:
         if isinstance(value, dict):
-            self.watch.members(value, lambda held: (*dict.keys(held), *dict.values(held)))
+            self.watch.members(value, _items)
         elif isinstance(value, list):
             self.watch.members(value, list.__iter__)
         elif isinstance(value, set):
             self.watch.members(value, set.__iter__)
         if library_of_class(type(value)) == PROJECT:
-            self.watch.members(value, lambda held: _flat(attributes_of(held)))
-        elif not isinstance(value, enum.Enum) and encoded[:1] not in b"OVJWpgkBZTRP":
+            self.watch.members(value, _attributes)
+        elif encoded[:1] == b"V" and self._in_table:
+            return  # a table's columns and index are encoded again with the table
+        elif not isinstance(value, enum.Enum) and encoded[:1] not in b"OJWpgkBZTRP":
             self.watch.content(value, _encode_again, _encode_again(value))
 
     # What is reached, node by node.
@@ -213,7 +224,7 @@ class Walk(ObjectEncoder):
         if use.scope == "free":
             cell = cells[use.name]
             value = _cell_contents(cell)
-            if use.written_only and type(value) in _COUNTED:
+            if _is_only_written(use, value):
                 return
             self.watch.cell(cell)
             if value is not _ABSENT:
@@ -221,7 +232,7 @@ class Walk(ObjectEncoder):
             return
         if use.name in namespace:
             value = namespace[use.name]
-            if use.written_only and type(value) in _COUNTED:
+            if _is_only_written(use, value):
                 return
             self.watch.name(namespace, use.name)
             self._value(name_in_module(namespace, use.name), value, use.attributes, use, namespace, label)
@@ -283,7 +294,7 @@ class Walk(ObjectEncoder):
         self, value: Any, attributes: tuple[str, ...], use: Use, namespace: dict[str, Any], label: str
     ) -> bool:
         """What reaches beyond itself: the environment, imports by name, code made from text."""
-        called, text = name_of(value), self._text(use.operand, namespace)
+        called, text = name_of(value), self._text(use.arguments.get(0, "key", "name"), namespace)
         if self.surroundings.use(value, attributes, text):
             return True
         if called in _UNKNOWABLE or value is sys.modules:
@@ -291,15 +302,28 @@ class Walk(ObjectEncoder):
             raise UnkeyableError(f"{label}() uses {used}")
         if called not in _IMPORTERS:
             return False
-        if text is None:
-            raise UnkeyableError(f"{label}() imports a module by a name that is computed")
-        module = self._import(namespace, Import(text.lstrip("."), len(text) - len(text.lstrip("."))))
-        if module is not None:
-            self.code(module)
+        self._import_by_name(called, text, use.arguments, namespace, label)
         return True
 
+    def _import_by_name(
+        self, importer: str, text: str | None, given: Arguments, namespace: dict[str, Any], label: str
+    ) -> None:
+        """`import_module("name")` and `__import__("name")`."""
+        dots = 0 if text is None else len(text) - len(text.lstrip("."))
+        package = self._text(given.get(1, "package"), namespace) if dots else ""
+        is_relative = importer == "builtins.__import__" and given.has(4, "level")
+        if text is None or package is None or is_relative:
+            raise UnkeyableError(f"{label}() imports a module by a name that is computed")
+        module = self._import({"__package__": package} if dots else namespace, Import(text.lstrip("."), dots))
+        if module is not None:
+            self.code(module)
+        # __import__("a.b") gives a.
+        top = sys.modules.get(text.partition(".")[0]) if importer == "builtins.__import__" else None
+        if top is not None:
+            self.code(top)
+
     @staticmethod
-    def _text(operand: str | tuple[str, str] | None, namespace: dict[str, Any]) -> str | None:
+    def _text(operand: Operand, namespace: dict[str, Any]) -> str | None:
         value = namespace.get(operand[1]) if isinstance(operand, tuple) else operand
         return value if isinstance(value, str) else None
 
@@ -390,9 +414,19 @@ def _cell_contents(cell: Any) -> Any:
         return _ABSENT
 
 
-def _flat(attributes: dict[str, Any]) -> Iterator[Any]:
+def _is_only_written(use: Use, value: Any) -> bool:
+    # `C.write(x)` runs a method of the project's, `C.n += 1` and `ITEMS.append(x)` do not.
+    return use.written_only and type(value) in (_CHANGED if use.attributes else _COUNTED)
+
+
+def _attributes(held: Any) -> Iterator[Any]:
+    attributes = attributes_of(held)
     yield from attributes
     yield from attributes.values()
+
+
+def _items(held: dict[Any, Any]) -> tuple[Any, ...]:
+    return (*dict.keys(held), *dict.values(held))
 
 
 class _Again(Walk):

@@ -21,7 +21,7 @@ class Watch:
     def __init__(self) -> None:
         self._names: dict[int, tuple[Any, dict[str, Any]]] = {}
         self._absent: dict[int, tuple[Any, set[str]]] = {}
-        self._containers: dict[int, tuple[Any, Callable[[Any], Iterable[Any]], tuple[Any, ...]]] = {}
+        self._containers: dict[tuple[int, Any], tuple[Any, Callable[[Any], Iterable[Any]], tuple[Any, ...]]] = {}
         self._functions: dict[int, tuple[FunctionType, Any, Any, Any]] = {}
         self._cells: dict[int, tuple[CellType, Any]] = {}
         self._contents: dict[int, tuple[Any, Callable[[Any], bytes], bytes]] = {}
@@ -47,7 +47,8 @@ class Watch:
 
     def members(self, container: Any, members: Callable[[Any], Iterable[Any]]) -> None:
         """What a container holds, in order."""
-        self._containers[id(container)] = (container, members, tuple(members(container)))
+        # A project's subclass of list has two kinds of members: its items and its attributes.
+        self._containers[id(container), members] = (container, members, tuple(members(container)))
 
     def content(self, value: Any, encode: Callable[[Any], bytes], encoded: bytes) -> None:
         """A value that has to be encoded again to be compared."""

@@ -48,6 +48,8 @@ def _state(name: str, body: str, then: str, **others: str) -> Case:
 
 F = "@function_cache\ndef f(x):\n"
 
+_PLUGINS = {"plugins__INIT": "", "plugins__a": "def h(x):\n    return x + 1\n"}
+
 CHANGES = [
     _edit("literal", F + "    return x + 10", "10", "11"),
     _edit("operator", F + "    return x + 10", "+ 10", "- 10"),
@@ -164,6 +166,16 @@ CHANGES = [
     _state("closure changed at run time", "def make():\n    k = 1\n    def h(x):\n        return x + k\n    def set_k(v):\n        nonlocal k\n        k = v\n    return h, set_k\nh, set_k = make()\n" + F + "    return h(x)", "m.set_k(5)"),
     _state("own constant set before a call", "K = 1\ndef set_k(k):\n    global K\n    K = k\n" + F + "    return x + K", "m.set_k(5)"),
     _state("array changed in place", "import array\nA = array.array('i', [1])\n" + F + "    return x + A[0]", "m.A[0] = 2"),
+    *[
+        _edit(f"import_module of {name}", f"import importlib\nP = 'plugins'\n@function_cache\ndef f(x, n='a'):\n    return {call}.h(x)", "+ 1", "+ 2", **_PLUGINS)
+        for name, call in {
+            "a relative name": "importlib.import_module('.a', package='plugins')",
+            "a relative name by position": "importlib.import_module('.a', P)",
+            "a literal in a package": "importlib.import_module('plugins.a')",
+        }.items()
+    ],
+    _edit("attribute of what __import__ gives", F + "    return __import__('p.q').K", "K = 1", "K = 2", p__INIT="K = 1\n", p__q=""),
+    _edit("class that is called to write", "class W:\n    @staticmethod\n    def write(p):\n        open(p, 'w').write('A1')\n" + F + "    W.write('out')\n    return open('out').read()", "A1", "A2"),
     _edit("written only in part", "CALLS = []\n" + F + "    CALLS.append(x)\n    return len(CALLS) + 10", "10", "11"),
 ]  # fmt: skip
 
@@ -308,6 +320,24 @@ ENVIRONMENT = [
     _env("name in a constant", "import os\nNAME = 'MODE'\n" + F + "    return os.environ[NAME]\n"),
     _env("name by parameter", "import os\ndef h(name):\n    return os.environ[name]\n" + F + "    return h('MODE')\n"),
     _env("computed name", "import os\n" + F + "    return os.environ['MO' + 'de'.upper() if x else '']\n"),
+    *[
+        _env(f"name by {name}", f"import os\nP = 'MO'\nQ = 'MODE'\ndef h(x):\n    return x\n@function_cache\ndef f(x, n='DE'):\n    return {name}\n")
+        for name in (
+            "os.environ.get('MO' + n)",
+            "os.environ['MO' + n]",
+            "os.getenv(f'MO{n}')",
+            "os.environ.get('MO%s' % n, 'x')",
+            "os.environ.get(P + 'DE')",
+            "os.environ.get(Q.upper())",
+            "os.getenv(Q[:9])",
+            "os.environ.get(h(Q))",
+            "os.environ.get(None or Q)",
+            "os.environ.get('NONE' if x == 0 else 'MODE')",
+            "os.getenv(default='NONE', key='MODE')",
+            "list(map(os.getenv, ['MODE']))",
+            "(Q if x else 'NONE') in os.environ and os.environ.get('MO' + n)",
+        )
+    ],
     _env("environ in a variable", "import os\n" + F + "    e = os.environ\n    return e['MODE']\n"),
     _env("a copy of the environment", "import os\n" + F + "    return dict(os.environ)['MODE']\n"),
     _env("expandvars", "import os\n" + F + "    return os.path.expandvars('$MODE')\n"),
@@ -321,6 +351,21 @@ LIBRARIES = [
     Case("library of another name upgraded", {**_m(_LIBRARY), "site-packages/lib.py": "VERSION = 1\n", "site-packages/other-1.0.dist-info/METADATA": "Name: other\nVersion: 1.0\n", "site-packages/other-1.0.dist-info/RECORD": "lib.py,,\n"}, {"site-packages/lib.py": "VERSION = 2\n", "site-packages/other-1.0.dist-info/METADATA": "Name: other\nVersion: 2.0\n"}, site=True),
     Case("library without a distribution", {**_m(_LIBRARY), "site-packages/lib.py": "VERSION = 1\n"}, {"site-packages/lib.py": "VERSION = 2\n"}, site=True),
     Case("library imported in the body", {**_m(F + "    import lib\n    return lib.VERSION\n"), "site-packages/lib.py": "VERSION = 1\n"}, {"site-packages/lib.py": "VERSION = 2\n"}, site=True),
+]  # fmt: skip
+
+# What the code does not tell is not cached, and said once.
+UNKNOWN = [
+    *[
+        _edit(f"import by {name}", f"import importlib\nP = 'plugins'\n@function_cache\ndef f(x, n='a'):\n    return {name}.h(x)", "+ 1", "+ 2", **_PLUGINS)
+        for name in (
+            "importlib.import_module('plugins.' + n)",
+            "importlib.import_module(f'plugins.{n}')",
+            "importlib.import_module(P + '.' + n)",
+            "importlib.import_module('.' + n, 'plugins')",
+            "importlib.import_module('.a', package=P.lower())",
+            "__import__('plugins.%s' % n, fromlist=['h'])",
+        )
+    ],
 ]  # fmt: skip
 
 _BODY = (
@@ -348,6 +393,19 @@ HARMLESS = [
     _keeps("annotation of a local", "y = x", "y: int = x", F + "    y = x\n    return y\n"),
     Case("nothing", _m(_BODY)),
     Case("unrelated environment variable", _m("import os\n" + F + "    return os.environ.get('MODE')\n"), environment={"OTHER": "b"}),
+    *[
+        Case(f"unrelated environment variable, {name}", _m("import os\nQ = 'MODE'\ndef h(x):\n    return x\n" + F + f"    return {name}\n"), environment={"OTHER": "b"})
+        for name in (
+            "os.getenv('MODE', h(x))",
+            "os.environ.get('MODE', default=f'a{x}')",
+            "os.getenv(key='MODE')",
+            "os.getenv(default='b', key=Q)",
+            "os.getenv(Q) or 'none'",
+            "int(os.environ.get('MODE', '1')) + 1",
+            "'MODE' in os.environ",
+            "h(x) and os.environ.get('MODE', [str(x), 2])",
+        )
+    ],
     Case("calls that are counted", _m("CALLS = []\nN = 0\nSEEN = {'n': 0}\n" + F + "    global N\n    CALLS.append(x)\n    N += 1\n    SEEN['n'] += 1\n    return x\n"), then="m.CALLS.append(1); m.N = 7; m.SEEN['n'] = 3"),
     Case("another file changed", {**_m(_READ), **_DATA}, then="open('other.txt', 'w').write('x')"),
     Case("a log that is written", _m(F + "    with open('log', 'a') as log:\n        log.write('called')\n    return x\n")),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.caching.fresh import FreshProcesses
-from tests.caching.key_cases import CHANGES, ENVIRONMENT, HARMLESS, LIBRARIES, SOURCES, Case
+from tests.caching.key_cases import CHANGES, ENVIRONMENT, HARMLESS, LIBRARIES, SOURCES, UNKNOWN, Case
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +54,14 @@ def test_a_change_that_does_not_matter_is_a_hit(case: Case, tmp_path: Path, fres
     first, second, truth = called_twice(case, tmp_path, fresh)
     assert second["value"] == truth["value"] == first["value"]
     assert (second["outcome"], second["warnings"]) == ("hit", [])
+
+
+@pytest.mark.parametrize("case", UNKNOWN, ids=lambda case: case.name)
+def test_what_the_code_does_not_tell_is_not_cached(case: Case, tmp_path: Path, fresh: FreshProcesses) -> None:
+    write(tmp_path, case.files)
+    first = fresh.run(tmp_path, case.call)
+    write(tmp_path, case.edits)
+    second = fresh.run(tmp_path, case.call)
+    assert first["value"] != second["value"]
+    assert (first["outcome"], second["outcome"]) == ("uncached", "uncached")
+    assert len(first["warnings"]) == 1
