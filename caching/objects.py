@@ -164,6 +164,8 @@ class ObjectEncoder(Encoder):
             holder = value.__self__
             name = frame(b"J", f"{getattr(value, '__module__', '')}.{value.__qualname__}".encode())
             return name if holder is None or isinstance(holder, ModuleType) else name + self.encode(holder)
+        if type(value).__name__ == "cython_function_or_method":
+            return self._compiled(value)
         if isinstance(
             value, WrapperDescriptorType | MethodDescriptorType | MemberDescriptorType | GetSetDescriptorType
         ):
@@ -180,6 +182,14 @@ class ObjectEncoder(Encoder):
         if is_service(value):
             return self.service(value)
         return self.nested(value, lambda: self._instance(value))
+
+    def _compiled(self, function: Any) -> bytes:
+        """A function that Cython compiled: a library's, whose version stands for it."""
+        top = library_of_module(str(function.__module__))
+        if top == PROJECT:
+            raise UnhashableError(function, "is compiled code")
+        self.library(top)
+        return frame(b"J", f"{function.__module__}.{function.__qualname__}".encode())
 
     def _instance(self, value: Any) -> bytes:
         cls = type(value)
