@@ -8,12 +8,14 @@ Readers of native code that open files themselves raise no event: those of pyarr
 
 from __future__ import annotations
 
+import glob
 import os
 import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from caching.libraries import PROJECT, is_of_library, library_of_globals
 from caching.native_reads import watch_native_reads
@@ -24,9 +26,14 @@ _lock = threading.Lock()
 _installed = False
 
 _NEVER = ("/proc/", "/dev/", "/sys/")
+_YET = "/dev/shm/"  # noqa: S108 - not written to: data may lie there
 # Configuration of the system and of the user: a library that looks there on its own does not make it an
-# input.
-_CONFIGURATION = ("/etc/", "/usr/", "/lib/", "/run/", "/var/lib/", os.path.join(os.path.expanduser("~"), "."))
+# input. What lies below the working folder is data wherever that is.
+_CONFIGURATION = (
+    *("/etc/", "/lib/", "/run/", os.path.join(os.path.expanduser("~"), ".")),
+    *(f"/usr{local}/{folder}/" for local in ("", "/local") for folder in ("lib", "share", "etc")),
+)
+_MOUNTED = "/run/media/"
 # They open what they are asked to: whose file it is, their caller knows.
 _THIN = frozenset(
     [
@@ -115,9 +122,30 @@ def _renamed(recorder: Recorder, arguments: tuple[Any, ...]) -> None:
 
 def _database(recorder: Recorder, arguments: tuple[Any, ...]) -> None:
     location = _path(arguments[0])
-    if location is not None and location not in (":memory:", "") and not location.startswith("file:"):
+    if location is not None and location.startswith("file:"):
+        parts = urlsplit(location)
+        location = None if "mode=memory" in parts.query else unquote(parts.path)
+    if location is not None and location not in (":memory:", ""):
         for suffix in ("", "-wal", "-journal"):
             recorder.read(location + suffix)
+
+
+def _globbed(recorder: Recorder, arguments: tuple[Any, ...]) -> None:
+    pattern, _, start, _ = arguments
+    _matched(recorder, os.path.join(_path(start or "") or "", _path(pattern) or ""))
+
+
+def _path_globbed(recorder: Recorder, arguments: tuple[Any, ...]) -> None:
+    folder, pattern = arguments
+    _matched(recorder, os.path.join(glob.escape(os.fspath(folder)), os.fspath(pattern)))
+
+
+def _matched(recorder: Recorder, pattern: str) -> None:
+    """Take note of a pattern with a plain name below one: of that Python only asks whether it exists, unseen."""
+    components = pattern.split(os.sep)
+    first = next((place for place, component in enumerate(components) if glob.has_magic(component)), len(components))
+    if not all(glob.has_magic(component) for component in components[first:]) and _counts(pattern):
+        recorder.read(pattern, kind="glob")
 
 
 def _unpickled(recorder: Recorder, arguments: tuple[Any, ...]) -> None:
@@ -137,6 +165,8 @@ _HANDLERS: dict[str, Callable[[Recorder, tuple[Any, ...]], None]] = {
     "os.mkdir": _made,
     "os.rename": _renamed,
     "sqlite3.connect": _database,
+    "glob.glob/2": _globbed,
+    "pathlib.Path.glob": _path_globbed,
     "pickle.find_class": _unpickled,
 }
 
@@ -153,12 +183,14 @@ def _path(value: Any) -> str | None:
 def _counts(location: str) -> bool:
     """Whether a file is the function's own business, not a library's or the interpreter's."""
     place = os.path.abspath(location)
-    if place.startswith(_NEVER) or is_of_library(place):
+    if (place.startswith(_NEVER) and not place.startswith(_YET)) or is_of_library(place):
         return False
     opener = _opener()
     if opener is None:
         return False
-    return library_of_globals(opener.f_globals) == PROJECT if place.startswith(_CONFIGURATION) else True
+    if not place.startswith(_CONFIGURATION) or place.startswith((_MOUNTED, os.path.join(os.getcwd(), ""))):
+        return True
+    return library_of_globals(opener.f_globals) == PROJECT
 
 
 def _opener() -> FrameType | None:

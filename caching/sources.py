@@ -69,10 +69,13 @@ def observe(location: str, kind: Kind, without: tuple[str, ...] = ()) -> Source:
         return Source(location, kind, remote_version(location))
     if kind in ("file", "absent"):
         return _observe_file(location)
+    if kind == "folder" and not os.path.isdir(location):
+        return _observe_file(location)
     if kind in ("folder", "tree"):
         lines = (line for _, line in lines_of(location, kind, without))
         return Source(location, kind, digest_of_lines(lines), without=without)
-    matches = sorted(glob.glob(location, recursive=True))
+    with recording(None):
+        matches = sorted(glob.glob(location, recursive=True, include_hidden=True))
     return Source(location, kind, digest_of_lines(f"{match} {signature(match)}" for match in matches), without=without)
 
 
