@@ -53,7 +53,11 @@ def test_clear_wants_to_know_what(tmp_path: Path, arguments: list[str]) -> None:
 
 def test_an_unknown_name_shows_the_nearest(tmp_path: Path) -> None:
     call(tmp_path, "a.spend(1)")
-    assert "Did you mean spend?" in run(tmp_path, "why", "spent").output
+    result = run(tmp_path, "why", "spent", "a.spend")
+    assert (result.exit_code, "Did you mean spend?" in result.output) == (2, True)
+    assert "a.spend: the latest miss" in result.output
+    assert run(tmp_path, "why", "a.spend").exit_code == 0
+    assert run(tmp_path, "clear", "--funcs", "spent").exit_code == 0
 
 
 def test_python_m_caching_lists_what_is_cached(tmp_path: Path) -> None:
