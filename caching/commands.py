@@ -55,10 +55,11 @@ def list_cache(store: LocalCache) -> None:
     if not stats.namespaces:
         click.echo(f"Nothing is cached in {store.cache_directory}.")
         return
-    width = max(len(found.namespace) for found in stats.namespaces)
+    width = max(len(title) for title in ("function", *(found.namespace for found in stats.namespaces)))
+    click.echo(f"{'function':<{width}}  entries  {'size':>9}  last used")
     for found in stats.namespaces:
         used = time.strftime("%Y-%m-%d %H:%M", time.localtime(found.used_at))
-        click.echo(f"{found.namespace:<{width}}  {found.entries:>6}  {_size(found.size_bytes):>9}  {used}")
+        click.echo(f"{found.namespace:<{width}}  {found.entries:>7}  {_size(found.size_bytes):>9}  {used}")
 
 
 cache.add_command(list_cache, "ls")
@@ -76,7 +77,9 @@ def stats(store: LocalCache) -> None:
 
 
 @cache.command()
-@click.option("--max-size", metavar="SIZE", help="Remove the least recently used until the rest fits: 500MB, 10GB.")
+@click.option(
+    "--max-size", metavar="SIZE", help="Remove the least recently used until the rest fits: 500MB, 10GB; 0 for all."
+)
 @click.option("--ttl-seconds", type=click.FloatRange(min=0), help="Remove what is older.")
 @click.pass_obj
 def prune(store: LocalCache, max_size: str | None, ttl_seconds: float | None) -> None:
