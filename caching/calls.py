@@ -393,9 +393,11 @@ class CachedFunction:
 
     def _note_miss(self, call: _Call, *, refresh: bool) -> None:
         if not refresh:
+            now = time.time()
             note = {
                 "key": call.key.key,
-                "at": time.time(),
+                "at": now,
+                "began_at": now - (time.perf_counter() - call.started),
                 "reason": call.reason,
                 "parts": pack_parts(call.key.parts()),
             }

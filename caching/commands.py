@@ -42,7 +42,8 @@ def clear(store: LocalCache, everything: bool, funcs: Sequence[str], more: Seque
     if everything:
         click.echo(f"Cleared {_entries(store.clear_all())}.")
         return
-    for namespace in _matching(store, names):
+    # To clear what is not there is no error: nothing of it is left.
+    for namespace in _matching(store, names)[0]:
         click.echo(f"Cleared {_entries(store.clear(namespace))} of {namespace}.")
 
 
@@ -54,10 +55,11 @@ def list_cache(store: LocalCache) -> None:
     if not stats.namespaces:
         click.echo(f"Nothing is cached in {store.cache_directory}.")
         return
-    width = max(len(found.namespace) for found in stats.namespaces)
+    width = max(len(title) for title in ("function", *(found.namespace for found in stats.namespaces)))
+    click.echo(f"{'function':<{width}}  entries  {'size':>9}  last used")
     for found in stats.namespaces:
         used = time.strftime("%Y-%m-%d %H:%M", time.localtime(found.used_at))
-        click.echo(f"{found.namespace:<{width}}  {found.entries:>6}  {_size(found.size_bytes):>9}  {used}")
+        click.echo(f"{found.namespace:<{width}}  {found.entries:>7}  {_size(found.size_bytes):>9}  {used}")
 
 
 cache.add_command(list_cache, "ls")
@@ -75,7 +77,9 @@ def stats(store: LocalCache) -> None:
 
 
 @cache.command()
-@click.option("--max-size", metavar="SIZE", help="Remove the least recently used until the rest fits: 500MB, 10GB.")
+@click.option(
+    "--max-size", metavar="SIZE", help="Remove the least recently used until the rest fits: 500MB, 10GB; 0 for all."
+)
 @click.option("--ttl-seconds", type=click.FloatRange(min=0), help="Remove what is older.")
 @click.pass_obj
 def prune(store: LocalCache, max_size: str | None, ttl_seconds: float | None) -> None:
@@ -102,20 +106,24 @@ def verify(context: click.Context) -> None:
 
 @cache.command()
 @click.argument("funcs", nargs=-1, required=True, metavar="FUNC…")
-@click.pass_obj
-def why(store: LocalCache, funcs: Sequence[str]) -> None:
-    """Explain the latest miss of functions: what differed from the nearest entry."""
+@click.pass_context
+def why(context: click.Context, funcs: Sequence[str]) -> None:
+    """Explain the latest miss of functions: what differed from the nearest entry; exit 2 for an unknown one."""
     from caching.explain import explain_miss
 
-    for namespace in _matching(store, funcs):
-        for line in explain_miss(store, namespace) or [f"{namespace}: no miss is known"]:
+    found, unknown = _matching(context.obj, funcs)
+    for namespace in found:
+        for line in explain_miss(context.obj, namespace) or [f"{namespace}: no miss is known"]:
             click.echo(line)
+    if unknown:
+        context.exit(2)
 
 
-def _matching(store: LocalCache, names: Iterable[str]) -> list[str]:
-    """The namespaces that are meant: a bare name in every module, a dotted one as it stands."""
+def _matching(store: LocalCache, names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """The namespaces that are meant, a bare name in every module, a dotted one as it stands; and the unknown names."""
     known = store.get_namespaces()
     found: list[str] = []
+    unknown: list[str] = []
     for name in names:
         matching = [space for space in known if space == name or ("." not in name and space.endswith(f".{name}"))]
         if not matching:
@@ -123,8 +131,9 @@ def _matching(store: LocalCache, names: Iterable[str]) -> list[str]:
             close = difflib.get_close_matches(name, [*known, *sorted(bare)], n=1)
             hint = f" Did you mean {close[0]}?" if close else ""
             click.echo(f"Nothing is cached of {name}.{hint}", err=True)
+            unknown.append(name)
         found += [space for space in matching if space not in found]
-    return found
+    return found, unknown
 
 
 def _entries(count: int) -> str:

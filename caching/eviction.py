@@ -19,7 +19,7 @@ from pathlib import Path
 
 from xxhash import xxh3_64_digest
 
-from caching.folder import ENTRY, RECORD, is_debris, remove, scan, sweep
+from caching.folder import ENTRY, NOTE, RECORD, is_debris, remove, scan, sweep
 
 if sys.platform != "win32":
     import fcntl
@@ -53,8 +53,8 @@ _UNITS = {"b": 1} | {
 _SIZE = re.compile(r"([0-9.]+)\s*([a-z]*)")
 
 
-def parse_size(size: int | str) -> int:
-    """A number of bytes from a number or a text.
+def parse_size(size: int | str, *, or_none: bool = False) -> int:
+    """A number of bytes from a number or a text; `or_none` says whether that may be 0.
 
     >>> parse_size("10GB"), parse_size("1.5 KiB"), parse_size(100)
     (10000000000, 1536, 100)
@@ -62,7 +62,7 @@ def parse_size(size: int | str) -> int:
     with contextlib.suppress(ValueError, TypeError, KeyError):
         text = _SIZE.fullmatch(str(size).strip().lower().replace("_", ""))
         number_of_bytes = int(float(text[1]) * _UNITS[text[2] or "b"])  # type: ignore[index] # no match: TypeError
-        if number_of_bytes > 0:
+        if number_of_bytes > 0 or (or_none and number_of_bytes == 0):
             return number_of_bytes
     raise ValueError(f"max_size={size!r} is no size. Give bytes as a number, or a text such as '10GB' or '512 MiB'.")
 
@@ -110,8 +110,11 @@ def _write_usage(fd: int, total: int, counted_at: float) -> None:
     os.write(fd, figures + xxh3_64_digest(figures))
 
 
-def evict(entries_folder: Path, usage_path: str, max_bytes: int | None) -> Pruned:
-    """Sweep debris, and remove the least recently used entries until the rest fits."""
+def evict(entries_folder: Path, usage_path: str, max_bytes: int | None, *, keep_newest: bool = True) -> Pruned:
+    """Sweep debris, and remove the least recently used entries until the rest fits.
+
+    After a save, what was just saved is kept; otherwise the notes go too where the entries were not enough.
+    """
     files, removed, freed = [], 0, 0
     for found in scan(entries_folder):
         try:
@@ -124,15 +127,21 @@ def evict(entries_folder: Path, usage_path: str, max_bytes: int | None) -> Prune
         files.append(_File(status.st_mtime_ns, found.path, status.st_size))
     total = sum(file.size_bytes for file in files)
     if max_bytes is not None and total > max_bytes:
-        entries = sorted((file for file in files if file.path.endswith(ENTRY)), key=lambda file: file.used_at_ns)
-        spare = len(entries) // _SPARE_SHARE
-        for file in entries[:-1]:
+        records = {file.path: file.size_bytes for file in files if file.path.endswith(RECORD)}
+        going = _oldest_first(files, ENTRY)
+        spare = len(going) // _SPARE_SHARE if keep_newest else 0
+        for file in going[:-1] if keep_newest else going + _oldest_first(files, NOTE):
             if total <= max_bytes and removed >= spare:
                 break
             if remove(file.path):
-                remove(file.path.removesuffix(ENTRY) + RECORD)
-                removed += 1
-                freed += file.size_bytes
-                total -= file.size_bytes
+                record = file.path.removesuffix(ENTRY) + RECORD
+                gone = file.size_bytes + (records.get(record, 0) if remove(record) else 0)
+                removed += file.path.endswith(ENTRY)
+                freed += gone
+                total -= gone
     set_usage(usage_path, total)
     return Pruned(removed, freed)
+
+
+def _oldest_first(files: list[_File], suffix: str) -> list[_File]:
+    return sorted((file for file in files if file.path.endswith(suffix)), key=lambda file: file.used_at_ns)

@@ -38,16 +38,18 @@ def explain_miss(cache: LocalCache, namespace: str) -> list[str]:
     if reason != NO_ENTRY:
         return [head, f"  {reason}"]
     now = unpack_parts(str(note["parts"]))
+    # What is younger than the call, its own entries and those of later ones, was not there for it to find.
+    began_at = float(note.get("began_at", note["at"]))
     others = [
         (len(differences), -entry.created_at, differences)
         for entry in cache.entries(namespace)
-        if entry.key != note["key"] and "parts" in entry.record
+        if entry.key != note["key"] and "parts" in entry.record and entry.created_at < began_at
         for differences in [list(_differences(namespace, unpack_parts(str(entry.record["parts"])), now))]
     ]
     if not others:
         return [
             head,
-            "  there is no other entry to compare with: it was the first call, or the cache was cleared",
+            "  there was no entry to compare with: it was the first call, or the cache was cleared or refreshed",
         ]
     # An entry that differs in nothing is of the same call: a column of its frame.
     differences = min(others)[2] or ["the same call is cached, but not with these columns"]

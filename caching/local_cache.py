@@ -320,15 +320,15 @@ class LocalCache:
     def prune(self, *, max_size: int | str | None = None, ttl_seconds: float | None = None) -> Pruned:
         """Remove what is damaged, expired or unfinished, then the least recently used until the rest fits.
 
-        Limits that are not given are those of the cache.
+        Limits that are not given are those of the cache; with a size of 0 nothing is left.
         """
         ttl_seconds = self._ttl_seconds if ttl_seconds is None else ttl_seconds
-        max_bytes = self._max_bytes if max_size is None else parse_size(max_size)
+        max_bytes = self._max_bytes if max_size is None else parse_size(max_size, or_none=True)
         useless = remove_useless(self._entries_folder, lambda created_at: self._is_expired(created_at, ttl_seconds))
         rest = Pruned(0, 0)
         if self._entries_folder.is_dir():
             mark_uses()
-            rest = evict(self._entries_folder, f"{self._root()}/v1/usage", max_bytes)
+            rest = evict(self._entries_folder, f"{self._root()}/v1/usage", max_bytes, keep_newest=False)
         return Pruned(useless.removed + rest.removed, useless.freed_bytes + rest.freed_bytes)
 
     def verify(self) -> Verified:

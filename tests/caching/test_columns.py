@@ -393,3 +393,22 @@ def test_why_tells_what_was_rewritten_or_which_columns_are_new(cache: LocalCache
         assert "was rewritten" in cached.lookup(data).reason  # type: ignore[attr-defined]
     call(cache, cached, data, columns="a")
     assert "was rewritten" in explain_miss(cache, namespace)[-1]
+
+
+def test_why_compares_with_what_was_there_at_the_miss(cache: LocalCache, data: str) -> None:
+    cached = function_cache(frame)
+    namespace = f"{__name__}.frame"
+    call(cache, cached, data, columns="a")
+    assert "first call" in explain_miss(cache, namespace)[-1]
+    call(cache, cached, data, columns="b")
+    before = explain_miss(cache, namespace)
+    assert "not with these columns" in before[-1]
+    other = Path(data).with_name("other.json")
+    write(other, 3)
+    call(cache, cached, str(other), columns="c", mode="refresh")
+    assert explain_miss(cache, namespace) == before
+    cache.clear_all()
+    call(cache, cached, data)
+    call(cache, cached, data, columns="a", mode="refresh")
+    call(cache, cached, str(other), columns="c", mode="refresh")
+    assert "first call" in explain_miss(cache, namespace)[-1]

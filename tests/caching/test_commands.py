@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from caching import LocalCache
 from caching.commands import cache
+from caching.eviction import parse_size
 
 ROOT = Path(__file__).parents[2]
 MODULE = (
@@ -53,7 +55,11 @@ def test_clear_wants_to_know_what(tmp_path: Path, arguments: list[str]) -> None:
 
 def test_an_unknown_name_shows_the_nearest(tmp_path: Path) -> None:
     call(tmp_path, "a.spend(1)")
-    assert "Did you mean spend?" in run(tmp_path, "why", "spent").output
+    result = run(tmp_path, "why", "spent", "a.spend")
+    assert (result.exit_code, "Did you mean spend?" in result.output) == (2, True)
+    assert "a.spend: the latest miss" in result.output
+    assert run(tmp_path, "why", "a.spend").exit_code == 0
+    assert run(tmp_path, "clear", "--funcs", "spent").exit_code == 0
 
 
 def test_python_m_caching_lists_what_is_cached(tmp_path: Path) -> None:
@@ -61,7 +67,10 @@ def test_python_m_caching_lists_what_is_cached(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "caching", "--cache-dir", str(tmp_path / "cache")]
     for name in ("list-cache", "ls"):
         listed = subprocess.check_output([*command, name], cwd=ROOT, text=True)
-        assert listed.split()[:2] == ["a.spend", "1"]
+        header, line = listed.splitlines()
+        assert header.split() == ["function", "entries", "size", "last", "used"]
+        assert line.split()[:2] == ["a.spend", "1"]
+        assert header.index("entries") + len("entries") == line.index(" 1 ") + 2
     assert "entries    1" in run(tmp_path, "stats").output
 
 
@@ -73,6 +82,28 @@ def test_verify_finds_damage(tmp_path: Path) -> None:
     result = run(tmp_path, "verify")
     assert (result.exit_code, "1 damaged" in result.output) == (1, True)
     assert "never served" in result.output
+
+
+@pytest.mark.parametrize(("size", "kept"), [("100kB", 2), ("35kB", 1), ("10kB", 0), ("1kB", 0), ("0", 0), ("0MB", 0)])
+def test_prune_reaches_the_size(tmp_path: Path, size: str, kept: int) -> None:
+    store = LocalCache(tmp_path / "cache")
+    for key in ("a" * 32, "b" * 32):
+        store.save("m.f", key, b"x" * 20_000)
+        store.update_record("m.f", key, {"newer": "y" * 2000})
+        time.sleep(0.01)  # the clock of files is coarse
+    store.write_note("m.f", "note", {"text": "z" * 2000})
+    before = store.stats().size_bytes
+    result = run(tmp_path, "prune", "--max-size", size)
+    assert (result.exit_code, store.stats().entries) == (0, kept)
+    assert store.stats().size_bytes <= parse_size(size, or_none=True)
+    freed = (before - store.stats().size_bytes) / 1000
+    assert f"{freed:.1f} kB" in result.output or not freed
+    assert store.has("m.f", "b" * 32) == bool(kept)
+
+
+def test_prune_refuses_what_is_no_size(tmp_path: Path) -> None:
+    for size in ("-1", "lots"):
+        assert run(tmp_path, "prune", "--max-size", size).exit_code == 2
 
 
 @pytest.mark.parametrize(
