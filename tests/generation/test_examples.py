@@ -129,8 +129,8 @@ def test_a_dataset_of_few_keys_has_fewer_rows_beside_others() -> None:
 
 
 def test_an_impossible_check_is_an_error_that_says_so() -> None:
-    with pytest.raises(ConfigError, match="int64 lies between 5 and 4"):
-        one_column(pa.int64(), check=Check(minimum=5, maximum=4)).example(1)
+    with pytest.raises(ConfigError, match="int64 lies between"):
+        one_column(pa.int64(), check=Check(minimum=4.2, maximum=4.8)).example(1)
     with pytest.raises(ConfigError, match="No text was found that matches"):
         one_column(pa.string(), check=Check(pattern="a(?=b)c")).example(1)
 
