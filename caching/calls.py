@@ -11,7 +11,6 @@ import os
 import secrets
 import time
 import types
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from caching.columns import CachedColumns, Wanted, join_columns, split_columns, wanted_columns
 from caching.context import CacheEvent, Outcome, active_context, default_cache
 from caching.entries import MISSING
-from caching.errors import CachingWarning
+from caching.errors import warn_user
 from caching.explain import LATEST_MISS, NO_ENTRY, pack_parts
 from caching.key import CallKey, FunctionKey, Unbound
 from caching.locations import locations_among, shown
@@ -415,7 +414,7 @@ class CachedFunction:
     def _warn(self, text: str) -> None:
         if text not in self._warned:
             self._warned.add(text)
-            warnings.warn(text, CachingWarning, stacklevel=4)
+            warn_user(text)
 
 
 def _locations(sources: list[Source]) -> tuple[str, ...]:

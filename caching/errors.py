@@ -4,6 +4,12 @@ CachingException   a call cannot be keyed, or a cache is set up wrongly
 CachingWarning     a result was not cached, or an entry was not served; the caller has its result all the same
 """
 
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+
 
 class CachingException(Exception):  # noqa: N818 - the name is part of the public interface
     """Raised when a call cannot be cached as asked; names the function, the parameter and its type."""
@@ -11,3 +17,32 @@ class CachingException(Exception):  # noqa: N818 - the name is part of the publi
 
 class CachingWarning(UserWarning):
     """Given when a result is returned uncached, or when an entry on disk had to be passed over."""
+
+
+_LIBRARY = os.path.dirname(os.__file__)
+_HERE = os.path.dirname(__file__)
+
+
+def warn_user(text: str) -> None:
+    """Give a CachingWarning at the line of the user's that the call came from; at none where there is no such line."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and _is_inner(frame.f_code.co_filename, str(frame.f_globals.get("__name__"))):
+        level, frame = level + 1, frame.f_back
+    # Beyond the last frame it names no line, instead of one that tells nobody anything.
+    level += _is_inner(frame.f_code.co_filename, str(frame.f_globals.get("__name__")))
+    warnings.warn(text, CachingWarning, stacklevel=level)
+
+
+def _is_inner(file: str, module: str) -> bool:
+    """Whether a file is of this toolkit, of what runs its dataflows and commands, or of Python."""
+    if file.startswith(f"{_LIBRARY}{os.sep}"):
+        inside = file[len(_LIBRARY) + 1 :].partition(os.sep)[0]
+        if inside not in ("site-packages", "dist-packages"):
+            return True
+    # The wrapper of a cached function has the globals of what it wraps: its file tells.
+    return (
+        file.startswith(f"{_HERE}{os.sep}")
+        or module.partition(".")[0] in ("caching", "loaders", "cli", "hamilton", "click")
+        or file.startswith("<frozen ")
+        or os.path.dirname(file) == os.path.dirname(sys.executable)
+    )

@@ -7,7 +7,6 @@ import errno
 import os
 import pickle
 import time
-import warnings
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 from caching.codec import Damaged, NotExact, encode, prepare
 from caching.entries import EXACT, MISSING, PICKLE, Entry, Missing, mark_uses, open_entry, read_record, warn_damaged
 from caching.entry_file import write_entry
-from caching.errors import CachingWarning
+from caching.errors import warn_user
 from caching.eviction import Pruned, add_usage, evict, parse_size
 from caching.folder import (
     ENTRY,
@@ -104,7 +103,7 @@ class LocalCache:
             form, parts = self._encode(value)
             size = self._write(namespace, key, ENTRY, form, parts, record or {})
         except Exception as error:  # noqa: BLE001 - the caller has its result; a cache must not take it away
-            _warn(f"A result of {namespace} is not cached: {_reason(error)}")
+            warn_user(f"A result of {namespace} is not cached: {self._reason(error)}")
             return False
         self._make_room(size)
         return True
@@ -228,11 +227,24 @@ class LocalCache:
                 return dict(note.record)
         return None
 
+    def _reason(self, error: Exception) -> str:
+        """Why something could not be written, and what to do about it."""
+        if isinstance(error, NotExact):
+            return str(error)
+        if not isinstance(error, OSError):
+            return f"{type(error).__name__}: {error}"
+        full = error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+        remedy = "Free some space there" if full else "Make that folder writable"
+        # A folder that was named in the code or the configuration goes before the variable.
+        other = "set SOURCESWAP_CACHE_DIR to another" if self._directory is None else "give the cache another"
+        said = f"{type(error).__name__}: {error}"
+        return f"{said}. The cache's folder is {self._root()}. {remedy}, or {other}."
+
     def _write_beside(self, namespace: str, name: str, suffix: str, data: Mapping[str, object]) -> bool:
         try:
             size = self._write(namespace, name, suffix, EXACT, [], data)
         except Exception as error:  # noqa: BLE001 - as in `save`
-            _warn(f"A note on {namespace} is not kept: {_reason(error)}")
+            warn_user(f"A note on {namespace} is not kept: {self._reason(error)}")
             return False
         self._make_room(size)
         return True
@@ -339,11 +351,3 @@ class LocalCache:
 def _absolute(path: str | os.PathLike[str]) -> str:
     # Not Path.resolve, which would look at the disk.
     return os.path.abspath(os.path.expanduser(path))
-
-
-def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, NotExact) else f"{type(error).__name__}: {error}"
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, CachingWarning, stacklevel=4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import sys
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from caching.cache import function_cache
 from caching.errors import CachingWarning
 from caching.local_cache import MISSING, LocalCache
 from tests.caching.exactness import assert_same
@@ -398,3 +400,35 @@ def test_ten_thousand_entries_are_no_burden(tmp_path: Path) -> None:
     start = time.perf_counter()
     assert cache.stats().entries == 10_002
     assert time.perf_counter() - start < 3
+
+
+def test_a_folder_that_cannot_be_written_names_the_users_line_and_the_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("SOURCESWAP_CACHE_DIR", str(tmp_path / "file"))
+
+    @function_cache(LocalCache())
+    def one() -> int:
+        return 1
+
+    for cache, way_out in ((LocalCache(), "SOURCESWAP_CACHE_DIR"), (LocalCache(tmp_path / "file"), "cache another")):
+        with pytest.warns(CachingWarning, match=f"folder is {re.escape(str(tmp_path))}.*{way_out}") as caught:
+            assert not cache.save("n", KEY, 1)
+        assert {warning.filename for warning in caught} == {__file__}
+    with pytest.warns(CachingWarning, match="SOURCESWAP_CACHE_DIR") as caught:
+        assert one() == 1
+    assert {warning.filename for warning in caught} == {__file__}
+
+
+def test_a_result_that_is_not_cached_is_told_at_the_users_line(cache: LocalCache, tmp_path: Path) -> None:
+    @function_cache(cache)
+    def rewrite() -> int:
+        (tmp_path / "data").read_text()
+        (tmp_path / "data").write_text(str(time.time_ns()))
+        return 1
+
+    (tmp_path / "data").write_text("")
+    with pytest.warns(CachingWarning, match="is not cached, because") as caught:
+        rewrite()
+    assert {warning.filename for warning in caught} == {__file__}
