@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
+import shlex
 from pathlib import Path
 
 import click
 
 from cli.project import telling_command
+
+# By whether it is installed: users of the loaders alone may not have it.
+_PYTEST_STEPS = {True: ("pytest",), False: ("pip install pytest", "pytest")}
 
 
 @click.command()
@@ -17,7 +22,8 @@ from cli.project import telling_command
     multiple=True,
     metavar="FILE",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Infer a contract from this CSV or Parquet file, which becomes the local source; repeatable.",
+    help="Infer a contract from this file, which becomes the local source; repeatable. CSV, Parquet, Feather or JSON "
+    "Lines; text may be compressed.",
 )
 @click.argument("more", nargs=-1, metavar="", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @telling_command
@@ -33,9 +39,9 @@ def init(directory: Path, files: tuple[Path, ...], more: tuple[Path, ...]) -> No
     written = create_project(directory, [draft_sample(file) for file in (*files, *more)])
     click.echo(f"{directory}: {len(written)} files. Next:\n")
     for line in (
-        f"cd {directory}",
+        f"cd {shlex.quote(str(directory))}",
         "sourceswap run --env local",
-        "pytest",
+        *_PYTEST_STEPS[importlib.util.find_spec("pytest") is not None],
         "sourceswap check",
         "sourceswap sandbox -- sourceswap run --env prod",
     ):

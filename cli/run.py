@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     "--output",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Write the outputs as one table: .parquet, .csv, .feather or .json.",
+    help="Write the outputs as one table: .parquet, .feather, .arrow, or .csv, .json, .jsonl, these also compressed "
+    "(.gz, .zst, .bz2, .xz).",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would run: modules, locations, outputs, hit or miss.")
 @click.option("--no-cache", is_flag=True, help="Neither read nor write the cache.")

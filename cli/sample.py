@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     help="Which rows: the first, a random choice, or so that references still join.",
 )
 @click.option("--seed", default=0, show_default=True, help="Repeats a random choice.")
-@click.option("--force", is_flag=True, help="Replace files that exist.")
+@click.option("--force", is_flag=True, help="Replace what exists; of a folder, all of its parts.")
 @environment_command
 def sample(config: Config, rows: int, target_env: str, method: Method, seed: int, force: bool) -> None:
     """Pull a small sample to where another environment reads it.
@@ -38,19 +39,22 @@ def sample(config: Config, rows: int, target_env: str, method: Method, seed: int
     from loaders.driver import plan
     from loaders.errors import ConfigError
     from loaders.files import write_file
-    from loaders.project.sample_data import load_frames, targets
+    from loaders.project.sample_data import left_out, load_frames, targets
     from loaders.project.sampling import sample_frames
-    from loaders.project.writing import encode_table
 
     source = plan(config)
     offered = {dataset.name for dataset in source.datasets}
     directory = config.root / Path(click.get_current_context().params["configs"]).name
     target = plan(load_config(target_env, directory))
     wanted = {found.dataset.name: found for found in targets(target, "file") if found.dataset.name in offered}
-    if not wanted:
+    missing = left_out(target, "file")
+    _echo_left_out(missing, target_env)
+    if not wanted and not missing:
         raise ConfigError(f"Environment '{target_env}' reads none of the datasets from a local file; nothing to write.")
-    paths = {name: target.config.root / found.written for name, found in wanted.items()}
-    existing = [str(path) for path in paths.values() if path.exists()]
+    if not wanted:
+        raise ConfigError(f"No dataset of environment '{target_env}' can be written; nothing was.")
+    paths = {name: Path(found.path) for name, found in wanted.items()}
+    existing = [str(path) for found in wanted.values() for path in found.existing()]
     if existing and not force:
         raise ConfigError(f"{existing[0]} exists; --force replaces it.")
     with progress_line():
@@ -58,9 +62,28 @@ def sample(config: Config, rows: int, target_env: str, method: Method, seed: int
     contracts = {name: found.contract for name, found in wanted.items()}
     samples = sample_frames(frames, contracts, rows, method, seed)
     # Everything is encoded before anything is written: a dataset that cannot be must leave no half sample.
-    bodies = {name: encode_table(samples[name], found.contract, found.name) for name, found in wanted.items()}
+    bodies = {name: found.encoded(samples[name]) for name, found in wanted.items()}
     written = []
     for name, body in bodies.items():
         write_file(paths[name], body)
+        _remove(path for path in wanted[name].existing() if path != paths[name])
         written.append((name, str(paths[name]), f"{len(samples[name]):,} of {len(frames[name]):,} rows"))
     echo_table(("", "", ""), written, err=True)
+
+
+def _echo_left_out(missing: Mapping[str, str], env: str) -> None:
+    for name, reason in missing.items():
+        click.echo(f"sample: {env}: '{name}' is left out: {reason}", err=True)
+
+
+def _remove(others: Iterable[Path]) -> None:
+    """Remove the parts beside the one that was written: a read would find the old data among the sample."""
+    from loaders.errors import LoaderError
+
+    for path in others:
+        try:
+            path.unlink()
+        except OSError as error:
+            raise LoaderError(
+                f"'{path}' cannot be removed: {error.strerror}. Remove it, or it is read beside the sample."
+            ) from error

@@ -31,7 +31,10 @@ def sandbox(configs: str, sample_env: str, command: tuple[str, ...]) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with open_sandbox(configs, sample_env) as running:
         for env, locations in running.filled.items():
-            click.echo(f"sandbox: {env}: {', '.join(locations)}", err=True)
+            click.echo(f"sandbox: {env}: {', '.join(locations) or 'nothing'}", err=True)
+        for env, missing in running.left_out.items():
+            for name, reason in missing.items():
+                click.echo(f"sandbox: {env}: '{name}' is left out: {reason}", err=True)
         code = _run(command, {**_without_aws(), **running.variables}) if command else _stay(running.variables)
     sys.exit(code)
 

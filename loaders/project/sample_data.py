@@ -2,58 +2,139 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import PurePosixPath
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
 from loaders.contract import DatasetContract
-from loaders.errors import ConfigError
+from loaders.contract.format_options import FormatOptions
+from loaders.errors import ConfigError, ReadError
 from loaders.planning.definitions import Dataset
+from loaders.planning.locations import location_inputs
 from loaders.planning.plan import Plan
+from loaders.project.writing import encode_table
+from loaders.project_root import use_project_root
+from loaders.reading.compression import split_compression
+from loaders.reading.formats import format_by_name
+from loaders.reading.location import Location, parse_location
+from loaders.reading.parts import parts_of
+
+_COMPRESSED = {"gzip": ".gz", "zstd": ".zst", "bz2": ".bz2", "xz": ".xz"}
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where an environment expects a dataset: the location as configured, of which one object or file is written."""
+    """Where an environment expects a dataset, of which one object or file is written.
+
+    Attributes:
+        contract: the dataset's, with the format options that the environment sets.
+        location: as configured: a file, a folder of parts or a pattern.
+        place: the same, as a read takes it.
+        root: the project's, from which a local location starts.
+        told: environment and line of the configuration, as an error begins with them.
+    """
 
     dataset: Dataset
     contract: DatasetContract
     location: str
+    place: Location
+    root: Path
+    told: str
 
-    @property
+    @cached_property
     def written(self) -> str:
         """The location of one file: a folder or a pattern gets one part."""
-        if self.location.endswith("/"):
-            return f"{self.location}part-0.{self.contract.format.format or 'parquet'}"
-        return self.location.replace("**/", "").replace("*", "sample")
+        if self._is_folder:
+            return f"{self.location.rstrip('/')}/part-0{self._ending}"
+        return _matching(self.location, self._ending) if self._is_pattern else self.location
 
     @property
-    def name(self) -> str:
-        """The last component of what is written; its ending says the format."""
-        return PurePosixPath(self.written).name
+    def path(self) -> str:
+        """What is written as a path: of a local file, or bucket and key."""
+        with use_project_root(self.root):
+            return parse_location(self.written).path
+
+    def existing(self) -> list[Path]:
+        """Return the local files that a read would find there."""
+        try:
+            return [
+                Path(part.location.path) for part in parts_of(self.place, FormatOptions()) if _exists(part.location)
+            ]
+        except ReadError:
+            return []  # a folder without parts, a pattern that matches nothing
+
+    def encoded(self, frame: pd.DataFrame) -> bytes:
+        """Return the bytes to write; raises ConfigError that names dataset, environment and line."""
+        name, contract = PurePosixPath(self.path).name, self.contract
+        if format_by_name(split_compression(name)[0], contract.format) is None:
+            # A read tells Parquet from its first bytes.
+            contract = replace(contract, format=replace(contract.format, format="parquet"))
+        try:
+            return encode_table(frame, contract, name)
+        except ConfigError as error:
+            raise ConfigError(f"{self.told}, '{self.place.shown}': {error}") from None
+
+    @cached_property
+    def _is_folder(self) -> bool:
+        local = self.place.protocol == "file"
+        if self.location.endswith("/") or (local and Path(self.place.path).is_dir()):
+            return True
+        if self._is_pattern or (local and _exists(self.place)):
+            return False
+        bucket_alone = self.place.protocol == "s3" and "/" not in self.place.path
+        return bucket_alone or format_by_name(split_compression(self.place.name)[0], self.contract.format) is None
+
+    @property
+    def _is_pattern(self) -> bool:
+        # Not the whole path's: the project's own folder may have such a name.
+        return any(mark in self.location for mark in "*?[") and not _exists(self.place)
+
+    @cached_property
+    def _ending(self) -> str:
+        """The ending of a part: as those that are there, or as the contract says."""
+        for path in self.existing() if self.place.protocol == "file" else []:
+            plain = split_compression(path.name)[0]
+            if format_by_name(plain, FormatOptions()):
+                return Path(plain).suffix + path.name[len(plain) :]
+        options = self.contract.format
+        return f".{options.format or 'parquet'}{_COMPRESSED.get(options.compression or '', '')}"
 
 
 def targets(planned: Plan, protocol: str) -> Iterator[Target]:
     """Yield where an environment reads its datasets from, as far as it is with this protocol ("file" or "s3").
 
-    Raises ConfigError for a dataset without a contract: without one nobody knows what its file is to hold.
+    Those of `left_out` are not among them. Raises ConfigError for a dataset without a contract: without one nobody
+    knows what its file is to hold.
     """
     for dataset in planned.datasets:
-        locations = [
-            str(planned.inputs[name])
-            for name in dataset.definition.inputs
-            if isinstance(planned.inputs.get(name), str) and _protocol(planned.inputs[name]) == protocol
-        ]
-        if len(locations) != 1:
+        places = _places(planned, dataset, protocol)
+        if len(places) != 1:
             continue
         if dataset.contract is None:
             raise ConfigError(
                 f"Dataset '{dataset.name}' of {dataset.definition} has no contract of its name in the module; "
                 "import it there, so that a file can be written for it."
             )
-        yield Target(dataset, dataset.contract, locations[0])
+        ((name, place),) = places.items()
+        told = f"{planned.config.written('inputs', name)}Environment '{planned.config.env}', input '{name}'"
+        yield Target(
+            dataset, _as_written(planned, dataset.contract), str(planned.inputs[name]), place, planned.config.root, told
+        )
+
+
+def left_out(planned: Plan, protocol: str) -> dict[str, str]:
+    """Return by name the datasets that are no targets though they are read with this protocol, and why not."""
+    found = {dataset.name: _places(planned, dataset, protocol) for dataset in planned.datasets}
+    return {
+        name: f"it reads several locations ({', '.join(places)}), and nothing says which rows belong in which"
+        for name, places in found.items()
+        if len(places) > 1
+    }
 
 
 def load_frames(planned: Plan, names: list[str]) -> dict[str, pd.DataFrame]:
@@ -61,6 +142,33 @@ def load_frames(planned: Plan, names: list[str]) -> dict[str, pd.DataFrame]:
     return dict(planned.build().execute([*names]))
 
 
-def _protocol(location: str) -> str:
-    head, separator, _ = location.partition("://")
-    return head.lower() if separator else "file"
+def _places(planned: Plan, dataset: Dataset, protocol: str) -> dict[str, Location]:
+    """Return the locations that a dataset is read from, by input; none where none of them is with the protocol."""
+    known = location_inputs(dataset.definition)
+    places = {}
+    with use_project_root(planned.config.root):
+        for name in known or dataset.definition.inputs:
+            value = planned.inputs.get(name)
+            if isinstance(value, str | os.PathLike) and os.fspath(value):
+                places[name] = parse_location(value)
+    wanted = {name: place for name, place in places.items() if place.protocol == protocol}
+    # Where the function's text does not tell, a text of another protocol may be no location at all.
+    return places if known and wanted else wanted
+
+
+def _as_written(planned: Plan, contract: DatasetContract) -> DatasetContract:
+    override = planned.config.settings.formats.get(contract.name)
+    options = override.model_dump(exclude_unset=True) if override else {}
+    return replace(contract, format=replace(contract.format, **options)) if options else contract
+
+
+def _matching(location: str, ending: str) -> str:
+    """Return a location that a pattern matches."""
+    one = re.sub(r"\*+", "sample", location.replace("**/", "")).replace("?", "0")
+    one = re.sub(r"\[([^!\]])[^\]]*\]", r"\1", one)
+    known = format_by_name(split_compression(one)[0], FormatOptions())
+    return one + ending if location.endswith("*") and not known else one
+
+
+def _exists(place: Location) -> bool:
+    return place.protocol == "file" and os.path.lexists(place.path)

@@ -31,10 +31,12 @@ _SOURCES = {
 def create_project(folder: Path, samples: Sequence[Sample]) -> list[Path]:
     """Write a project into a new or empty folder and return its files.
 
-    Raises ConfigError where the folder holds something: nothing that exists is touched.
+    Raises ConfigError where the folder holds something, nothing that exists is touched, and for two samples of the same
+    name.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"'{folder}' exists and is not empty. Name a new folder; nothing was written.")
+    _refuse_same_names(samples)
     samples = _distinct_columns(samples or [example_sample()])
     package = package_name(folder.resolve().name)
     files = {f"data/{sample.file_name}": sample.body for sample in samples}
@@ -78,6 +80,19 @@ def example_sample() -> Sample:
     )
     rows = [f"{n},2026-01-{1 + n % 28:02},{('DE', 'FR', 'NL')[n % 3]},{(n * 37) % 200 + 0.5}" for n in range(1, 61)]
     return Sample(contract, "orders.csv", ("\n".join(["order_id,placed,country,amount", *rows]) + "\n").encode())
+
+
+def _refuse_same_names(samples: Sequence[Sample]) -> None:
+    known: dict[str, str] = {}
+    for sample in samples:
+        # As constants their names are in capitals; files whose names differ in case are one on some systems.
+        name = sample.contract.name.lower()
+        if name in known:
+            raise ConfigError(
+                f"'{known[name]}' and '{sample.file_name}' would both be the dataset '{name}'; each file gives a dataset "
+                "of its own, named after it. Rename one of the files, or leave it out; nothing was written."
+            )
+        known[name] = sample.file_name
 
 
 def _distinct_columns(samples: Sequence[Sample]) -> list[Sample]:

@@ -11,44 +11,44 @@ import pandas as pd
 import pyarrow as pa
 
 from loaders.contract import DatasetContract
+from loaders.contract.format_options import FORMATS
 from loaders.errors import ConfigError
+from loaders.reading.csv_reader import delimiter_of
+from loaders.reading.formats import compression_of, format_by_name
 
 _COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
-    ".gz": lambda data: gzip.compress(data, mtime=0),
-    ".bz2": bz2.compress,
-    ".xz": lzma.compress,
-    ".zst": lambda data: pa.compress(data, "zstd", asbytes=True),
+    "gzip": lambda data: gzip.compress(data, mtime=0),
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zstd": lambda data: pa.compress(data, "zstd", asbytes=True),
 }
 
 
 def encode_table(frame: pd.DataFrame, contract: DatasetContract, name: str) -> bytes:
     """Return the bytes of a file called `name` that holds a frame of the contract under the source's column names.
 
-    The format follows the name's ending, or the contract's format where it says one. Raises ConfigError for an
-    ending that is no format, and for a type that the format cannot hold.
+    Format and compression are those that a read takes it for: the contract's where it says one, or the name's. Raises
+    ConfigError for an ending that is no format, and for a type that the format cannot hold.
     """
     table = _source_table(frame, contract)
-    stem, compress = name, None
-    for suffix, compressor in _COMPRESSORS.items():
-        if name.lower().endswith(suffix):
-            stem, compress = name[: -len(suffix)], compressor
-    kind = contract.format.format or stem.lower().rpartition(".")[2]
-    writers: dict[str, Callable[[pa.Table, DatasetContract], bytes]] = {
-        "parquet": _parquet,
-        "csv": _csv,
-        "tsv": lambda table, contract: _csv(table, contract, "\t"),
-        "feather": _feather,
-        "arrow": _feather,
-        "jsonl": _json_lines,
-        "ndjson": _json_lines,
+    plain, compression = compression_of(name, contract.format)
+    kind = format_by_name(plain, contract.format)
+    if kind is None:
+        raise ConfigError(
+            f"Dataset '{contract.name}' cannot be written as '{name}': the ending is no format that can be written. "
+            f"Set FormatOptions(format=…) in its contract to one of {', '.join(FORMATS)}, or end the name with one."
+        )
+    writers: dict[str, Callable[[], bytes]] = {
+        "parquet": lambda: _parquet(table),
+        "csv": lambda: _csv(table, delimiter_of(contract.format, name)),
+        "feather": lambda: _feather(table),
+        "jsonl": lambda: _json_lines(table),
     }
-    if kind not in writers:
-        raise ConfigError(f"'{name}': the ending is no format that can be written. Use one of {', '.join(writers)}.")
     try:
-        data = writers[kind](table, contract)
+        data = writers[kind]()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, TypeError) as error:
         raise ConfigError(f"Dataset '{contract.name}' cannot be written as '{name}': {error}.") from None
-    return compress(data) if compress else data
+    return _COMPRESSORS[compression](data) if compression else data
 
 
 def _source_table(frame: pd.DataFrame, contract: DatasetContract) -> pa.Table:
@@ -57,7 +57,7 @@ def _source_table(frame: pd.DataFrame, contract: DatasetContract) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
 
 
-def _parquet(table: pa.Table, contract: DatasetContract) -> bytes:
+def _parquet(table: pa.Table) -> bytes:
     import pyarrow.parquet as pq
 
     sink = pa.BufferOutputStream()
@@ -65,7 +65,7 @@ def _parquet(table: pa.Table, contract: DatasetContract) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _feather(table: pa.Table, contract: DatasetContract) -> bytes:
+def _feather(table: pa.Table) -> bytes:
     import pyarrow.feather as feather
 
     sink = pa.BufferOutputStream()
@@ -73,16 +73,16 @@ def _feather(table: pa.Table, contract: DatasetContract) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _csv(table: pa.Table, contract: DatasetContract, delimiter: str = ",") -> bytes:
+def _csv(table: pa.Table, delimiter: str) -> bytes:
     import pyarrow.csv as csv
 
-    options = csv.WriteOptions(delimiter=contract.format.delimiter or delimiter, quoting_style="needed")
+    options = csv.WriteOptions(delimiter=delimiter, quoting_style="needed")
     sink = pa.BufferOutputStream()
     csv.write_csv(table, sink, options)
     return bytes(sink.getvalue())
 
 
-def _json_lines(table: pa.Table, contract: DatasetContract) -> bytes:
+def _json_lines(table: pa.Table) -> bytes:
     import json
 
     lines = (json.dumps(row, default=str, ensure_ascii=False) for row in table.to_pylist())

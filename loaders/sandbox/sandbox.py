@@ -6,25 +6,25 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from loaders.config import environments, load_config
 from loaders.driver import plan
 from loaders.errors import ConfigError
 from loaders.names import quoted
-from loaders.project.sample_data import Target, load_frames, targets
-from loaders.project.writing import encode_table
+from loaders.planning.plan import Plan
+from loaders.project.sample_data import Target, left_out, load_frames, targets
 from loaders.sandbox.s3_server import S3Server
 from loaders.storage import SANDBOX_VARIABLE
 
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A running sandbox: the variables that lead there, and what it holds by environment."""
+    """A running sandbox: the variables that lead there, what it holds by environment, and what it does not, and why."""
 
     variables: Mapping[str, str]
     filled: Mapping[str, list[str]]
+    left_out: Mapping[str, Mapping[str, str]]
 
 
 @contextmanager
@@ -37,15 +37,23 @@ def open_sandbox(configs: str | os.PathLike[str], sample_env: str = "local") -> 
     if sample_env not in known:
         raise ConfigError(f"The sandbox takes its data from environment '{sample_env}'; there are: {quoted(known)}.")
     with S3Server() as server:
-        wanted = {env: list(targets(plan(load_config(env, configs)), "s3")) for env in known if env != sample_env}
+        plans = {env: plan(load_config(env, configs)) for env in known if env != sample_env}
+        wanted = {env: list(targets(planned, "s3")) for env, planned in plans.items()}
         sample = plan(load_config(sample_env, configs))
         offered = {dataset.name for dataset in sample.datasets}
         names = sorted({target.dataset.name for found in wanted.values() for target in found} & offered)
         frames = load_frames(sample, names) if names else {}
         client = server.client()
         filled = {env: _fill(client, found, frames) for env, found in wanted.items() if found}
+        missing = {env: left_out(planned, "s3") | _unknown(wanted[env], sample) for env, planned in plans.items()}
         variables = {**server.environment(), SANDBOX_VARIABLE: server.endpoint_url}
-        yield Sandbox(variables, filled)
+        yield Sandbox(variables, filled, missing)
+
+
+def _unknown(found: list[Target], sample: Plan) -> dict[str, str]:
+    offered = {dataset.name for dataset in sample.datasets}
+    reason = f"environment '{sample.config.env}' has no dataset of this name"
+    return {target.dataset.name: reason for target in found if target.dataset.name not in offered}
 
 
 def _fill(client: Any, found: list[Target], frames: Mapping[str, Any]) -> list[str]:
@@ -53,10 +61,9 @@ def _fill(client: Any, found: list[Target], frames: Mapping[str, Any]) -> list[s
     for target in found:
         if target.dataset.name not in frames:
             continue
-        bucket, _, key = target.written.removeprefix("s3://").partition("/")
+        bucket, _, key = target.path.partition("/")
         _create_bucket(client, bucket)
-        body = encode_table(frames[target.dataset.name], target.contract, Path(target.name).name)
-        client.put_object(Bucket=bucket, Key=key, Body=body)
+        client.put_object(Bucket=bucket, Key=key, Body=target.encoded(frames[target.dataset.name]))
         written.append(target.written)
     return written
 

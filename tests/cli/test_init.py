@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
+from click.testing import CliRunner
 
+from cli.init import init
+from cli.output import _FORMATS
+from cli.run import run
 from loaders.project.scaffold import package_name
 from tests.cli.conftest import COMMAND, Run
 
@@ -77,6 +83,53 @@ def test_a_file_that_is_no_table_is_an_error_and_nothing_is_written(sourceswap: 
     assert "broken.parquet" in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("second", ["orders.csv", "Orders.parquet"])
+def test_two_files_of_one_dataset_name_are_refused(sourceswap: Run, tmp_path: Path, second: str) -> None:
+    frame = pd.DataFrame({"order_id": [1, 2]})
+    frame.to_parquet(tmp_path / "orders.parquet")
+    other = tmp_path / "more" / second
+    other.parent.mkdir()
+    frame.to_csv(other, index=False) if second.endswith("csv") else frame.to_parquet(other)
+    result = sourceswap("init", tmp_path / "new", "--from", tmp_path / "orders.parquet", "--from", other)
+    assert result.returncode == 2
+    for said in ("'orders.parquet'", f"'{second}'", "dataset 'orders'", "Rename one"):
+        assert said in result.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def test_next_steps_can_be_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "pytest" else find_spec(name))
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(init, ["p x"])
+    assert result.exit_code == 0, result.output
+    assert "  cd 'p x'\n" in result.output
+    assert "  pip install pytest\n  pytest\n" in result.output
+
+
+def test_help_names_every_format() -> None:
+    assert "JSON Lines" in " ".join(CliRunner().invoke(init, ["--help"]).output.split())
+    shown = CliRunner().invoke(run, ["--help"]).output
+    for ending in (*_FORMATS, ".gz", ".zst", ".bz2", ".xz"):
+        assert ending in shown
+
+
+@pytest.mark.parametrize("ending", ["feather", "jsonl", "jsonl.gz", "csv.zst"])
+def test_project_of_a_file_of_any_format_runs(sourceswap: Run, tmp_path: Path, ending: str) -> None:
+    frame = pd.DataFrame({"order_id": [1, 2], "country": ["DE", "FR"]})
+    file = tmp_path / f"orders.{ending}"
+    if ending == "feather":
+        frame.to_feather(file)
+    elif ending.startswith("jsonl"):
+        frame.to_json(file, orient="records", lines=True)
+    else:
+        file.write_bytes(pa.compress(frame.to_csv(index=False).encode(), "zstd", asbytes=True))
+    made = sourceswap("init", tmp_path / "new", "--from", file)
+    assert made.returncode == 0, made.stderr
+    shown = sourceswap("run", "--env", "local", cwd=tmp_path / "new")
+    assert shown.returncode == 0, shown.stderr
 
 
 @pytest.mark.parametrize(

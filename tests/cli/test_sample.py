@@ -51,6 +51,25 @@ def test_existing_file_is_kept_without_force(sourceswap: Run, project: Path) -> 
     assert (project / SAMPLE).read_text().splitlines()[1:] == before.splitlines()[1:11]
 
 
+def test_sample_of_a_folder_takes_the_place_of_its_parts(sourceswap: Run, project: Path) -> None:
+    lines = (project / SAMPLE).read_text().splitlines(keepends=True)
+    parts = project / "data/parts"
+    parts.mkdir(parents=True)
+    (parts / "a.csv").write_text("".join(lines[:50]))
+    (parts / "b.csv").write_text("".join(lines[:1] + lines[50:]))
+    (parts / "README").write_text("what these are")
+    (project / "configs/local.yaml").write_text(
+        "extends: base\ndata_source: local\ninputs:\n  marketing_spend_data_path: data/parts\n"
+    )
+    kept = sourceswap("sample", "--env", "local", "--to", "local", "--rows", "10")
+    assert kept.returncode == 2
+    assert "a.csv exists; --force replaces it" in kept.stderr
+    replaced = sourceswap("sample", "--env", "local", "--to", "local", "--rows", "10", "--force")
+    assert replaced.returncode == 0, replaced.stderr
+    assert sorted(path.name for path in parts.iterdir()) == ["README", "part-0.csv"]
+    assert "10 rows" in sourceswap("run", "--env", "local").stderr
+
+
 def test_environment_without_local_files_is_refused(sourceswap: Run) -> None:
     result = sourceswap("sample", "--env", "local", "--to", "prod")
     assert result.returncode == 2
@@ -84,7 +103,9 @@ def test_random_sample_is_repeated_by_its_seed_and_keeps_the_order() -> None:
     assert len(one) == 50
 
 
-@pytest.mark.parametrize("name", ["x.csv", "x.csv.gz", "x.parquet", "x.feather", "x.jsonl", "x.tsv"])
+@pytest.mark.parametrize(
+    "name", ["x.csv", "x.csv.gz", "x.parquet", "x.feather", "x.jsonl", "x.tsv", "x.json", "x.pq", "x.tab.zst"]
+)
 def test_written_file_reads_back_as_the_same_frame(name: str, tmp_path: Path) -> None:
     from loaders import read_table
 

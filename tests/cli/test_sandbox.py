@@ -97,3 +97,62 @@ def test_terminated_sandbox_leaves_nothing(project: Path, tmp_path: Path) -> Non
     process.communicate(timeout=30)
     assert process.returncode == 128 + signal.SIGTERM
     assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("location", ["s3://acme/parts", "s3://acme/parts/", "s3://acme", "s3://acme/parts/*"])
+def test_folder_of_parts_is_filled_with_one(sourceswap: Run, project: Path, location: str) -> None:
+    (project / "configs/prod.yaml").write_text(
+        f"extends: base\ndata_source: prod\ninputs:\n  marketing_spend_data_path: {location}\n"
+    )
+    result = sourceswap("sandbox", "--", str(COMMAND), "run", "--env", "prod")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == sourceswap("run", "--env", "local").stdout
+
+
+def test_dataset_that_cannot_be_written_is_named_with_its_line(sourceswap: Run, project: Path) -> None:
+    """A list, which no CSV can hold."""
+    contract = 'DatasetContract("visits", pa.schema([("pages", pa.list_(pa.int64()))]))'
+    loader = (
+        "import pandas as pd\nimport pyarrow as pa\nfrom loaders import DatasetContract, read_table\n"
+        f"VISITS = {contract}\n\n\ndef visits(visits_path: str) -> pd.DataFrame:\n"
+        "    return read_table(visits_path, VISITS)\n"
+    )
+    (project / "visits_source.py").write_text(loader)
+    (project / "visits.jsonl").write_text('{"pages": [1]}\n')
+    for env, location in (("local", "visits.jsonl"), ("prod", "s3://acme/visits.csv")):
+        (project / f"configs/{env}.yaml").write_text(
+            f"data_source: mine\nsources:\n  mine: visits_source\ninputs:\n  visits_path: {location}\n"
+        )
+    result = sourceswap("sandbox", "--", sys.executable, "-c", "")
+    assert result.returncode == 2
+    for said in ("prod.yaml:5", "'prod'", "'visits'", "s3://acme/visits.csv"):
+        assert said in result.stderr
+
+
+TWO_LOCATIONS = """
+import pandas as pd
+from hamilton.function_modifiers import extract_columns
+from loaders import read_table
+from loaders.contracts import MARKETING_SPEND
+
+
+@extract_columns(*MARKETING_SPEND.columns)
+def marketing_spend(a_path: str, b_path: str) -> pd.DataFrame:
+    return pd.concat([read_table(a_path, MARKETING_SPEND), read_table(b_path, MARKETING_SPEND)])
+"""
+
+
+def test_dataset_of_several_locations_is_said_to_be_left_out(sourceswap: Run, project: Path) -> None:
+    (project / "two_source.py").write_text(TWO_LOCATIONS)
+    for env, place in (("prod", "s3://acme"), ("other", "data")):
+        (project / f"configs/{env}.yaml").write_text(
+            "extends: base\ndata_source: two\nsources:\n  two: two_source\n"
+            f"inputs:\n  a_path: {place}/a.csv\n  b_path: {place}/b.csv\n"
+        )
+    said = "'marketing_spend' is left out: it reads several locations (a_path, b_path)"
+    result = sourceswap("sandbox", "--", sys.executable, "-c", "")
+    assert result.returncode == 0, result.stderr
+    assert f"sandbox: prod: {said}" in result.stderr
+    sampled = sourceswap("sample", "--env", "local", "--to", "other")
+    assert sampled.returncode == 2
+    assert f"sample: other: {said}" in sampled.stderr
