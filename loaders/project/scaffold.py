@@ -89,8 +89,8 @@ def _refuse_same_names(samples: Sequence[Sample]) -> None:
         name = sample.contract.name.lower()
         if name in known:
             raise ConfigError(
-                f"'{known[name]}' and '{sample.file_name}' would both be the dataset '{name}'; each file gives a dataset "
-                "of its own, named after it. Rename one of the files, or leave it out; nothing was written."
+                f"'{known[name]}' and '{sample.file_name}' would both be the dataset '{name}'; each file gives a "
+                "dataset of its own, named after it. Rename one of the files, or leave it out; nothing was written."
             )
         known[name] = sample.file_name
 
