@@ -63,8 +63,12 @@ _THIN = frozenset(
         "contextlib",
     ]
 )
-# They read code, which the fingerprint covers.
-_CODE_READERS = frozenset({"linecache", "tokenize", "inspect", "pkgutil", "zipimport", "runpy", "traceback"})
+# They read code, which the fingerprint covers; what else they open is data, asked for by their caller.
+_CODE_READERS = frozenset({"linecache", "tokenize", "inspect", "pkgutil", "runpy", "traceback"})
+
+
+_CODE_ALONE = ("importlib.metadata", "zipimport")
+_CODE_ENDINGS = (".py", ".pyc", ".pyi", ".pyw", ".so", ".pyd", ".zip", ".egg")
 
 
 def watch_reads() -> None:
@@ -104,7 +108,7 @@ def _opened(recorder: Recorder, arguments: tuple[Any, ...]) -> None:
 
 def _listed(recorder: Recorder, arguments: tuple[Any, ...]) -> None:
     location = "." if arguments[0] is None else _path(arguments[0])
-    if location is not None and _counts(location):
+    if location is not None and _counts(location, is_listing=True):
         recorder.read(location, kind="folder")
 
 
@@ -180,12 +184,12 @@ def _path(value: Any) -> str | None:
         return None
 
 
-def _counts(location: str) -> bool:
+def _counts(location: str, *, is_listing: bool = False) -> bool:
     """Whether a file is the function's own business, not a library's or the interpreter's."""
     place = os.path.abspath(location)
     if (place.startswith(_NEVER) and not place.startswith(_YET)) or is_of_library(place):
         return False
-    opener = _opener()
+    opener = _opener(is_code=is_listing or place.endswith(_CODE_ENDINGS))
     if opener is None:
         return False
     if not place.startswith(_CONFIGURATION) or place.startswith((_MOUNTED, os.path.join(os.getcwd(), ""))):
@@ -193,7 +197,7 @@ def _counts(location: str) -> bool:
     return library_of_globals(opener.f_globals) == PROJECT
 
 
-def _opener() -> FrameType | None:
+def _opener(*, is_code: bool) -> FrameType | None:
     """The code that wants the file, thin readers passed over; None where the interpreter reads code."""
     frame: FrameType | None = sys._getframe(1)
     first = None
@@ -203,8 +207,13 @@ def _opener() -> FrameType | None:
         if name == __name__:
             frame = frame.f_back
             continue
-        if name.startswith("importlib._") or top in _CODE_READERS or name == "importlib.metadata":
+        if name in _CODE_ALONE:
             return None
+        if name.startswith("importlib._") or top in _CODE_READERS:
+            if is_code:
+                return None
+            frame = frame.f_back
+            continue
         first = first or frame
         if top not in _THIN:
             return frame
