@@ -119,6 +119,10 @@ def class_attributes(cls: type) -> Iterator[tuple[str, Any]]:
     for name in sorted(own):
         if name not in noise and not name.startswith(_DERIVED_PREFIX):
             yield name, own[name]
+    # Where pydantic keeps what its models say of their fields: in no attribute of the class.
+    for name, info in own.get("__pydantic_fields__", {}).items():
+        for said in ("default", "default_factory", "alias", "metadata"):
+            yield f"{name} ({said})", getattr(info, said, None)
 
 
 def steady_values(own: MappingProxyType[str, Any]) -> Iterator[Any]:

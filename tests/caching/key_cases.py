@@ -50,7 +50,14 @@ F = "@function_cache\ndef f(x):\n"
 
 _PLUGINS = {"plugins__INIT": "", "plugins__a": "def h(x):\n    return x + 1\n"}
 
+_MODEL = "from pydantic import BaseModel, Field\nclass A(BaseModel):\n    k: int = 1\n    n: int = Field(5, gt=0)\n    s: list[int] = Field(default_factory=lambda: [3])\n"
+
 CHANGES = [
+    _edit("default of a pydantic model", _MODEL + F + "    return A().k\n", "k: int = 1", "k: int = 2"),
+    _edit("default in a pydantic field", _MODEL + F + "    return A().n\n", "Field(5", "Field(6"),
+    _edit("constraint of a pydantic field", _MODEL + F + "    try:\n        return A(n=1).n\n    except ValueError:\n        return None\n", "gt=0", "gt=1"),
+    _edit("factory of a pydantic field", _MODEL + F + "    return A().s\n", "[3]", "[4]"),
+    _edit("default of a nested pydantic model", _MODEL + "class B(BaseModel):\n    a: A = A()\n" + F + "    return B().a.k\n", "k: int = 1", "k: int = 2"),
     _edit("literal", F + "    return x + 10", "10", "11"),
     _edit("operator", F + "    return x + 10", "+ 10", "- 10"),
     _edit("type of a literal", F + "    return repr(1)", "repr(1)", "repr(True)"),
