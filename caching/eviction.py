@@ -53,8 +53,8 @@ _UNITS = {"b": 1} | {
 _SIZE = re.compile(r"([0-9.]+)\s*([a-z]*)")
 
 
-def parse_size(size: int | str, *, or_none: bool = False) -> int:
-    """A number of bytes from a number or a text; `or_none` says whether that may be 0.
+def parse_size(size: int | str, *, may_be_zero: bool = False) -> int:
+    """A number of bytes from a number or a text; 0 only where that `may_be_zero`.
 
     >>> parse_size("10GB"), parse_size("1.5 KiB"), parse_size(100)
     (10000000000, 1536, 100)
@@ -62,7 +62,7 @@ def parse_size(size: int | str, *, or_none: bool = False) -> int:
     with contextlib.suppress(ValueError, TypeError, KeyError):
         text = _SIZE.fullmatch(str(size).strip().lower().replace("_", ""))
         number_of_bytes = int(float(text[1]) * _UNITS[text[2] or "b"])  # type: ignore[index] # no match: TypeError
-        if number_of_bytes > 0 or (or_none and number_of_bytes == 0):
+        if number_of_bytes > 0 or (may_be_zero and number_of_bytes == 0):
             return number_of_bytes
     raise ValueError(f"max_size={size!r} is no size. Give bytes as a number, or a text such as '10GB' or '512 MiB'.")
 

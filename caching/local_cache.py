@@ -335,7 +335,7 @@ class LocalCache:
         Limits that are not given are those of the cache; with a size of 0 nothing is left.
         """
         ttl_seconds = self._ttl_seconds if ttl_seconds is None else ttl_seconds
-        max_bytes = self._max_bytes if max_size is None else parse_size(max_size, or_none=True)
+        max_bytes = self._max_bytes if max_size is None else parse_size(max_size, may_be_zero=True)
         useless = remove_useless(self._entries_folder, lambda created_at: self._is_expired(created_at, ttl_seconds))
         rest = Pruned(0, 0)
         if self._entries_folder.is_dir():

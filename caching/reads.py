@@ -26,7 +26,7 @@ _lock = threading.Lock()
 _installed = False
 
 _NEVER = ("/proc/", "/dev/", "/sys/")
-_YET = "/dev/shm/"  # noqa: S108 - not written to: data may lie there
+_NEVER_BUT = "/dev/shm/"  # noqa: S108 - not written to: data may lie there
 # Configuration of the system and of the user: a library that looks there on its own does not make it an
 # input. What lies below the working folder is data wherever that is.
 _CONFIGURATION = (
@@ -187,7 +187,7 @@ def _path(value: Any) -> str | None:
 def _counts(location: str, *, is_listing: bool = False) -> bool:
     """Whether a file is the function's own business, not a library's or the interpreter's."""
     place = os.path.abspath(location)
-    if (place.startswith(_NEVER) and not place.startswith(_YET)) or is_of_library(place):
+    if (place.startswith(_NEVER) and not place.startswith(_NEVER_BUT)) or is_of_library(place):
         return False
     opener = _opener(is_code=is_listing or place.endswith(_CODE_ENDINGS))
     if opener is None:
