@@ -70,10 +70,16 @@ def _before_fork() -> None:
 
 
 def _unnamed_file() -> int:
+    import fcntl
+
     if hasattr(os, "memfd_create"):
-        return os.memfd_create("sourceswap-reads")
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())
+        file = os.memfd_create("sourceswap-reads")
+    else:
+        with tempfile.TemporaryFile() as temporary:
+            file = os.dup(temporary.fileno())
+    # Forks share the file's position, but not atomically: two that write at once would write to the same place.
+    fcntl.fcntl(file, fcntl.F_SETFL, fcntl.fcntl(file, fcntl.F_GETFL) | os.O_APPEND)
+    return file
 
 
 def _in_child() -> None:
@@ -115,7 +121,7 @@ class _Relay(Recorder):
             "trouble": self.trouble,
         }
         if any(message.values()):
-            # Forks share the place in the file, and a line is written at once.
+            # Appended at once, whole, after what others have told.
             os.write(self._file, json.dumps(message).encode() + b"\n")
 
 

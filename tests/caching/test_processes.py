@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 
-from caching import CachingWarning, LocalCache, activate, function_cache
+from caching import CachingWarning, LocalCache, activate, function_cache, record_read
+from caching.processes import follow_processes, gather_from_children
+from caching.recorder import Recorder
+from caching.recording import recording
 
 FORK = multiprocessing.get_context("fork")
 
@@ -122,3 +125,22 @@ def test_no_file_is_left_open(cache: LocalCache, data: str) -> None:
         Path(data).write_text(str(number))
         outcomes(cache, forked, data)
     assert len(list(Path("/proc/self/fd").iterdir())) <= before
+
+
+def test_forks_that_tell_at_the_same_time_do_not_write_over_one_another() -> None:
+    def tell(name: str) -> None:
+        for number in range(1_000):
+            record_read(f"https://example.org/{name}/{number}", "v1")
+        os._exit(0)
+
+    follow_processes()
+    recorder = Recorder()
+    with recording(recorder):
+        # Of different lengths, so that a longer line can cover a shorter one.
+        children = [FORK.Process(target=tell, args=(name,)) for name in ("a", "b" * 40, "c" * 160, "d" * 640)]
+        for child in children:
+            child.start()
+        for child in children:
+            child.join()
+    gather_from_children(recorder)
+    assert len(recorder.sources) == 4_000
