@@ -11,13 +11,13 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterator
-from importlib.machinery import ModuleSpec
+from collections.abc import Callable, Iterable, Iterator
 from types import FunctionType, ModuleType
 from typing import Any
 
 from caching.libraries import is_of_library
 from caching.locations import MAGIC, Kind, local_path, protocol_of, texts_among
+from caching.on_import import on_import
 from caching.recording import current_recorder
 
 # By module: its readers, each with the name of the parameter that says what to open, always the first.
@@ -56,16 +56,15 @@ _READERS: dict[str, dict[str, str]] = {
     },
 }
 _ORIGINAL = "__unrecorded__"
+# By the identity of the original, which its wrapper keeps.
+_wrapped: dict[int, Any] = {}
 
 
 def watch_native_reads() -> None:
     """Wrap the readers of the modules that are loaded, and of those that will be."""
-    sys.meta_path.insert(0, _Finder())
     for name in _READERS:
-        module = sys.modules.get(name)
-        if module is not None and not getattr(getattr(module, "__spec__", None), "_initializing", False):
-            # Whoever took a reader by `from ... import` has it under a name of its own.
-            _wrap_readers(module, list(sys.modules.values()))
+        on_import(name, _wrap_readers)
+    _hand_out(list(sys.modules.values()))
 
 
 def original_of(function: Any) -> Any:
@@ -73,50 +72,26 @@ def original_of(function: Any) -> Any:
     return vars(function).get(_ORIGINAL, function) if isinstance(function, FunctionType) else function
 
 
-class _Finder:
-    """Has a module's readers wrapped once it is imported; finds nothing by itself."""
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        if name not in _READERS:
-            return None
-        for finder in sys.meta_path:
-            spec = None if finder is self else finder.find_spec(name, path, target)
-            if spec is not None:
-                _await_execution(spec.loader, name.partition(".")[0])
-                return spec
-        return None
-
-
-def _await_execution(loader: Any, top: str) -> None:
-    execute = getattr(loader, "exec_module", None)
-    if execute is None:
-        return
-
-    def execute_and_wrap(module: ModuleType) -> None:
-        del loader.exec_module
-        execute(module)
-        own = [held for name, held in list(sys.modules.items()) if name.partition(".")[0] == top]
-        _wrap_readers(module, [module, *own])
-
-    # On this very loader, so that the module keeps the loader it would have had.
-    loader.exec_module = execute_and_wrap
-
-
-def _wrap_readers(module: ModuleType, holders: list[ModuleType]) -> None:
-    wrapped: dict[int, Any] = {}
+def _wrap_readers(module: ModuleType) -> None:
     for name, parameter in _READERS[module.__name__].items():
         reader = vars(module).get(name)
         if isinstance(reader, type):
             if "__init__" in vars(reader):
                 reader.__init__ = _telling(reader.__init__, parameter, position=1)  # type: ignore[misc]
         elif callable(reader) and original_of(reader) is reader:
-            wrapped[id(reader)] = _telling(reader, parameter, position=0)
+            _wrapped[id(reader)] = _telling(reader, parameter, position=0)
+    top = module.__name__.partition(".")[0]
+    _hand_out([module, *(held for name, held in list(sys.modules.items()) if name.partition(".")[0] == top)])
+
+
+def _hand_out(holders: Iterable[ModuleType]) -> None:
+    """Give what is wrapped to whoever has it, under whatever name."""
     for holder in holders:
         if isinstance(holder, ModuleType):
             names = object.__getattribute__(holder, "__dict__")  # of a lazy module without loading it
             for name, held in list(names.items()):
-                if id(held) in wrapped:
-                    names[name] = wrapped[id(held)]
+                if id(held) in _wrapped:
+                    names[name] = _wrapped[id(held)]
 
 
 def _telling(read: Callable[..., Any], parameter: str, *, position: int) -> Callable[..., Any]:

@@ -16,6 +16,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from caching.on_import import on_import
 from caching.recorder import Recorder
 from caching.recording import current_recorder, recording, replace_recorder
 from caching.sources import Source
@@ -30,21 +31,20 @@ _forked_by: weakref.WeakKeyDictionary[Any, weakref.ref[Recorder]] = weakref.Weak
 def follow_processes() -> None:
     """Begin to note what child processes read; once is enough."""
     global _follows
-    # Imported here: only those whose results are to be cached need it.
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing.pool import Pool, ThreadPool
-    from multiprocessing.process import BaseProcess
-
     with _lock:
         if _follows or not hasattr(os, "register_at_fork"):
             return
         _follows = True
     os.register_at_fork(before=_before_fork, after_in_child=_in_child)
-    _wrap(BaseProcess, "start", _note_start)
-    _wrap(ProcessPoolExecutor, "submit", _note_use)
-    _wrap(Pool, "__init__", _note_pool)
+    on_import("multiprocessing.process", lambda module: _wrap(module.BaseProcess, "start", _note_start))
+    on_import("concurrent.futures.process", lambda module: _wrap(module.ProcessPoolExecutor, "submit", _note_use))
+    on_import("multiprocessing.pool", _follow_pools)
+
+
+def _follow_pools(module: Any) -> None:
+    _wrap(module.Pool, "__init__", _note_pool)
     for name in ("apply_async", "_map_async", "imap", "imap_unordered"):
-        _wrap(Pool, name, lambda pool: None if isinstance(pool, ThreadPool) else _note_use(pool))
+        _wrap(module.Pool, name, lambda pool: None if isinstance(pool, module.ThreadPool) else _note_use(pool))
 
 
 def gather_from_children(recorder: Recorder) -> None:

@@ -15,6 +15,8 @@ from contextvars import ContextVar, Token, copy_context
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from caching.on_import import on_import
+
 T = TypeVar("T")
 Wrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -110,25 +112,33 @@ class _Surroundings:
 
 def _follow_threads() -> None:
     global _follows
-    # Imported here: only those who cache or read need to follow threads.
-    from concurrent.futures import Future, ThreadPoolExecutor
-    from multiprocessing.pool import ThreadPool
-
     with _lock:
         if _follows:
             return
-        _wrap(threading.Thread, "start", _starting)
-        _wrap(ThreadPoolExecutor, "submit", _handing(0, "fn"))
-        _wrap(ThreadPoolExecutor, "__init__", _handing(2, "initializer"))
-        _wrap(Future, "add_done_callback", _handing(0, "fn"))
-        _wrap(ThreadPool, "__init__", _handing(1, "initializer"))
-        # Every way into this pool is one of these.
-        for name in ("apply_async", "_map_async", "imap", "imap_unordered"):
-            _wrap(ThreadPool, name, _handing(0, "func"))
-        # Generators among these are gone through in a thread of the pool.
-        for name in ("imap", "imap_unordered"):
-            _wrap(ThreadPool, name, _handing(1, "iterable", _Surroundings.through))
         _follows = True
+        _wrap(threading.Thread, "start", _starting)
+        on_import("concurrent.futures._base", _follow_futures)
+        on_import("concurrent.futures.thread", _follow_executors)
+        on_import("multiprocessing.pool", _follow_thread_pools)
+
+
+def _follow_futures(module: Any) -> None:
+    _wrap(module.Future, "add_done_callback", _handing(0, "fn"))
+
+
+def _follow_executors(module: Any) -> None:
+    _wrap(module.ThreadPoolExecutor, "submit", _handing(0, "fn"))
+    _wrap(module.ThreadPoolExecutor, "__init__", _handing(2, "initializer"))
+
+
+def _follow_thread_pools(module: Any) -> None:
+    _wrap(module.ThreadPool, "__init__", _handing(1, "initializer"))
+    # Every way into this pool is one of these.
+    for name in ("apply_async", "_map_async", "imap", "imap_unordered"):
+        _wrap(module.ThreadPool, name, _handing(0, "func"))
+    # Generators among these are gone through in a thread of the pool.
+    for name in ("imap", "imap_unordered"):
+        _wrap(module.ThreadPool, name, _handing(1, "iterable", _Surroundings.through))
 
 
 def _wrap(owner: type, name: str, wrapper: Wrapper) -> None:

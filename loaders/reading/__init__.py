@@ -46,11 +46,16 @@ Credentials come from the AWS chain: variables, profiles, instance roles. No mes
 user, password and query.
 """
 
+import pandas as pd
+import pyarrow as pa
+
 from loaders.reading.progress import ReadProgress, watch_reads
 from loaders.reading.table import read_table
 from loaders.reading.versions import register
 
 # Where a remote version is asked for must be known before the first read: the cache asks first.
 register()
+# Has pyarrow get to know pandas, which would be 3 ms of the first read's time.
+pa.array(pd.Series(dtype=object))
 
 __all__ = ["ReadProgress", "read_table", "watch_reads"]

@@ -62,7 +62,10 @@ class S3Object:
 
     def read_ranges(self, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
         """Return the bytes from each start up to each end: of this version, and as many as asked for."""
-        targets = [fresh_memory(end - start, self.location.shown) for start, end in ranges]
+        ends = list(itertools.accumulate(end - start for start, end in ranges))
+        # All of it at once: large pages take a tenth of the time that small ones do.
+        memory = fresh_memory(ends[-1] if ends else 0, self.location.shown)
+        targets = [memory[start:end] for start, end in itertools.pairwise([0, *ends])]
         pieces = [
             (start + low, target[low : low + self._client.settings.range_bytes])
             for (start, _), target in zip(ranges, targets, strict=True)

@@ -15,7 +15,7 @@ import pytest
 from loaders import ContractError, DatasetContract, ReadError, read_table
 from loaders.conforming import conform
 from loaders.errors import LoaderError
-from loaders.reading import local_file
+from loaders.reading import local_file, parquet_footer
 
 ROWS = 30_000
 SCHEMA = pa.schema(
@@ -67,6 +67,15 @@ def test_every_value_comes_whatever_the_row_groups(
     names = ["point", "word", "ratio"]
     pd.testing.assert_frame_equal(read_table(path, CONTRACT, columns=names), whole[["word", "ratio", "point"]])
     assert len(read_table(path, CONTRACT, columns=[])) == rows
+
+
+def test_a_sound_file_is_read_in_whatever_words_arrow_speaks_of_missing_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "things.parquet"
+    whole = written(path)
+    monkeypatch.setattr(parquet_footer, "_NOTHING_THERE", "other words")
+    pd.testing.assert_frame_equal(read_table(path, CONTRACT), whole)
 
 
 def test_a_dictionary_that_was_given_up_within_a_file_changes_nothing(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from typing import Any
 
 import boto3.s3.transfer
 import pandas.testing
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -370,6 +372,29 @@ def test_local_reads_import_no_client_library_of_remote_stores(tmp_path: Path) -
     )
     command = [sys.executable, "-c", code, str(tmp_path / "spend.csv")]
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "[]\n"
+
+
+@pytest.mark.usefixtures("proxy")
+def test_a_first_read_of_s3_imports_nothing_more(put: Put) -> None:
+    weeks = pa.array(range(30_000), pa.int32()).cast(pa.date32())
+    table = pa.table({"week": weeks, "spend": pc.random(len(weeks)), "signups": pa.array(range(len(weeks)))})
+    location = put("spend.parquet", encoded(table, "parquet"))
+    code = textwrap.dedent(
+        """
+        import sys
+        from loaders import read_table
+        from loaders.contracts import MARKETING_SPEND
+        from loaders.storage import StorageSettings, use_storage
+        import loaders.reading
+        before = set(sys.modules)
+        with use_storage(StorageSettings(verify="ranges")):
+            read_table(sys.argv[1], MARKETING_SPEND, columns=["week"])
+        print(sorted(set(sys.modules) - before))
+        """
+    )
+    command = [sys.executable, "-c", code, location]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert (run.stdout, run.stderr) == ("[]\n", "")
 
 
 def test_default_settings_are_patient_in_proportion_to_size() -> None:
