@@ -57,6 +57,7 @@ def gather_from_children(recorder: Recorder) -> None:
     for line in told.splitlines():
         message = json.loads(line)
         recorder.written.update(message["written"])
+        recorder.kept.update(message["kept"])
         for source in message["sources"]:
             recorder.take(Source.from_json(source))
         recorder.trouble = recorder.trouble or message["trouble"]
@@ -113,11 +114,12 @@ class _Relay(Recorder):
         self._telling(super().make, folder)
 
     def _telling(self, note: Callable[..., None], *args: Any, **kwargs: Any) -> None:
-        known, written = set(self.sources), {*self.written, *self.made}
+        known, written, kept = set(self.sources), {*self.written, *self.made}, set(self.kept)
         note(*args, **kwargs)
         message = {
             "sources": [source.as_json() for location, source in self.sources.items() if location not in known],
             "written": sorted({*self.written, *self.made} - written),
+            "kept": sorted(self.kept - kept),
             "trouble": self.trouble,
         }
         if any(message.values()):

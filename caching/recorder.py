@@ -36,6 +36,8 @@ class Recorder:
     contents: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # of folders, as first seen
     written: set[str] = field(default_factory=set)
     made: set[str] = field(default_factory=set)  # folders made during the run
+    kept: set[str] = field(default_factory=set)  # what the run wrote, or has in a folder that it made, and then read
+    folder: str = field(default_factory=os.getcwd)  # where relative paths begin, for whoever looks at them again
     rules: set[tuple[str, ...]] = field(default_factory=set)  # columns of its frame that are checked together
     trouble: str = ""  # why the result must not be stored
     expires_at: float | None = None
@@ -57,7 +59,9 @@ class Recorder:
             self._read_remote(location, version)
             return
         location = self._as_meant(local_path(location))
-        if not self._is_own(location) and location not in self.sources:
+        if self._is_own(location):
+            self.kept.add(os.path.abspath(location))
+        elif location not in self.sources:
             with self._troubled(location):
                 # Threads may read it at once.
                 self.sources.setdefault(location, self._observe(location, kind))
@@ -118,6 +122,8 @@ class Recorder:
         for location, source in self.arguments.items():
             if location not in self.sources and os.path.abspath(location) not in self.written | self.made:
                 settled.append(self._settled(source))
+        # A file that was brought once and is used from then on may be edited later.
+        settled += [observe(place, "file") for place in sorted(self.kept) if os.path.isfile(place)]
         return settled
 
     def _settled(self, source: Source) -> Source:
@@ -166,9 +172,11 @@ class Recorder:
 
     def _as_meant(self, location: str) -> str:
         """A path as the function knows it: a library may have made a relative one absolute on the way."""
+        if not os.path.isabs(location) and os.getcwd() != self.folder:
+            return os.path.abspath(location)
         if not os.path.isabs(location) or location in self.arguments or location.startswith(self.anchors):
             return location
-        folder = os.path.join(os.getcwd(), "")
+        folder = os.path.join(self.folder, "")
         return location.removeprefix(folder) if len(folder) > 1 else location
 
     @contextmanager

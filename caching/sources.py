@@ -137,7 +137,14 @@ def _places(path: str, kind: Kind) -> Iterator[str]:
             return
         yield from (os.path.join(path, name) for name in names if name != "__pycache__")
         return
-    for folder, folders, files in os.walk(path):
+    seen = set()
+    for folder, folders, files in os.walk(path, followlinks=True):
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in seen:
+            # Links may lead in circles.
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
         folders.sort()
         yield from (os.path.join(folder, name) for name in sorted(files))
 

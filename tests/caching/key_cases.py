@@ -242,6 +242,12 @@ SOURCES = [
     _file("database by its URI", "import sqlite3\n" + F + "    c = sqlite3.connect('file:' + str('d.') + 'db?mode=ro', uri=True)\n    try:\n        return c.execute('select * from t').fetchall()\n    finally:\n        c.close()\n", first="import sqlite3; c = sqlite3.connect('d.db'); c.execute('create table if not exists t (a)'); c.commit(); c.close()", then="import sqlite3; c = sqlite3.connect('d.db'); c.execute('insert into t values (1)'); c.commit(); c.close()"),
     _file("data of a package", "import pkgutil\n" + F + "    return pkgutil.get_data('m', 'data.txt')\n", then=_REWRITE),
     _file("line of a file", "import linecache\n" + F + "    linecache.clearcache()\n    return linecache.getline('data.txt', 1)\n", then=_REWRITE),
+    _file("file that the run brought", "import os\n" + F + "    p = str().join(['d', '.txt'])\n    if not os.path.exists(p):\n        with open(p, 'w') as file:\n            file.write('one')\n    return open(p).read()\n", then="open('d.txt', 'w').write('two')"),
+    _file("file that the run brought by renaming another", "import os\n" + F + "    p = str().join(['d', '.txt'])\n    if not os.path.exists(p):\n        with open(p + '~', 'w') as file:\n            file.write('one')\n        os.replace(p + '~', p)\n    return open(p).read()\n", then="open('d.txt', 'w').write('two')"),
+    _file("file in a folder that the run made", "import os\n" + F + "    p = str().join(['par', 'ts'])\n    if not os.path.exists(p):\n        os.mkdir(p)\n        with open(p + '/a', 'w') as file:\n            file.write('one')\n    return open(p + '/a').read()\n", then="open('parts/a', 'w').write('two')"),
+    _file("file that the run brought in a process", "import os\nfrom concurrent.futures import ProcessPoolExecutor\ndef b(p):\n    if not os.path.exists(p):\n        with open(p, 'w') as file:\n            file.write('one')\n    return open(p).read()\n" + F + "    with ProcessPoolExecutor(1) as pool:\n        return pool.submit(b, str().join(['d', '.txt'])).result()\n", then="open('d.txt', 'w').write('two')"),
+    _file("file that the run appends to", F + "    p = str().join(['d', '.txt'])\n    with open(p, 'a') as file:\n        file.write('one')\n    return open(p).read()\n", then="open('d.txt', 'w').write('two')"),
+    _file("file in another folder for a while", "import contextlib\n" + F + "    with contextlib.chdir(str().join(['par', 'ts'])):\n        return open(str().join(['a', '.txt'])).read()\n", first="import os; os.makedirs('parts', exist_ok=True); os.path.exists('parts/a.txt') or open('parts/a.txt', 'w').write('1')", then="open('parts/a.txt', 'w').write('2')"),
     _file("newest file", "import os\n" + F + "    return open(max((e.path for e in os.scandir('parts')), key=os.path.getmtime)).read()\n", first="import os; os.makedirs('parts', exist_ok=True); open('parts/a', 'w').write('1'); open('parts/b', 'w').write('2'); os.utime('parts/a', (9, 9)); os.utime('parts/b', (8, 8))", then="import os; os.utime('parts/b', (99, 99))"),
     _file("folder by argument", "import os\n@function_cache\ndef f(p):\n    return [open(os.path.join(p, n)).read() for n in sorted(os.listdir(p))]\n", call="m.f('parts')", first="import os; os.makedirs('parts', exist_ok=True); open('parts/a', 'w').write('1')", then="open('parts/a', 'w').write('2')"),
     _file("glob by argument", "import glob\n@function_cache\ndef f(p):\n    return len(glob.glob(p))\n", call="m.f('parts/*')", first="import os; os.makedirs('parts', exist_ok=True); open('parts/a', 'w').write('1')", then="open('parts/b', 'w').write('2')"),
@@ -260,6 +266,8 @@ _PARQUET = "import pandas as pd; pd.DataFrame({'a': [1]}).to_parquet('a.pq')"
 _PARQUET_AGAIN = "import pandas as pd; pd.DataFrame({'a': [2]}).to_parquet('a.pq')"
 _FOLDER = "import os, pandas as pd; os.makedirs('parts/k=1', exist_ok=True); os.path.exists('parts/k=1/a') or pd.DataFrame({'a': [1]}).to_parquet('parts/k=1/a')"
 _FOLDER_AGAIN = "import pandas as pd; pd.DataFrame({'a': [2]}).to_parquet('parts/k=1/b')"
+_LINKED = "import os, pandas as pd; os.makedirs('parts', exist_ok=True); os.makedirs('more', exist_ok=True); os.path.lexists('parts/link') or os.symlink('../more', 'parts/link'); os.path.exists('more/a.parquet') or pd.DataFrame({'a': [1]}).to_parquet('more/a.parquet')"
+_LINKED_AGAIN = "import pandas as pd; pd.DataFrame({'a': [2]}).to_parquet('more/a.parquet')"
 _AT = "f'{str(chr(97))}.pq'"  # a.pq, computed
 
 
@@ -270,6 +278,7 @@ def _native(name: str, imports: str, body: str, first: str = _PARQUET, then: str
 SOURCES += [
     _native("pandas.read_parquet", "import pandas as pd", f"int(pd.read_parquet({_AT}).a.sum())"),
     _native("pandas.read_parquet of a folder", "import pandas as pd", "int(pd.read_parquet('par' + str('ts')).a.sum())", _FOLDER, _FOLDER_AGAIN),
+    _native("pandas.read_parquet of a linked folder", "import pandas as pd", "int(pd.read_parquet('par' + str('ts')).a.sum())", _LINKED, _LINKED_AGAIN),
     _native("read_table by name", "from pyarrow.parquet import read_table", f"read_table({_AT}).to_pylist()"),
     _native("read_table of a PathLike", "import pathlib\nimport pyarrow.parquet as pq", f"pq.read_table(pathlib.Path({_AT})).to_pylist()"),
     _native("read_table of files", "import pyarrow.parquet as pq", f"pq.read_table([{_AT}]).to_pylist()"),
@@ -424,6 +433,8 @@ HARMLESS = [
     Case("a log that is written", _m(F + "    with open('log', 'a') as log:\n        log.write('called')\n    return x\n")),
     Case("a log by argument", _m("@function_cache\ndef f(log):\n    with open(log, 'a') as file:\n        file.write('called')\n    return 1\n"), call="m.f('log.txt')"),
     Case("a temporary file", _m("import tempfile\n" + F + "    with tempfile.NamedTemporaryFile('w+') as file:\n        file.write('a')\n        file.seek(0)\n        return open(file.name).read() + file.read()\n")),
+    Case("a file that the run writes and reads again", _m(F + "    with open('scratch.txt', 'w') as file:\n        file.write('a')\n    return open('scratch.txt').read()\n")),
+    Case("a folder by argument with a link in a circle", _m("import os\n@function_cache\ndef f(p):\n    return sorted(os.listdir(p))\n"), call="m.f('parts')", first="import os; os.makedirs('parts', exist_ok=True); os.path.lexists('parts/link') or os.symlink('.', 'parts/link')"),
     Case("a temporary folder", _m("import tempfile, os\n" + F + "    with tempfile.TemporaryDirectory() as d:\n        open(d + '/a', 'w').write('1')\n        return [open(d + '/' + n).read() for n in os.listdir(d)]\n")),
     Case("a logger and a lock", _m("import logging, threading\nlog = logging.getLogger(__name__)\nlock = threading.Lock()\n" + F + "    with lock:\n        log.info('x')\n        return x\n")),
     Case("a library in the body", _m(F + "    import json, csv, decimal\n    return json.dumps(x)\n")),
