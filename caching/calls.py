@@ -22,6 +22,7 @@ from caching.errors import warn_user
 from caching.explain import LATEST_MISS, NO_ENTRY, pack_parts
 from caching.key import CallKey, FunctionKey, Unbound
 from caching.locations import locations_among, shown
+from caching.memos import Memos
 from caching.processes import follow_processes, gather_from_children
 from caching.reads import watch_reads
 from caching.recorder import Recorder
@@ -331,6 +332,7 @@ class CachedFunction:
             private=os.fspath(call.cache.cache_directory),
             anchors=call.key.code.paths.absolute,
             trusts_unversioned=self.ttl_seconds is not None,
+            memos=Memos(call.key.code.memos),
         )
         given = list(locations_among(call.key.values))
         recorder.given = frozenset(location for location, _ in given)

@@ -21,6 +21,7 @@ class Fingerprint:
     parts: dict[str, str]
     surroundings: Surroundings
     paths: KnownPaths
+    memos: tuple[Any, ...]
     watch: Watch
 
     @cached_property
@@ -44,7 +45,7 @@ def fingerprint(root: Any, *, as_value: bool = False) -> Fingerprint:
     walk = Walk()
     walk.run(root, as_value=as_value)
     paths = KnownPaths.among(walk.texts, asks=walk.asks_for_files)
-    walked = Fingerprint(walk.parts, walk.surroundings, paths, walk.watch)
+    walked = Fingerprint(walk.parts, walk.surroundings, paths, tuple(walk.memos), walk.watch)
     if _is_global(root):  # others come and go; they would stay for ever
         _fingerprints[id(root), as_value] = (root, walked)
     return walked

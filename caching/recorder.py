@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from caching.locations import Kind, local_path, protocol_of, shown
+from caching.memos import Memos
 from caching.remote import remote_version
 from caching.sources import (
     Source,
@@ -39,6 +40,7 @@ class Recorder:
     kept: set[str] = field(default_factory=set)  # what the run wrote, or has in a folder that it made, and then read
     folder: str = field(default_factory=os.getcwd)  # where relative paths begin, for whoever looks at them again
     rules: set[tuple[str, ...]] = field(default_factory=set)  # columns of its frame that are checked together
+    memos: Memos = field(default_factory=Memos)  # of the helpers that the function may call
     trouble: str = ""  # why the result must not be stored
     expires_at: float | None = None
 
@@ -61,10 +63,12 @@ class Recorder:
         location = self._as_meant(local_path(location))
         if self._is_own(location):
             self.kept.add(os.path.abspath(location))
-        elif location not in self.sources:
-            with self._troubled(location):
+            return
+        with self._troubled(location):
+            if location not in self.sources:
                 # Threads may read it at once.
                 self.sources.setdefault(location, self._observe(location, kind))
+            self.memos.note(self.sources[location])
 
     def _read_remote(self, location: str, version: str | None) -> None:
         known = self.sources.get(location)
@@ -75,6 +79,7 @@ class Recorder:
         elif known is None:
             self.expect(location, "remote")
             self.sources[location] = self.arguments[location]
+        self.memos.note(self.sources[location])
 
     def write(self, location: str) -> None:
         """Note a file that the run itself writes."""
@@ -97,6 +102,7 @@ class Recorder:
     def take(self, source: Source) -> None:
         """Take over a source that was seen elsewhere."""
         known = self.sources.setdefault(source.location, source)
+        self.memos.note(source)
         same = self._lists_same(source) if source.kind in ("folder", "tree") else known.version == source.version
         if not same:
             self.trouble = f"{shown(source.location)} changed while it was read"
@@ -116,6 +122,9 @@ class Recorder:
 
         Raises UnversionedError where one changed during the run or has no version.
         """
+        self.trouble = self.trouble or self.memos.stale()
+        for source in self.memos.sources().values():
+            self.take(source)
         if self.trouble:
             raise UnversionedError(self.trouble)
         settled = [self._settled(source) for source in list(self.sources.values())]

@@ -20,6 +20,7 @@ from caching import tables
 from caching.bytecode import Import, Use, read_code
 from caching.known_paths import FILE_QUESTIONS
 from caching.libraries import PROJECT, STANDARD, library_of_module, version_of_library
+from caching.memos import is_memo
 from caching.names import label_of, name_in_module, name_of
 from caching.objects import (
     ObjectEncoder,
@@ -78,6 +79,7 @@ class Walk(ObjectEncoder):
         self.surroundings = Surroundings()
         self.texts: set[str] = set()
         self.asks_for_files = False
+        self.memos: list[Any] = []
         self._in_table = False
         self._labels: dict[int, str] = {}
         self._taken: set[str] = set()
@@ -156,6 +158,8 @@ class Walk(ObjectEncoder):
             self.texts.add(f"{value}{os.sep}")
         elif kind is str and len(value) < 256:
             self.texts.add(value)
+        elif is_memo(value):
+            self.memos.append(value)
         if kind in _MUTABLE:
             _MUTABLE[kind](self.watch, value)
         elif kind not in _UNCHANGING and not isinstance(value, FunctionType | type | ModuleType):
