@@ -1,9 +1,10 @@
-"""What every test shares: an environment without the machine's AWS settings, and a real S3."""
+"""What every test shares: an environment without the machine's AWS settings and cache, and a real S3."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,16 @@ from loaders.sandbox.s3_server import S3Server
 def no_aws_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def shared_cache_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def no_cache_of_this_machine(shared_cache_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCESWAP_CACHE_DIR", str(shared_cache_directory))
 
 
 @pytest.fixture(scope="session")

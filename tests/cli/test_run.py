@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 
 from loaders import DatasetContract, read_table
 from loaders.sandbox.s3_server import S3Server
-from tests.cli.conftest import Run
+from tests.cli.conftest import COMMAND, Run
 
 SAMPLE = Path("examples/marketing_spend/marketing_spend.csv")
 
@@ -35,6 +37,19 @@ def test_results_go_to_stdout_and_the_report_to_stderr(sourceswap: Run) -> None:
     assert "environment local, source local (loaders.local)" in report
     assert f"marketing_spend {SAMPLE} miss 104 rows" in report
     assert "7 outputs in" in report
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("words", [("run", "--env", "local"), ("ls", "--env", "local"), ("--help",)])
+def test_output_that_finds_no_room_is_an_error(words: tuple[str, ...], project: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "SOURCESWAP_CACHE_DIR": str(tmp_path / "cache")}
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [str(COMMAND), *words], cwd=project, env=environment, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1] == "Error: The output cannot be written: No space left on device."
+    assert "Traceback" not in result.stderr
 
 
 def test_second_run_hits_the_cache_and_gives_the_same(sourceswap: Run) -> None:
