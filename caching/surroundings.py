@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import BuiltinFunctionType, FunctionType, MethodDescriptorType
 from typing import Any
 
 _ENVIRONMENTS = frozenset(id(getattr(os, name)) for name in ("environ", "environb") if hasattr(os, name))
@@ -16,6 +17,24 @@ _FOLDER_FUNCTIONS = frozenset({id(os.getcwd), id(os.getcwdb), id(os.path.abspath
 # Methods whose result depends on the working directory or on HOME, whatever object they are of.
 _FOLDER_METHODS = frozenset({"getcwd", "getcwdb", "cwd", "abspath", "realpath", "absolute", "resolve"})
 _HOME_METHODS = frozenset({"expanduser", "home"})
+# What knows the local time zone. Not now() and today(): what they say is past in any zone.
+_ZONE_METHODS = frozenset(
+    [
+        "fromtimestamp",
+        "timestamp",
+        "astimezone",
+        "localtime",
+        "mktime",
+        "ctime",
+        "strftime",
+        "tzname",
+        "altzone",
+        "daylight",
+        "tzlocal",
+        "get_localzone",
+    ]
+)
+_NAMED = (FunctionType, BuiltinFunctionType, MethodDescriptorType, type)
 # Changed by every shell and every test: nobody reads them by a computed name.
 _BOOKKEEPING = frozenset({"_", "SHLVL", "PYTEST_CURRENT_TEST"})
 
@@ -44,6 +63,9 @@ class Surroundings:
         elif value is os.path.expanduser:
             self.environment.add("HOME")
         else:
+            # No answer of its own: which of them it is counts too.
+            if isinstance(value, _NAMED) and value.__name__ in _ZONE_METHODS:
+                self.environment.add("TZ")
             return False
         return True
 
@@ -52,6 +74,8 @@ class Surroundings:
         self.working_directory |= not attributes.isdisjoint(_FOLDER_METHODS)
         if not attributes.isdisjoint(_HOME_METHODS):
             self.environment.add("HOME")
+        if not attributes.isdisjoint(_ZONE_METHODS):
+            self.environment.add("TZ")
 
     def ask(self) -> dict[str, bytes]:
         """What they are now, each under its name."""

@@ -395,6 +395,24 @@ ENVIRONMENT = [
     _env("expandvars", "import os\n" + F + "    return os.path.expandvars('$MODE')\n"),
     _env("expanduser", "import os\n" + F + "    return os.path.expanduser('~')\n", "HOME"),
     _env("Path.home", "import pathlib\n" + F + "    return str(pathlib.Path.home())\n", "HOME"),
+    *[
+        Case(f"time zone: {name}", _m(f"import time\nimport datetime as d\nfrom time import localtime as lt\nstamp = d.datetime.timestamp\nN = d.datetime(2020, 1, 1)\n{F}    return {name}\n"), first="import os, time; os.environ['TZ'] = 'UTC0'; time.tzset()", then="import time; time.tzset()", environment={"TZ": "JST-9"})
+        for name in (
+            "d.datetime.fromtimestamp(0).isoformat()",
+            "N.astimezone().isoformat()",
+            "N.timestamp()",
+            "list(map(stamp, [N]))",
+            "lt(0).tm_hour",
+            "time.localtime(0).tm_hour",
+            "time.mktime((2020, 1, 1, 0, 0, 0, 0, 0, 0))",
+            "time.ctime(0)",
+            "time.tzname",
+            "N.strftime('%s')",
+            "(lambda: N.timestamp())()",
+            "__import__('time').localtime(0).tm_hour",
+        )
+    ],
+    Case("time zone: imported in the body", _m("def h():\n    from time import localtime as l\n    return l(0).tm_hour\n" + F + "    return h()\n"), first="import os, time; os.environ['TZ'] = 'UTC0'; time.tzset()", then="import time; time.tzset()", environment={"TZ": "JST-9"}),
 ]  # fmt: skip
 
 _LIBRARY = "import lib\n" + F + "    return lib.VERSION\n"
@@ -452,6 +470,7 @@ HARMLESS = [
         }.items()
     ],
     Case("nothing", _m(_BODY)),
+    Case("unrelated time zone", _m("import datetime as d\n" + F + "    return d.datetime(2020, 1, 1, tzinfo=d.timezone.utc).isoformat()\n"), environment={"TZ": "JST-9"}),
     Case("unrelated environment variable", _m("import os\n" + F + "    return os.environ.get('MODE')\n"), environment={"OTHER": "b"}),
     *[
         Case(f"unrelated environment variable, {name}", _m("import os\nQ = 'MODE'\ndef h(x):\n    return x\n" + F + f"    return {name}\n"), environment={"OTHER": "b"})
