@@ -412,6 +412,17 @@ ENVIRONMENT = [
             "__import__('time').localtime(0).tm_hour",
         )
     ],
+    *[
+        Case(f"command line: {name}", _m(f"import argparse, sys\ndef h():\n    return sys.argv\ndef g():\n    from sys import argv as a\n    return a\n{F}    return {name}\n"), then="import sys; sys.argv[:] = ['m', 'b']")
+        for name in (
+            "sys.argv[-1]",
+            "g()[-1]",
+            "h()[-1]",
+            "(lambda s: s.argv)(sys)[-1]",
+            "__import__('sys').argv[-1]",
+            "argparse.ArgumentParser().parse_known_args()[1]",
+        )
+    ],
     Case("time zone: imported in the body", _m("def h():\n    from time import localtime as l\n    return l(0).tm_hour\n" + F + "    return h()\n"), first="import os, time; os.environ['TZ'] = 'UTC0'; time.tzset()", then="import time; time.tzset()", environment={"TZ": "JST-9"}),
 ]  # fmt: skip
 
@@ -470,6 +481,7 @@ HARMLESS = [
         }.items()
     ],
     Case("nothing", _m(_BODY)),
+    Case("unrelated command line", _m("import sys\n" + F + "    return sys.byteorder\n"), then="import sys; sys.argv[:] = ['m', 'b']"),
     Case("unrelated time zone", _m("import datetime as d\n" + F + "    return d.datetime(2020, 1, 1, tzinfo=d.timezone.utc).isoformat()\n"), environment={"TZ": "JST-9"}),
     Case("unrelated environment variable", _m("import os\n" + F + "    return os.environ.get('MODE')\n"), environment={"OTHER": "b"}),
     *[
