@@ -7,7 +7,7 @@ and run by a helper in another. So every name counts in every function that is r
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from types import FunctionType
 from typing import Any
 
@@ -27,6 +27,7 @@ class Queries:
 
     def __init__(self) -> None:
         self._functions: list[tuple[FunctionType, str, CodeFacts]] = []
+        self._defaults: set[str] = set()
         self._evaluated: set[str] = set()
         self._evaluates_any = False
         self._given: set[tuple[int, str]] = set()
@@ -34,6 +35,8 @@ class Queries:
     def function(self, function: FunctionType, label: str, facts: CodeFacts) -> None:
         """A function that is reached."""
         self._functions.append((function, label, facts))
+        defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
+        self._defaults |= {text for text in defaults if type(text) is str}  # a root's count as arguments
         for use in facts.uses:
             if use.imported is not None:  # pandas need not be loaded yet
                 path = (use.imported.module, *use.imported.attributes, *use.attributes)
@@ -46,10 +49,10 @@ class Queries:
             self._evaluates_any |= text is None
             self._evaluated.add(text or "")
 
-    def uses(self, texts: Iterable[str]) -> list[tuple[FunctionType, str, Use]]:
+    def uses(self, texts: set[str]) -> list[tuple[FunctionType, str, Use]]:
         """What these texts name in the functions, as if their code had loaded it; each only once."""
         found = []
-        for name in sorted(self._names(texts)):  # in order, as labels are numbered
+        for name in sorted(self._names(texts | self._defaults)):  # in order, as labels are numbered
             head, *attributes = name.split(".")
             for function, label, facts in self._functions:
                 for space, use in _meanings(function, facts, head, tuple(attributes)):
@@ -58,7 +61,7 @@ class Queries:
                         found.append((function, label, use))
         return found
 
-    def _names(self, texts: Iterable[str]) -> set[str]:
+    def _names(self, texts: set[str]) -> set[str]:
         bare = [*self._evaluated, *(texts if self._evaluates_any else ())]
         names = {name for text in bare for name in _BARE.findall(text)}
         asked = not _METHODS.isdisjoint(texts) or any(_METHODS & facts.attributes for *_, facts in self._functions)

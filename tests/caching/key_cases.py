@@ -196,6 +196,8 @@ CHANGES = [
             "in a helper": "def g():\n    return DF.query('a > @LIMIT').a.tolist()\n" + F + "    return g()",
             "handed to a helper": "def g(q):\n    return DF.query(q).a.tolist()\n" + F + "    return g('a > @LIMIT')",
             "default of a helper": "def g(q='a > @LIMIT'):\n    return DF.query(q).a.tolist()\n" + F + "    return g()",
+            "own default": "@function_cache\ndef f(x, q='a > @LIMIT'):\n    return DF.query(q).a.tolist()",
+            "own keyword default": "@function_cache\ndef f(x, *, q='a > @LIMIT'):\n    return DF.query(q).a.tolist()",
             "in a nested function": F + "    return (lambda: DF.query('a > @LIMIT').a.tolist())()",
             "a method by getattr": F + "    return getattr(DF, 'query')('a > @LIMIT').a.tolist()",
             "in a global": "Q = 'a > @LIMIT'\n" + F + "    return DF.query(Q).a.tolist()",
