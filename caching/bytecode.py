@@ -67,7 +67,7 @@ class Import(NamedTuple):
 class Use:
     """One use of a name from outside: `name.attribute.attribute`, and what stands next to it."""
 
-    scope: Literal["global", "free", "import"]
+    scope: Literal["global", "free", "import", "named"]  # named: a global, by a text
     name: str
     attributes: tuple[str, ...] = ()
     imported: Import | None = None
@@ -85,7 +85,8 @@ class CodeFacts:
     uses: tuple[Use, ...]
     imports: tuple[Import, ...]
     attributes: frozenset[str]
-    texts: frozenset[str]  # literals short enough to be a path
+    texts: frozenset[str]
+    aliases: dict[str, list[Import]]  # what imports in the body bind
 
 
 class _ConstantEncoder(Encoder):
@@ -103,7 +104,7 @@ def read_code(code: CodeType) -> CodeFacts:
 
 def _read(code: CodeType, inherited: dict[str, list[Import]]) -> CodeFacts:
     instructions = decode(code)
-    aliases = inherited | _import_aliases(instructions)
+    aliases = bound = inherited | _import_aliases(instructions)
     uses = list(dict.fromkeys(_uses(code, instructions, aliases)))
     imports = [item for item, _ in _imports(instructions)]
     attributes = {i.argument for i in instructions if i.name in _ATTRIBUTE}
@@ -117,14 +118,15 @@ def _read(code: CodeType, inherited: dict[str, list[Import]]) -> CodeFacts:
             imports += nested.imports
             attributes |= nested.attributes
             texts |= nested.texts
+            bound = nested.aliases | bound
     unique = tuple(dict.fromkeys(uses)), tuple(dict.fromkeys(imports))
-    return CodeFacts(_digest(code), *unique, frozenset(attributes), frozenset(texts))
+    return CodeFacts(_digest(code), *unique, frozenset(attributes), frozenset(texts), bound)
 
 
 def _texts(constant: Any) -> Iterator[str]:
-    if isinstance(constant, str) and 1 < len(constant) < 256 and "\n" not in constant:
+    if isinstance(constant, str) and len(constant) > 1:
         yield constant
-    elif isinstance(constant, tuple):
+    elif isinstance(constant, tuple | frozenset):
         for item in constant:
             yield from _texts(item)
 

@@ -34,6 +34,7 @@ FILE_QUESTIONS = frozenset(
 _FILE_NAME = re.compile(r"[^\0\n*?<>|]*\.\w{1,12}")
 _WORD = re.compile(r"[\w./~ -]+")
 _MOST = 256  # each costs a microsecond, once a run
+_LONGEST = 256
 _CODE = (".py", ".pyc", ".pyi")
 
 
@@ -50,7 +51,7 @@ class KnownPaths:
     def among(cls, texts: Iterable[str], *, asks: bool) -> KnownPaths:
         """Sort the texts that a function knows; a Path comes with a separator at its end."""
         files, folders, absolute = [], [], []
-        for text in sorted(texts):
+        for text in sorted(text for text in texts if len(text) < _LONGEST and "\n" not in text):
             plain = text.rstrip(os.sep) or os.sep
             if os.path.isabs(text) and len(plain) > 1:
                 absolute.append(plain)

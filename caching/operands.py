@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from caching.instructions import Instruction
 
@@ -94,6 +94,12 @@ def arguments_after(instructions: Sequence[Instruction], index: int) -> Argument
         del stack[len(stack) - taken :]
         stack += [_operand(instruction)] if put == 1 else [None] * put
     return UNKNOWN
+
+
+def text_of(operand: Operand, namespace: dict[str, Any]) -> str | None:
+    """The text that an operand is, where it is one, in a function of this namespace."""
+    value = namespace.get(operand[1]) if isinstance(operand, tuple) else operand
+    return value if isinstance(value, str) else None
 
 
 def operand_before(instructions: Sequence[Instruction], index: int) -> Operand:

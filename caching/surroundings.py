@@ -1,4 +1,4 @@
-"""What surrounds a call and may be part of its key: environment variables, working directory, `depends_on`.
+"""What surrounds a call and may be part of its key: environment, working directory, command line, `depends_on`.
 
 Which of it a function asks for is found in its code; what it is now is asked at each call.
 """
@@ -6,8 +6,10 @@ Which of it a function asks for is found in its code; what it is now is asked at
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import BuiltinFunctionType, FunctionType, MethodDescriptorType
 from typing import Any
 
 _ENVIRONMENTS = frozenset(id(getattr(os, name)) for name in ("environ", "environb") if hasattr(os, name))
@@ -16,6 +18,26 @@ _FOLDER_FUNCTIONS = frozenset({id(os.getcwd), id(os.getcwdb), id(os.path.abspath
 # Methods whose result depends on the working directory or on HOME, whatever object they are of.
 _FOLDER_METHODS = frozenset({"getcwd", "getcwdb", "cwd", "abspath", "realpath", "absolute", "resolve"})
 _HOME_METHODS = frozenset({"expanduser", "home"})
+# What knows the local time zone. Not now() and today(): what they say is past in any zone.
+_ZONE_METHODS = frozenset(
+    [
+        "fromtimestamp",
+        "timestamp",
+        "astimezone",
+        "localtime",
+        "mktime",
+        "ctime",
+        "strftime",
+        "tzname",
+        "altzone",
+        "daylight",
+        "tzlocal",
+        "get_localzone",
+    ]
+)
+# Those of argparse and optparse read `sys.argv` too.
+_COMMAND_LINE = frozenset({"argv", "parse_args", "parse_known_args"})
+_NAMED = (FunctionType, BuiltinFunctionType, MethodDescriptorType, type)
 # Changed by every shell and every test: nobody reads them by a computed name.
 _BOOKKEEPING = frozenset({"_", "SHLVL", "PYTEST_CURRENT_TEST"})
 
@@ -27,6 +49,7 @@ class Surroundings:
     environment: set[str] = field(default_factory=set)
     whole_environment: bool = False
     working_directory: bool = False
+    command_line: bool = False
     depends_on: list[Callable[[], bytes]] = field(default_factory=list)
 
     def use(self, value: Any, attributes: tuple[str, ...], name: str | None) -> bool:
@@ -44,14 +67,20 @@ class Surroundings:
         elif value is os.path.expanduser:
             self.environment.add("HOME")
         else:
-            return False
+            self.command_line |= value is sys.argv
+            if isinstance(value, _NAMED) and value.__name__ in _ZONE_METHODS:
+                self.environment.add("TZ")
+            return False  # which of them it is counts too
         return True
 
     def use_attributes(self, attributes: frozenset[str]) -> None:
         """Note the names of methods that are called, of whatever object."""
         self.working_directory |= not attributes.isdisjoint(_FOLDER_METHODS)
+        self.command_line |= not attributes.isdisjoint(_COMMAND_LINE)
         if not attributes.isdisjoint(_HOME_METHODS):
             self.environment.add("HOME")
+        if not attributes.isdisjoint(_ZONE_METHODS):
+            self.environment.add("TZ")
 
     def ask(self) -> dict[str, bytes]:
         """What they are now, each under its name."""
@@ -63,6 +92,8 @@ class Surroundings:
             found[f"environment variable {name}"] = repr(os.environ.get(name)).encode("utf-8", "surrogatepass")
         if self.working_directory:
             found["the working directory"] = os.fsencode(os.getcwd())
+        if self.command_line:
+            found["the command line"] = repr(sys.argv).encode("utf-8", "surrogatepass")
         for number, ask in enumerate(self.depends_on):
             found[f"depends_on {number + 1}"] = ask()
         return found

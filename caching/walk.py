@@ -32,7 +32,8 @@ from caching.objects import (
     project_functions,
     steady_values,
 )
-from caching.operands import Arguments, Operand
+from caching.operands import Arguments, text_of
+from caching.queries import Queries
 from caching.surroundings import Surroundings
 from caching.unkeyable import Blame, UnkeyableError
 from caching.values import UnhashableError, digest, frame, type_name
@@ -78,6 +79,7 @@ class Walk(ObjectEncoder):
         self.parts: dict[str, str] = {}
         self.surroundings = Surroundings()
         self.texts: set[str] = set()
+        self.queries = Queries()
         self.asks_for_files = False
         self.memos: list[Any] = []
         self._in_table = False
@@ -103,6 +105,9 @@ class Walk(ObjectEncoder):
                 self._whole_namespace(vars(value))
             else:
                 self._class(value, label)
+            while not self._waiting and (named := self.queries.uses(self.texts)):
+                for function, label, use in named:
+                    self._use(function, label, use)
         for top in ("pandas", "pyarrow", STANDARD):
             self.library(top)
 
@@ -156,7 +161,7 @@ class Walk(ObjectEncoder):
         kind = type(value)
         if isinstance(value, PurePath):
             self.texts.add(f"{value}{os.sep}")
-        elif kind is str and len(value) < 256:
+        elif kind is str:
             self.texts.add(value)
         elif is_memo(value):
             self.memos.append(value)
@@ -217,11 +222,11 @@ class Walk(ObjectEncoder):
         self.surroundings.use_attributes(facts.attributes)
         for item in facts.imports:
             self._import(function.__globals__, item)
-        cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+        self.queries.function(function, label, facts)
         for use in facts.uses:
-            self._use(function, label, use, cells)
+            self._use(function, label, use)
 
-    def _use(self, function: FunctionType, label: str, use: Use, cells: dict[str, Any]) -> None:
+    def _use(self, function: FunctionType, label: str, use: Use) -> None:
         namespace = function.__globals__
         if use.scope == "import" and use.imported is not None:
             module = self._import(namespace, use.imported._replace(attributes=()))
@@ -229,7 +234,7 @@ class Walk(ObjectEncoder):
                 self._follow(module, (*use.imported.attributes, *use.attributes), use, namespace, label)
             return
         if use.scope == "free":
-            cell = cells[use.name]
+            cell = (function.__closure__ or ())[function.__code__.co_freevars.index(use.name)]
             value = _cell_contents(cell)
             if _is_only_written(use, value):
                 return
@@ -245,7 +250,7 @@ class Walk(ObjectEncoder):
             self._value(name_in_module(namespace, use.name), value, use.attributes, use, namespace, label)
             return
         self.watch.absence(namespace, use.name)
-        value = _builtins_of(function).get(use.name, _ABSENT)
+        value = _ABSENT if use.scope == "named" else _builtins_of(function).get(use.name, _ABSENT)
         if value is globals:
             self._whole_namespace(namespace)
         elif value is not _ABSENT:
@@ -301,7 +306,8 @@ class Walk(ObjectEncoder):
         self, value: Any, attributes: tuple[str, ...], use: Use, namespace: dict[str, Any], label: str
     ) -> bool:
         """What reaches beyond itself: the environment, imports by name, code made from text."""
-        called, text = name_of(value), self._text(use.arguments.get(0, "key", "name"), namespace)
+        called, text = name_of(value), text_of(use.arguments.get(0, "key", "name"), namespace)
+        self.queries.call(called, use.arguments, namespace)
         if self.surroundings.use(value, attributes, text):
             return True
         if called in _UNKNOWABLE or value is sys.modules:
@@ -317,7 +323,7 @@ class Walk(ObjectEncoder):
     ) -> None:
         """`import_module("name")` and `__import__("name")`."""
         dots = 0 if text is None else len(text) - len(text.lstrip("."))
-        package = self._text(given.get(1, "package"), namespace) if dots else ""
+        package = text_of(given.get(1, "package"), namespace) if dots else ""
         is_relative = importer == "builtins.__import__" and given.has(4, "level")
         if text is None or package is None or is_relative:
             raise UnkeyableError(f"{label}() imports a module by a name that is computed")
@@ -328,11 +334,6 @@ class Walk(ObjectEncoder):
         top = sys.modules.get(text.partition(".")[0]) if importer == "builtins.__import__" else None
         if top is not None:
             self.code(top)
-
-    @staticmethod
-    def _text(operand: Operand, namespace: dict[str, Any]) -> str | None:
-        value = namespace.get(operand[1]) if isinstance(operand, tuple) else operand
-        return value if isinstance(value, str) else None
 
     def _import(self, namespace: dict[str, Any], item: Import) -> ModuleType | None:
         """The module that an import in a body gives; imported now, as the call would."""

@@ -183,6 +183,47 @@ CHANGES = [
     ],
     _edit("attribute of what __import__ gives", F + "    return __import__('p.q').K", "K = 1", "K = 2", p__INIT="K = 1\n", p__q=""),
     _edit("class that is called to write", "class W:\n    @staticmethod\n    def write(p):\n        open(p, 'w').write('A1')\n" + F + "    W.write('out')\n    return open('out').read()", "A1", "A2"),
+    *[
+        _edit(f"named by a query: {name}", "import pandas as pd\nDF = pd.DataFrame({'a': [1, 5]})\nLIMIT = 3\ndef h(a):\n    return a + LIMIT\n" + body, "LIMIT = 3", "LIMIT = 0")
+        for name, body in {
+            "query": F + "    return DF.query('a > @LIMIT').a.tolist()",
+            "eval": F + "    return DF.eval('b = a * @LIMIT').b.tolist()",
+            "lines": F + "    return DF.eval('\\nb = a * @LIMIT\\nc = b + 1\\n').c.tolist()",
+            "a long text": F + f"    return DF.query('a > @LIMIT{' and a > 0' * 30}').a.tolist()",
+            "a blank before the name": F + "    return DF.query('a > @ LIMIT').a.tolist()",
+            "a function": F + "    return DF.query('a > @h(0)').a.tolist()",
+            "a function with a query of its own": "def n():\n    return len(DF.query('a > @' 'LIMIT'))\n" + F + "    return DF.query('a >= @n()').a.tolist()",
+            "in a helper": "def g():\n    return DF.query('a > @LIMIT').a.tolist()\n" + F + "    return g()",
+            "handed to a helper": "def g(q):\n    return DF.query(q).a.tolist()\n" + F + "    return g('a > @LIMIT')",
+            "default of a helper": "def g(q='a > @LIMIT'):\n    return DF.query(q).a.tolist()\n" + F + "    return g()",
+            "own default": "@function_cache\ndef f(x, q='a > @LIMIT'):\n    return DF.query(q).a.tolist()",
+            "own keyword default": "@function_cache\ndef f(x, *, q='a > @LIMIT'):\n    return DF.query(q).a.tolist()",
+            "in a nested function": F + "    return (lambda: DF.query('a > @LIMIT').a.tolist())()",
+            "a method by getattr": F + "    return getattr(DF, 'query')('a > @LIMIT').a.tolist()",
+            "in a global": "Q = 'a > @LIMIT'\n" + F + "    return DF.query(Q).a.tolist()",
+            "in a table": "Q = {'q': ['a > @LIMIT']}\n" + F + "    return DF.query(Q['q'][0]).a.tolist()",
+            "in a set": F + "    return [DF.query(q).a.tolist() for q in {'a > @LIMIT'}]",
+            "formatted": F + "    return DF.query(f'a > @LIMIT and a > {x - 5}').a.tolist()",
+            "pandas.eval": F + "    return pd.eval('DF.a * LIMIT').tolist()",
+            "pandas.eval of a global": "Q = 'DF.a * LIMIT'\n" + F + "    return pd.eval(expr=Q).tolist()",
+            "pandas.eval of what is computed": F + "    return pd.eval('DF.a * ' + str().join(['LIMIT'])).tolist()",
+            "pandas.eval, imported in the body": F + "    import pandas\n    return pandas.eval('DF.a * LIMIT').tolist()",
+            "pandas.eval by name": "from pandas import eval as e\n" + F + "    return e('DF.a * LIMIT').tolist()",
+        }.items()
+    ],
+    *[
+        _edit(f"named by a query: {name}", body, "LIMIT = 3", "LIMIT = 0", n=n)
+        for name, body, n in (
+            ("attribute of a module", "import n, pandas as pd\n" + F + "    return pd.DataFrame({'a': [1, 5]}).query('a > @n.LIMIT').a.tolist()", "LIMIT = 3\n"),
+            ("attribute of a class", "import pandas as pd\nclass C:\n    LIMIT = 3\n" + F + "    return pd.DataFrame({'a': [1, 5]}).query('a > @C.LIMIT').a.tolist()", ""),
+            ("imported in the body", "import pandas as pd\n" + F + "    from n import LIMIT\n    return pd.DataFrame({'a': [1, 5]}).query('a > @LIMIT').a.tolist()", "LIMIT = 3\n"),
+            ("text of another module", "import n, pandas as pd\nLIMIT = 3\n" + F + "    return pd.DataFrame({'a': [1, 5]}).query(n.Q).a.tolist()", "Q = 'a > @LIMIT'\n"),
+            ("run by another module", "import n\n" + F + "    return n.run('a > @LIMIT')", "import pandas as pd\nLIMIT = 3\ndef run(q):\n    return pd.DataFrame({'a': [1, 5]}).query(q).a.tolist()\n"),
+            ("pandas imported in the body", F + "    import n, pandas\n    return pandas.eval('n.LIMIT + 1')", "LIMIT = 3\n"),
+            ("attribute of a module in a closure", "import pandas as pd, n\ndef make(c):\n    @function_cache\n    def f(x):\n        return c.K, pd.DataFrame({'a': [1, 5]}).query('a > @c.LIMIT').a.tolist()\n    return f\nf = make(n)\n", "K = 1\nLIMIT = 3\n"),
+        )
+    ],
+    _state("named by a query, set at run time", "import pandas as pd\nLIMIT = 3\n" + F + "    return pd.DataFrame({'a': [1, 5]}).query('a > @LIMIT').a.tolist()", "m.f(2); m.LIMIT = 0"),
     _edit("written only in part", "CALLS = []\n" + F + "    CALLS.append(x)\n    return len(CALLS) + 10", "10", "11"),
 ]  # fmt: skip
 
@@ -369,6 +410,35 @@ ENVIRONMENT = [
     _env("expandvars", "import os\n" + F + "    return os.path.expandvars('$MODE')\n"),
     _env("expanduser", "import os\n" + F + "    return os.path.expanduser('~')\n", "HOME"),
     _env("Path.home", "import pathlib\n" + F + "    return str(pathlib.Path.home())\n", "HOME"),
+    *[
+        Case(f"time zone: {name}", _m(f"import time\nimport datetime as d\nfrom time import localtime as lt\nstamp = d.datetime.timestamp\nN = d.datetime(2020, 1, 1)\n{F}    return {name}\n"), first="import os, time; os.environ['TZ'] = 'UTC0'; time.tzset()", then="import time; time.tzset()", environment={"TZ": "JST-9"})
+        for name in (
+            "d.datetime.fromtimestamp(0).isoformat()",
+            "N.astimezone().isoformat()",
+            "N.timestamp()",
+            "list(map(stamp, [N]))",
+            "lt(0).tm_hour",
+            "time.localtime(0).tm_hour",
+            "time.mktime((2020, 1, 1, 0, 0, 0, 0, 0, 0))",
+            "time.ctime(0)",
+            "time.tzname",
+            "N.strftime('%s')",
+            "(lambda: N.timestamp())()",
+            "__import__('time').localtime(0).tm_hour",
+        )
+    ],
+    *[
+        Case(f"command line: {name}", _m(f"import argparse, sys\ndef h():\n    return sys.argv\ndef g():\n    from sys import argv as a\n    return a\n{F}    return {name}\n"), then="import sys; sys.argv[:] = ['m', 'b']")
+        for name in (
+            "sys.argv[-1]",
+            "g()[-1]",
+            "h()[-1]",
+            "(lambda s: s.argv)(sys)[-1]",
+            "__import__('sys').argv[-1]",
+            "argparse.ArgumentParser().parse_known_args()[1]",
+        )
+    ],
+    Case("time zone: imported in the body", _m("def h():\n    from time import localtime as l\n    return l(0).tm_hour\n" + F + "    return h()\n"), first="import os, time; os.environ['TZ'] = 'UTC0'; time.tzset()", then="import time; time.tzset()", environment={"TZ": "JST-9"}),
 ]  # fmt: skip
 
 _LIBRARY = "import lib\n" + F + "    return lib.VERSION\n"
@@ -417,7 +487,17 @@ HARMLESS = [
     _keeps("docstring of a class", "    K = 1", "    '''It is.'''\n    K = 1", "class C:\n    K = 1\n" + F + "    return C.K\n"),
     _keeps("order of definitions", "def g():\n    return 1\ndef h():\n    return 2\n", "def h():\n    return 2\ndef g():\n    return 1\n", "def g():\n    return 1\ndef h():\n    return 2\n" + F + "    return g() + h()\n"),
     _keeps("annotation of a local", "y = x", "y: int = x", F + "    y = x\n    return y\n"),
+    *[
+        _keeps(f"a word after an @: {name}", "example = 1", "example = 2", "import pandas as pd\n" + body)
+        for name, body in {
+            "no global": "def g():\n    example = 1\n" + F + "    return pd.DataFrame({'a': [x]}).query('a > 1').a.tolist(), 'me@example', 'me@eval'\n",
+            "no query": "example = 1\n" + F + "    return 'me@example'\n",
+            "a column": "example = 1\n" + F + "    return pd.DataFrame({'example': [x]}).query('example > @x - 1').example.tolist()\n",
+        }.items()
+    ],
     Case("nothing", _m(_BODY)),
+    Case("unrelated command line", _m("import sys\n" + F + "    return sys.byteorder\n"), then="import sys; sys.argv[:] = ['m', 'b']"),
+    Case("unrelated time zone", _m("import datetime as d\n" + F + "    return d.datetime(2020, 1, 1, tzinfo=d.timezone.utc).isoformat()\n"), environment={"TZ": "JST-9"}),
     Case("unrelated environment variable", _m("import os\n" + F + "    return os.environ.get('MODE')\n"), environment={"OTHER": "b"}),
     *[
         Case(f"unrelated environment variable, {name}", _m("import os\nQ = 'MODE'\ndef h(x):\n    return x\n" + F + f"    return {name}\n"), environment={"OTHER": "b"})
