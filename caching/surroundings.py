@@ -53,7 +53,7 @@ class Surroundings:
     depends_on: list[Callable[[], bytes]] = field(default_factory=list)
 
     def use(self, value: Any, attributes: tuple[str, ...], name: str | None) -> bool:
-        """Note that something is used, with the constant that it is called with; whether it asks for surroundings."""
+        """Note that something is used, with the constant that it is called with; whether all was said of it by that."""
         identity = id(value)
         if identity in _ENVIRONMENTS or identity in _GETENV:
             if name is not None and attributes in ((), ("get",)):
@@ -70,8 +70,8 @@ class Surroundings:
             self.command_line |= value is sys.argv
             if isinstance(value, _NAMED) and value.__name__ in _ZONE_METHODS:
                 self.environment.add("TZ")
-            return False  # which of them it is counts too
-        return True
+        # Of the functions it counts too which of them it is.
+        return identity in _ENVIRONMENTS
 
     def use_attributes(self, attributes: frozenset[str]) -> None:
         """Note the names of methods that are called, of whatever object."""

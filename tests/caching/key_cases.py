@@ -53,6 +53,7 @@ _PLUGINS = {"plugins__INIT": "", "plugins__a": "def h(x):\n    return x + 1\n"}
 _MODEL = "from pydantic import BaseModel, Field\nclass A(BaseModel):\n    k: int = 1\n    n: int = Field(5, gt=0)\n    s: list[int] = Field(default_factory=lambda: [3])\n"
 
 CHANGES = [
+    Case("function that asks for the working directory", _m("import os\nH = os.getcwd\n" + F + "    return type(H()).__name__\n"), _m("import os\nH = os.getcwdb\n" + F + "    return type(H()).__name__\n")),
     _edit("default of a pydantic model", _MODEL + F + "    return A().k\n", "k: int = 1", "k: int = 2"),
     _edit("default in a pydantic field", _MODEL + F + "    return A().n\n", "Field(5", "Field(6"),
     _edit("constraint of a pydantic field", _MODEL + F + "    try:\n        return A(n=1).n\n    except ValueError:\n        return None\n", "gt=0", "gt=1"),
