@@ -32,7 +32,11 @@ _READERS = (
 )
 _DATABASES = "SELECT path FROM duckdb_databases() WHERE path IS NOT NULL"
 _JOURNALS = ("", "-wal", "-journal", ".wal")
-_ATTACHES = re.compile(r"\battach\b", re.IGNORECASE)
+_ATTACHES = re.compile(r"\battach\b", re.I)
+# Rows that are written may hold anything, and a URL among them is not to be asked for its version.
+_ONLY_WRITES = re.compile(
+    r"\s*insert\b(?!.*\b(from|table|(un)?pivot|describe|summarize|show|call|using|attach|import)\b)", re.I | re.S
+)
 _QUOTES = ("'", '"', r"\$\w*\$")
 _DOTTED = re.compile(r"(?:\w+|\"[^\"]+\")(?:\.(?:\w+|\"[^\"]+\"))+")  # FROM a.csv needs no quotes
 _FILE_URL = re.compile(r"^file:(//(localhost)?)?(?=/)")
@@ -142,6 +146,8 @@ def _guarded(recorder: Recorder, note: Callable[[], None]) -> None:
 def _tell(recorder: Recorder, values: list[Any]) -> None:
     # A statement that was parsed before keeps its SQL.
     parsed = [value.query for value in values if type(value).__name__ == "Statement"]
+    if any(isinstance(text, str) and _ONLY_WRITES.match(text) for text in [*values, *parsed]):
+        return
     for text in dict.fromkeys(text for text, _ in texts_among([values, parsed], 0)):
         with recording(None):
             found = list(_locations(text))
@@ -182,7 +188,8 @@ def _check_databases(recorder: Recorder, module: Any, args: tuple[Any, ...], kwa
     if args and isinstance(args[0], module.DuckDBPyRelation):
         return  # the call that made it was checked
     is_method = args and isinstance(args[0], module.DuckDBPyConnection)
-    connection = args[0] if is_method else kwargs.get("connection") or module.default_connection()
+    given = args[0] if is_method else kwargs.get("connection") or kwargs.get("conn")
+    connection = given or module.default_connection()
     with recording(None), connection.cursor() as cursor:
         paths = [path for (path,) in cursor.execute(_DATABASES).fetchall()]
     for path in paths:
