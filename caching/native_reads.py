@@ -2,8 +2,8 @@
 
 `pandas.read_parquet` hands its path to pyarrow, which opens it in C++; polars reads all by itself. From the first
 recorded run on the functions and classes named here are wrapped, those of a module that is imported only later as soon
-as it is there. A folder counts with all files below it. What is opened in other ways (`pyarrow.OSFile`, a file system
-object's `open_input_file`, SQL that names a file) stays unseen.
+as it is there. A folder counts with all files below it. SQL that names a file is another matter (`sql_reads.py`). What
+is opened in other ways (`pyarrow.OSFile`, a file system object's `open_input_file`) stays unseen.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _READERS: dict[str, dict[str, str]] = {
         "scan_parquet": "source",
     },
 }
-_ORIGINAL = "__unrecorded__"
+ORIGINAL = "__unrecorded__"
 # By the identity of the original, which its wrapper keeps.
 _wrapped: dict[int, Any] = {}
 
@@ -69,7 +69,7 @@ def watch_native_reads() -> None:
 
 def original_of(function: Any) -> Any:
     """What a reader was before it was wrapped: in a key, one stands for the other."""
-    return vars(function).get(_ORIGINAL, function) if isinstance(function, FunctionType) else function
+    return vars(function).get(ORIGINAL, function) if isinstance(function, FunctionType) else function
 
 
 def _wrap_readers(module: ModuleType) -> None:
@@ -79,9 +79,18 @@ def _wrap_readers(module: ModuleType) -> None:
             if "__init__" in vars(reader):
                 reader.__init__ = _telling(reader.__init__, parameter, position=1)  # type: ignore[misc]
         elif callable(reader) and original_of(reader) is reader:
-            _wrapped[id(reader)] = _telling(reader, parameter, position=0)
-    top = module.__name__.partition(".")[0]
-    _hand_out([module, *(held for name, held in list(sys.modules.items()) if name.partition(".")[0] == top)])
+            stand_in(_telling(reader, parameter, position=0))
+    hand_out(module.__name__.partition(".")[0])
+
+
+def stand_in(wrapper: Callable[..., Any]) -> None:
+    """Have a wrapper take its original's place wherever that is handed out."""
+    _wrapped[id(original_of(wrapper))] = wrapper
+
+
+def hand_out(*libraries: str) -> None:
+    """Give what is wrapped to the modules of these libraries."""
+    _hand_out([held for name, held in list(sys.modules.items()) if name.partition(".")[0] in libraries])
 
 
 def _hand_out(holders: Iterable[ModuleType]) -> None:
@@ -101,7 +110,7 @@ def _telling(read: Callable[..., Any], parameter: str, *, position: int) -> Call
             _tell(args[position] if len(args) > position else kwargs.get(parameter), kwargs.get("filesystem"))
         return read(*args, **kwargs)
 
-    vars(reader)[_ORIGINAL] = read
+    vars(reader)[ORIGINAL] = read
     return reader
 
 

@@ -2,8 +2,9 @@
 
 One hook for the process, added when the first cached function runs; Python offers no way to remove one.
 Events belong to the recorder of the context they happen in, which threads inherit (`threads.py`).
-Readers of native code that open files themselves raise no event: those of pyarrow and polars are wrapped
-(`native_reads.py`); what other drivers and child processes open must be among the function's arguments or constants.
+Readers of native code that open files themselves raise no event: those of pyarrow, polars and DuckDB are wrapped
+(`native_reads.py`, `sql_reads.py`); what other drivers and child processes open must be among the function's arguments
+or constants.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from caching.libraries import PROJECT, is_of_library, library_of_globals
 from caching.native_reads import watch_native_reads
 from caching.recorder import Recorder
 from caching.recording import current_recorder
+from caching.sql_reads import tell_database, watch_sql_reads
 
 _lock = threading.Lock()
 _installed = False
@@ -78,6 +79,7 @@ def watch_reads() -> None:
         if not _installed:
             _installed = True
             sys.addaudithook(_hook)
+            watch_sql_reads()
             watch_native_reads()
 
 
@@ -126,12 +128,8 @@ def _renamed(recorder: Recorder, arguments: tuple[Any, ...]) -> None:
 
 def _database(recorder: Recorder, arguments: tuple[Any, ...]) -> None:
     location = _path(arguments[0])
-    if location is not None and location.startswith("file:"):
-        parts = urlsplit(location)
-        location = None if "mode=memory" in parts.query else unquote(parts.path)
-    if location is not None and location not in (":memory:", ""):
-        for suffix in ("", "-wal", "-journal"):
-            recorder.read(location + suffix)
+    if location is not None:
+        tell_database(recorder, location)
 
 
 def _globbed(recorder: Recorder, arguments: tuple[Any, ...]) -> None:

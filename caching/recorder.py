@@ -89,6 +89,12 @@ class Recorder:
         """Note a folder that the run itself makes."""
         self.made.add(os.path.abspath(folder))
 
+    def knows(self, location: str) -> bool:
+        """Whether a file was noted, under whatever name, or is the run's own."""
+        place = os.path.realpath(location)
+        known = (*self.sources, *self.written)
+        return self._is_own(place) or any(os.path.realpath(name) == place for name in known)
+
     def absorb(self, sources: Iterable[Source], trouble: str = "", expires_at: float | None = None) -> None:
         """Take over what a cached function called by this one was made from."""
         for source in sources:

@@ -352,6 +352,56 @@ if importlib.util.find_spec("polars"):
         _native("polars.scan_ndjson", "import polars as pl", "pl.scan_ndjson('j' + str('.json')).collect().rows()", "open('j.json', 'w').write('{\"a\": 1}')", "open('j.json', 'w').write('{\"a\": 2}')"),
     ]  # fmt: skip
 
+# DuckDB and SQLite, by the SQL that names a file.
+_CSV = "open('j.csv', 'w').write('a\\n1\\n')"
+_CSV_AGAIN = _CSV.replace("1", "2")
+_DUCK = (
+    "import duckdb; c = duckdb.connect('d.duckdb'); c.execute('create or replace table t as select 1 as a'); c.close()"
+)
+_DUCK_AGAIN = _DUCK.replace("1", "2")
+_LITE = (
+    "import sqlite3; c = sqlite3.connect('d.db'); c.execute('create table if not exists t (a)'); c.commit(); c.close()"
+)
+_LITE_AGAIN = _LITE.replace("create table if not exists t (a)", "insert into t values (1)")
+_CSVS = _FOLDER.split(";")[0] + "; os.makedirs('parts', exist_ok=True); open('parts/a.csv', 'w').write('a\\n1\\n')"
+_CSVS_AGAIN = "open('parts/b.csv', 'w').write('a\\n1\\n')"
+
+
+def _sql(
+    name: str,
+    text: str,
+    first: str = _CSV,
+    then: str = _CSV_AGAIN,
+    by: str = "duckdb.sql",
+    imports: str = "import duckdb",
+) -> Case:
+    """SQL in which {} stands for what is computed."""
+    body = f"{by}({text!r}.replace('{{}}', str('.'))).fetchall()"
+    return _native(name, imports, body, first, then)
+
+
+SOURCES += [
+    _sql("duckdb.sql of a quoted path", "select * from 'a{}parquet'", _PARQUET.replace("pq", "parquet"), _PARQUET_AGAIN.replace("pq", "parquet")),
+    _sql("duckdb.sql of an identifier", "from j{}csv"),
+    _sql("duckdb.sql of a quoted identifier", 'from "j{}csv"'),
+    _sql("duckdb.sql of nested SQL", "from query('from ''j{}csv''')"),
+    _sql("duckdb.sql of dollars", "from read_csv($x$j{}csv$x$)"),
+    _sql("duckdb.sql by name, after an apostrophe", "-- don't\nfrom 'j{}csv'", by="sql", imports="from duckdb import sql"),
+    _sql("duckdb.sql of a glob", "from 'parts/*{}csv'", _CSVS, _CSVS_AGAIN),
+    _sql("glob of DuckDB that matches nothing", "from glob('parts/b*{}csv')", _CSVS, _CSVS_AGAIN),
+    _sql("read_csv of a folder by DuckDB", "from read_csv('{}/parts')", _CSVS, _CSVS_AGAIN),
+    _sql("read_csv of a connection", "j{}csv", by="duckdb.connect().read_csv"),
+    _sql("filter of a relation", "a in (from 'j{}csv')", by="duckdb.sql('from range(3) r(a)').filter"),
+    _sql("table of a connection", "t", _DUCK, _DUCK_AGAIN, by="duckdb.connect('d' + str('.duckdb')).table"),
+    _native("duckdb.read_parquet", "import duckdb", f"duckdb.read_parquet({_AT}).fetchall()"),
+    _native("duckdb.table_function", "import duckdb", f"duckdb.table_function('read_parquet', [{_AT}]).fetchall()"),
+    _native("execute of a connection", "import duckdb", f"duckdb.connect().execute('from read_parquet(?)', [{_AT}]).fetchall()"),
+    _native("a statement of DuckDB", "import duckdb\ndef read(c, p):\n    return c.execute(c.extract_statements('from read_parquet(\"' + p + '\")')[0]).fetchall()", f"read(duckdb.connect(), {_AT})"),
+    _native("database of DuckDB", "import duckdb\ndef read(p):\n    with duckdb.connect(p) as c:\n        return c.sql('from t').fetchall()", "read('d' + str('.duckdb'))", _DUCK, _DUCK_AGAIN),
+    _sql("database attached by DuckDB", "attach 'd{}duckdb' as y", _DUCK, _DUCK_AGAIN, by="read", imports="import duckdb\ndef read(q):\n    c = duckdb.connect()\n    c.execute(q)\n    return c.execute('from y.t')"),
+    _sql("database attached by SQLite", "attach 'd{}db' as y", _LITE, _LITE_AGAIN, by="read", imports="import sqlite3\ndef read(q):\n    c = sqlite3.connect(':memory:')\n    c.execute(q)\n    return c.execute('select * from y.t')"),
+]  # fmt: skip
+
 
 def _computed(case: Case) -> Case:
     """The same with a path that no constant of the code names, so that the read alone can tell."""
