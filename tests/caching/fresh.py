@@ -16,6 +16,7 @@ import json, os, sys, traceback
 sys.path.insert(0, {root!r})
 import asyncio, warnings
 import caching.cache, caching.context, caching.local_cache, caching.reads, caching.explain, platformdirs
+{imports}
 sys.path.remove({root!r})
 for line in sys.stdin:
     step = json.loads(line)
@@ -54,9 +55,11 @@ for line in sys.stdin:
 
 
 class FreshProcesses:
-    def __init__(self) -> None:
+    """Children of one process, which has run the `imports` that all of them would run first."""
+
+    def __init__(self, imports: str = "") -> None:
         self._server = subprocess.Popen(
-            [sys.executable, "-c", _SERVER.format(root=str(ROOT))],
+            [sys.executable, "-c", _SERVER.format(root=str(ROOT), imports=imports)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         )  # fmt: skip

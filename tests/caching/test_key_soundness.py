@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,12 +10,28 @@ import pytest
 from tests.caching.fresh import FreshProcesses
 from tests.caching.key_cases import CHANGES, ENVIRONMENT, HARMLESS, LIBRARIES, SOURCES, UNKNOWN, Case
 
+# Of a module, at its top: whoever runs the case has imported it before anything else.
+_PANDAS = re.compile(r"^(import|from) (\w+, )?pandas\b", re.MULTILINE)
+
 
 @pytest.fixture(scope="module")
-def fresh() -> Iterator[FreshProcesses]:
+def bare() -> Iterator[FreshProcesses]:
     processes = FreshProcesses()
     yield processes
     processes.close()
+
+
+@pytest.fixture(scope="module")
+def with_pandas() -> Iterator[FreshProcesses]:
+    processes = FreshProcesses("import pandas")
+    yield processes
+    processes.close()
+
+
+@pytest.fixture
+def fresh(case: Case, request: pytest.FixtureRequest) -> FreshProcesses:
+    uses_pandas = any(_PANDAS.search(text) for text in case.files.values())
+    return request.getfixturevalue("with_pandas" if uses_pandas else "bare")  # type: ignore[no-any-return]
 
 
 def write(folder: Path, files: dict[str, str]) -> None:
