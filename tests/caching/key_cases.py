@@ -7,8 +7,7 @@ returns, so a hit would be wrong; `harmless` does not, so a miss would be a wast
 # ruff: noqa: E501 - a project a line
 from __future__ import annotations
 
-import importlib.util
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 HEAD = "from caching import function_cache\n"
 
@@ -26,7 +25,7 @@ class Case:
     site: bool = False  # `site-packages` of the project is one
 
 
-def _m(body: str, **others: str) -> dict[str, str]:
+def module(body: str, **others: str) -> dict[str, str]:
     return {
         "m.py": HEAD + body,
         **{f"{name.replace('__', '/').replace('INIT', '__init__')}.py": text for name, text in others.items()},
@@ -35,7 +34,7 @@ def _m(body: str, **others: str) -> dict[str, str]:
 
 def _edit(name: str, body: str, old: str, new: str, **others: str) -> Case:
     """A change of one text in one of the files."""
-    files = _m(body, **others)
+    files = module(body, **others)
     edits = {file: text.replace(old, new) for file, text in files.items() if old in text}
     assert edits, name
     return Case(name, files, edits)
@@ -43,7 +42,7 @@ def _edit(name: str, body: str, old: str, new: str, **others: str) -> Case:
 
 def _state(name: str, body: str, then: str, **others: str) -> Case:
     """A change made at run time, after the import."""
-    return Case(name, _m(body, **others), then=then)
+    return Case(name, module(body, **others), then=then)
 
 
 F = "@function_cache\ndef f(x):\n"
@@ -53,7 +52,7 @@ _PLUGINS = {"plugins__INIT": "", "plugins__a": "def h(x):\n    return x + 1\n"}
 _MODEL = "from pydantic import BaseModel, Field\nclass A(BaseModel):\n    k: int = 1\n    n: int = Field(5, gt=0)\n    s: list[int] = Field(default_factory=lambda: [3])\n"
 
 CHANGES = [
-    Case("function that asks for the working directory", _m("import os\nH = os.getcwd\n" + F + "    return type(H()).__name__\n"), _m("import os\nH = os.getcwdb\n" + F + "    return type(H()).__name__\n")),
+    Case("function that asks for the working directory", module("import os\nH = os.getcwd\n" + F + "    return type(H()).__name__\n"), module("import os\nH = os.getcwdb\n" + F + "    return type(H()).__name__\n")),
     _edit("default of a pydantic model", _MODEL + F + "    return A().k\n", "k: int = 1", "k: int = 2"),
     _edit("default in a pydantic field", _MODEL + F + "    return A().n\n", "Field(5", "Field(6"),
     _edit("constraint of a pydantic field", _MODEL + F + "    try:\n        return A(n=1).n\n    except ValueError:\n        return None\n", "gt=0", "gt=1"),
@@ -228,200 +227,12 @@ CHANGES = [
     _edit("written only in part", "CALLS = []\n" + F + "    CALLS.append(x)\n    return len(CALLS) + 10", "10", "11"),
 ]  # fmt: skip
 
-_READ = F + "    with open('data.txt') as file:\n        return file.read()\n"
-_DATA = {"data.txt": "one"}
-
-
-def _file(name: str, body: str, *, then: str = "", call: str = "m.f(2)", **options: object) -> Case:
-    return Case(name, {**_m(body), **_DATA}, then=then, call=call, **options)  # type: ignore[arg-type]
-
-
-_REWRITE = "open('data.txt', 'w').write('two')"
-_SNEAKY = (
-    "import os; s = os.stat('data.txt'); open('data.txt', 'r+').write('two'); "
-    "os.utime('data.txt', ns=(s.st_atime_ns, s.st_mtime_ns))"
-)
-SOURCES = [
-    _file("file with a fixed path", _READ, then=_REWRITE),
-    _file("file of the same size and time", _READ, then=_SNEAKY),
-    _file("replaced file of the same size and time", _READ, then="import os; s = os.stat('data.txt'); open('new', 'w').write('two'); os.utime('new', ns=(s.st_atime_ns, s.st_mtime_ns)); os.replace('new', 'data.txt')"),
-    _file("file by argument", "@function_cache\ndef f(p):\n    return open(p).read()\n", then=_REWRITE, call="m.f('data.txt')"),
-    _file("file by a Path argument", "@function_cache\ndef f(p):\n    return p.read_text()\n", then=_REWRITE, call="m.f(__import__('pathlib').Path('data.txt'))"),
-    _file("files in a list argument", "@function_cache\ndef f(p):\n    return [open(q).read() for q in p]\n", then=_REWRITE, call="m.f(['data.txt'])"),
-    _file("path in a global", "P = 'data.txt'\n" + F + "    return open(P).read()\n", then=_REWRITE),
-    _file("path beside the module", "import pathlib\nP = pathlib.Path(__file__).parent / 'data.txt'\n" + F + "    return P.read_text()\n", then=_REWRITE),
-    _file("file read by a helper", "def h():\n    return open('data.txt').read()\n" + F + "    return h()\n", then=_REWRITE),
-    _file("file read by os.open", "import os\n" + F + "    fd = os.open('data.txt', os.O_RDONLY)\n    try:\n        return os.read(fd, 9)\n    finally:\n        os.close(fd)\n", then=_REWRITE),
-    _file("file read in a thread", "import threading\n" + F + "    out = []\n    t = threading.Thread(target=lambda: out.append(open('data.txt').read()))\n    t.start(); t.join()\n    return out[0]\n", then=_REWRITE),
-    _file("file read in a pool", "from concurrent.futures import ThreadPoolExecutor\n" + F + "    with ThreadPoolExecutor() as pool:\n        return list(pool.map(lambda p: open(p).read(), ['data.txt']))\n", then=_REWRITE),
-    _file("file read by a coroutine", "import asyncio\n@function_cache\nasync def f(x):\n    return await asyncio.to_thread(lambda: open('data.txt').read())\n", then=_REWRITE, call="__import__('asyncio').run(m.f(2))"),
-    _file("file read in a pool that is older", "from concurrent.futures import ThreadPoolExecutor\nPOOL = ThreadPoolExecutor(1)\n" + F + "    return POOL.submit(lambda: open('data.txt').read()).result()\n", first="m.POOL.submit(len, '').result()", then=_REWRITE),
-    _file("file read in a pool that another function began", "from concurrent.futures import ThreadPoolExecutor\nPOOL = ThreadPoolExecutor(1)\n@function_cache\ndef g(x):\n    return POOL.submit(len, '').result()\n" + F + "    return POOL.submit(lambda: open('data.txt').read()).result()\n", first="m.g(1)", then=_REWRITE),
-    _file("file read in a pool of multiprocessing", "from multiprocessing.pool import ThreadPool\n" + F + "    with ThreadPool(2) as pool:\n        return pool.map(lambda p: open(p).read(), ['data.txt'])\n", then=_REWRITE),
-    _file("file read in an older pool of multiprocessing", "from multiprocessing.pool import ThreadPool\nPOOL = ThreadPool(1)\n" + F + "    return POOL.apply(lambda: open('data.txt').read()), list(POOL.imap(len, ['ab'])), POOL.starmap(max, [(1, 2)])\n", then=_REWRITE),
-    _file("file read by a subclass of Thread", "import threading\nclass T(threading.Thread):\n    def run(self):\n        self.out = open('data.txt').read()\n" + F + "    t = T()\n    t.start(); t.join()\n    return t.out\n", then=_REWRITE),
-    _file("file read in a loop's executor", "import asyncio\n@function_cache\nasync def f(x):\n    return await asyncio.get_running_loop().run_in_executor(None, lambda: open('data.txt').read())\n", then=_REWRITE, call="__import__('asyncio').run(m.f(2))"),
-    _file("file read by a cached helper in a thread", "from concurrent.futures import ThreadPoolExecutor\n@function_cache\ndef h(x):\n    return open('data.txt').read()\n" + F + "    with ThreadPoolExecutor() as pool:\n        return list(pool.map(h, [1]))\n", then=_REWRITE),
-    _file("file read in a pool of processes", "from concurrent.futures import ProcessPoolExecutor\ndef r(p):\n    return open(p).read()\n" + F + "    with ProcessPoolExecutor(2) as pool:\n        return list(pool.map(r, ['data.txt', __file__]))[0]\n", then=_REWRITE),
-    _file("file read in a pool of multiprocessing's processes", "import multiprocessing\ndef r(p):\n    return open(p).read()\n" + F + "    with multiprocessing.get_context('fork').Pool(2) as pool:\n        return pool.map(r, ['data.txt'])\n", then=_REWRITE),
-    _file("file read by a forked process", "import os\n" + F + "    r, w = os.pipe()\n    if not os.fork():\n        os.write(w, open('data.txt', 'rb').read())\n        os._exit(0)\n    os.wait()\n    return os.read(r, 9)\n", then=_REWRITE),
-    _file("file read by a cached helper in a process", "from concurrent.futures import ProcessPoolExecutor\n@function_cache\ndef h(x):\n    return open('data.txt').read()\n" + F + "    with ProcessPoolExecutor(1) as pool:\n        return pool.submit(h, 1).result()\n", then=_REWRITE),
-    _file("folder listed by a process", "from concurrent.futures import ProcessPoolExecutor\nimport os\n" + F + "    with ProcessPoolExecutor(1) as pool:\n        return sorted(pool.submit(os.listdir, str().join(['par', 'ts'])).result())\n", first="import os; os.makedirs('parts', exist_ok=True)", then="open('parts/a', 'w').write('')"),
-    _file("file read by a cached helper", "@function_cache\ndef h(x):\n    return open('data.txt').read()\n" + F + "    return h(x)\n", then=_REWRITE),
-    _file("file read by a cached helper that hit", "@function_cache\ndef h(x):\n    return open('data.txt').read()\n" + F + "    return h(x)\n", first="m.h(2)", then=_REWRITE),
-    _file("database", "import sqlite3\n" + F + "    c = sqlite3.connect('d.db')\n    try:\n        return c.execute('select * from t').fetchall()\n    finally:\n        c.close()\n", first="import sqlite3; c = sqlite3.connect('d.db'); c.execute('create table if not exists t (a)'); c.commit(); c.close()", then="import sqlite3; c = sqlite3.connect('d.db'); c.execute('insert into t values (1)'); c.commit(); c.close()"),
-    _file("compressed file", "import gzip\n" + F + "    return gzip.open('d.gz').read()\n", first="import gzip; f = gzip.open('d.gz', 'w'); f.write(b'1'); f.close()", then="import gzip; f = gzip.open('d.gz', 'w'); f.write(b'2'); f.close()"),
-    _file("other working directory", _READ, then="import os; os.mkdir('sub'); open('sub/data.txt', 'w').write('two'); os.chdir('sub')"),
-    _file("other working directory, made absolute", "import os\n" + F + "    return open(os.path.abspath('data.txt')).read()\n", then="import os; os.mkdir('sub'); open('sub/data.txt', 'w').write('two'); os.chdir('sub')"),
-    _file("listed folder", "import os\n" + F + "    return sorted(os.listdir('parts'))\n", first="import os; os.makedirs('parts', exist_ok=True)", then="open('parts/a', 'w').write('')"),
-    _file("globbed files", "import glob\n" + F + "    return [open(p).read() for p in sorted(glob.glob('parts/*'))]\n", first="import os; os.makedirs('parts', exist_ok=True); open('parts/a', 'w').write('1')", then="open('parts/b', 'w').write('2')"),
-    _file("glob by pathlib", "import pathlib\n" + F + "    return [p.read_text() for p in sorted(pathlib.Path('parts').glob('*'))]\n", first="import os; os.makedirs('parts', exist_ok=True); open('parts/a', 'w').write('1')", then="open('parts/a', 'w').write('2')"),
-    _file("folder listed by a cached helper", "import os\n@function_cache\ndef h(x):\n    return sorted(os.listdir(str().join(['par', 'ts'])))\n" + F + "    return h(x)\n", first="import os; os.makedirs('parts', exist_ok=True)", then="open('parts/a', 'w').write('')"),
-    _file("folder listed by a cached helper that wrote to it", "import os\n@function_cache\ndef h(x):\n    open('parts/own', 'w').close()\n    return sorted(os.listdir('parts'))\n" + F + "    return h(x), sorted(os.listdir('parts'))\n", first="import os; os.makedirs('parts', exist_ok=True)", then="open('parts/a', 'w').write('')"),
-    _file("a name below a pattern", "import glob\n" + F + "    return sorted(glob.glob('parts/*/data.csv'))\n", first="import os; os.makedirs('parts/a', exist_ok=True)", then="open('parts/a/data.csv', 'w').close()"),
-    _file("a name below a pattern of pathlib's", "import pathlib\n" + F + "    return len(list(pathlib.Path('parts').glob('*/data.csv')))\n", first="import os; os.makedirs('parts/a', exist_ok=True)", then="open('parts/a/data.csv', 'w').close()"),
-    _file("a folder that was not there", "import os\n" + F + "    try:\n        return os.listdir(str().join(['par', 'ts']))\n    except FileNotFoundError:\n        return None\n", then="import os; os.makedirs('parts')"),
-    _file("database by its URI", "import sqlite3\n" + F + "    c = sqlite3.connect('file:' + str('d.') + 'db?mode=ro', uri=True)\n    try:\n        return c.execute('select * from t').fetchall()\n    finally:\n        c.close()\n", first="import sqlite3; c = sqlite3.connect('d.db'); c.execute('create table if not exists t (a)'); c.commit(); c.close()", then="import sqlite3; c = sqlite3.connect('d.db'); c.execute('insert into t values (1)'); c.commit(); c.close()"),
-    _file("data of a package", "import pkgutil\n" + F + "    return pkgutil.get_data('m', 'data.txt')\n", then=_REWRITE),
-    _file("line of a file", "import linecache\n" + F + "    linecache.clearcache()\n    return linecache.getline('data.txt', 1)\n", then=_REWRITE),
-    _file("file that the run brought", "import os\n" + F + "    p = str().join(['d', '.txt'])\n    if not os.path.exists(p):\n        with open(p, 'w') as file:\n            file.write('one')\n    return open(p).read()\n", then="open('d.txt', 'w').write('two')"),
-    _file("file that the run brought by renaming another", "import os\n" + F + "    p = str().join(['d', '.txt'])\n    if not os.path.exists(p):\n        with open(p + '~', 'w') as file:\n            file.write('one')\n        os.replace(p + '~', p)\n    return open(p).read()\n", then="open('d.txt', 'w').write('two')"),
-    _file("file in a folder that the run made", "import os\n" + F + "    p = str().join(['par', 'ts'])\n    if not os.path.exists(p):\n        os.mkdir(p)\n        with open(p + '/a', 'w') as file:\n            file.write('one')\n    return open(p + '/a').read()\n", then="open('parts/a', 'w').write('two')"),
-    _file("file that the run brought in a process", "import os\nfrom concurrent.futures import ProcessPoolExecutor\ndef b(p):\n    if not os.path.exists(p):\n        with open(p, 'w') as file:\n            file.write('one')\n    return open(p).read()\n" + F + "    with ProcessPoolExecutor(1) as pool:\n        return pool.submit(b, str().join(['d', '.txt'])).result()\n", then="open('d.txt', 'w').write('two')"),
-    _file("file that the run appends to", F + "    p = str().join(['d', '.txt'])\n    with open(p, 'a') as file:\n        file.write('one')\n    return open(p).read()\n", then="open('d.txt', 'w').write('two')"),
-    _file("file in another folder for a while", "import contextlib\n" + F + "    with contextlib.chdir(str().join(['par', 'ts'])):\n        return open(str().join(['a', '.txt'])).read()\n", first="import os; os.makedirs('parts', exist_ok=True); os.path.exists('parts/a.txt') or open('parts/a.txt', 'w').write('1')", then="open('parts/a.txt', 'w').write('2')"),
-    _file("file read by a helper with a memo, for another function", "import functools\n@functools.cache\ndef h():\n    return open(str().join(['da', 'ta.txt'])).read()\n@function_cache\ndef g(x):\n    return h()\n" + F + "    return h() + str(x)\n", first="m.g(2)", then=_REWRITE),
-    _file("file read by a method with a memo, for another function", "import functools\nclass C:\n    @staticmethod\n    @functools.lru_cache(maxsize=8)\n    def h(p):\n        return open(p).read()\n@function_cache\ndef g(x):\n    return C.h(str().join(['da', 'ta.txt']))\n" + F + "    return C.h(str().join(['da', 'ta.txt'])) + str(x)\n", first="m.g(2)", then=_REWRITE),
-    _file("folder listed by a helper with a memo, for another function", "import functools, os\n@functools.cache\ndef h():\n    return sorted(os.listdir(str().join(['par', 'ts'])))\n@function_cache\ndef g(x):\n    return h()\n" + F + "    return [*h(), x]\n", first="import os; os.makedirs('parts', exist_ok=True); m.g(2)", then="open('parts/a', 'w').write('')"),
-    _file("file read by a cached helper of one with a memo", "import functools\n@function_cache\ndef r(x):\n    return open(str().join(['da', 'ta.txt'])).read()\n@functools.cache\ndef h():\n    return r(1)\n@function_cache\ndef g(x):\n    return h()\n" + F + "    return h() + str(x)\n", first="m.g(2)", then=_REWRITE),
-    _file("newest file", "import os\n" + F + "    return open(max((e.path for e in os.scandir('parts')), key=os.path.getmtime)).read()\n", first="import os; os.makedirs('parts', exist_ok=True); open('parts/a', 'w').write('1'); open('parts/b', 'w').write('2'); os.utime('parts/a', (9, 9)); os.utime('parts/b', (8, 8))", then="import os; os.utime('parts/b', (99, 99))"),
-    _file("folder by argument", "import os\n@function_cache\ndef f(p):\n    return [open(os.path.join(p, n)).read() for n in sorted(os.listdir(p))]\n", call="m.f('parts')", first="import os; os.makedirs('parts', exist_ok=True); open('parts/a', 'w').write('1')", then="open('parts/a', 'w').write('2')"),
-    _file("glob by argument", "import glob\n@function_cache\ndef f(p):\n    return len(glob.glob(p))\n", call="m.f('parts/*')", first="import os; os.makedirs('parts', exist_ok=True); open('parts/a', 'w').write('1')", then="open('parts/b', 'w').write('2')"),
-    _file("missing file with a fallback", F + "    try:\n        return open('more.txt').read()\n    except FileNotFoundError:\n        return 'none'\n", then="open('more.txt', 'w').write('some')"),
-    _file("existence of an argument", "import os\n@function_cache\ndef f(p):\n    return os.path.exists(p)\n", call="m.f('more.txt')", then="open('more.txt', 'w').write('some')"),
-    _file("existence of a constant", "import os\n" + F + "    return os.path.exists('more.txt')\n", then="open('more.txt', 'w').write('some')"),
-    _file("existence of a joined path", "import pathlib\nD = pathlib.Path('parts')\n" + F + "    return (D / 'more.txt').is_file()\n", then="import os; os.makedirs('parts'); open('parts/more.txt', 'w').write('some')"),
-    _file("size of a file", "import os\n" + F + "    return os.stat('data.txt').st_size\n", then="open('data.txt', 'w').write('twenty')"),
-    _file("link to another file", _READ.replace("data.txt", "link"), first="import os; os.path.islink('link') or os.symlink('data.txt', 'link')", then="import os; open('b.txt', 'w').write('two'); os.remove('link'); os.symlink('b.txt', 'link')"),
-    _file("file in a child process, by argument", "import subprocess\n@function_cache\ndef f(p):\n    return subprocess.check_output(['cat', p])\n", call="m.f('data.txt')", then=_REWRITE),
-    _file("file in a child process, by a constant", "import subprocess\n" + F + "    return subprocess.check_output(['cat', 'data.txt'])\n", then=_REWRITE),
-]  # fmt: skip
-
-# Readers in native code, which opens its files unseen.
-_PARQUET = "import pandas as pd; pd.DataFrame({'a': [1]}).to_parquet('a.pq')"
-_PARQUET_AGAIN = "import pandas as pd; pd.DataFrame({'a': [2]}).to_parquet('a.pq')"
-_FOLDER = "import os, pandas as pd; os.makedirs('parts/k=1', exist_ok=True); os.path.exists('parts/k=1/a') or pd.DataFrame({'a': [1]}).to_parquet('parts/k=1/a')"
-_FOLDER_AGAIN = "import pandas as pd; pd.DataFrame({'a': [2]}).to_parquet('parts/k=1/b')"
-_LINKED = "import os, pandas as pd; os.makedirs('parts', exist_ok=True); os.makedirs('more', exist_ok=True); os.path.lexists('parts/link') or os.symlink('../more', 'parts/link'); os.path.exists('more/a.parquet') or pd.DataFrame({'a': [1]}).to_parquet('more/a.parquet')"
-_LINKED_AGAIN = "import pandas as pd; pd.DataFrame({'a': [2]}).to_parquet('more/a.parquet')"
-_AT = "f'{str(chr(97))}.pq'"  # a.pq, computed
-
-
-def _native(name: str, imports: str, body: str, first: str = _PARQUET, then: str = _PARQUET_AGAIN) -> Case:
-    return Case(name, {**_m(f"{imports}\n{F}    return {body}\n"), **_DATA}, first=first, then=then)
-
-
-SOURCES += [
-    _native("pandas.read_parquet", "import pandas as pd", f"int(pd.read_parquet({_AT}).a.sum())"),
-    _native("pandas.read_parquet of a folder", "import pandas as pd", "int(pd.read_parquet('par' + str('ts')).a.sum())", _FOLDER, _FOLDER_AGAIN),
-    _native("pandas.read_parquet of a linked folder", "import pandas as pd", "int(pd.read_parquet('par' + str('ts')).a.sum())", _LINKED, _LINKED_AGAIN),
-    _native("read_table by name", "from pyarrow.parquet import read_table", f"read_table({_AT}).to_pylist()"),
-    _native("read_table of a PathLike", "import pathlib\nimport pyarrow.parquet as pq", f"pq.read_table(pathlib.Path({_AT})).to_pylist()"),
-    _native("read_table of files", "import pyarrow.parquet as pq", f"pq.read_table([{_AT}]).to_pylist()"),
-    _native("read_table imported in the body", "def read(p):\n    import pyarrow.parquet\n    return pyarrow.parquet.read_table(p).to_pylist()", f"read({_AT})"),
-    _native("ParquetFile", "import pyarrow.parquet as pq", f"pq.ParquetFile({_AT}).read().to_pylist()"),
-    _native("ParquetDataset", "import pyarrow.parquet as pq", f"pq.ParquetDataset({_AT}).read().to_pylist()"),
-    _native("read_metadata", "import pyarrow.parquet as pq", f"pq.read_metadata({_AT}).row_group(0).column(0).statistics.max"),
-    _native("read_schema", "import pyarrow.parquet as pq", f"pq.read_schema({_AT}).names", then=_PARQUET_AGAIN.replace("'a':", "'b':")),
-    _native("dataset of a folder", "import pyarrow.dataset as ds", "ds.dataset('par' + str('ts')).to_table().num_rows", _FOLDER, _FOLDER_AGAIN),
-    _native("dataset of a folder that was listed", "import os\nimport pyarrow.dataset as ds", "os.listdir('par' + str('ts')), ds.dataset('par' + str('ts')).to_table().num_rows", _FOLDER, _FOLDER_AGAIN),
-    _native("pyarrow.csv by name", "from pyarrow.csv import read_csv", "read_csv('j' + str('.csv')).column_names", "open('j.csv', 'w').write('a\\n1\\n')", "open('j.csv', 'w').write('b\\n1\\n')"),
-    _native("pyarrow.csv.open_csv", "import pyarrow.csv", "pyarrow.csv.open_csv('j' + str('.csv')).schema.names", "open('j.csv', 'w').write('a\\n1\\n')", "open('j.csv', 'w').write('b\\n1\\n')"),
-    _native("pyarrow.json", "import pyarrow.json", "pyarrow.json.read_json('j' + str('.json')).to_pylist()", "open('j.json', 'w').write('{\"a\": 1}')", "open('j.json', 'w').write('{\"a\": 2}')"),
-    _native("pyarrow.feather", "import pyarrow.feather", "pyarrow.feather.read_table('j' + str('.arrow')).to_pylist()", _PARQUET.replace("to_parquet('a.pq')", "to_feather('j.arrow')"), _PARQUET_AGAIN.replace("to_parquet('a.pq')", "to_feather('j.arrow')")),
-    _native("pyarrow.memory_map", "import pyarrow", "pyarrow.memory_map('data' + str('.txt')).read()", "", _REWRITE),
-    _native("pyarrow.input_stream", "import pyarrow", "pyarrow.input_stream('data' + str('.txt')).read()", "", _REWRITE),
-]  # fmt: skip
-if importlib.util.find_spec("polars"):
-    SOURCES += [
-        _native("polars.read_csv", "import polars as pl", "pl.read_csv('data' + str('.txt')).columns", "", _REWRITE),
-        _native("polars.scan_csv by name", "from polars import scan_csv", "scan_csv('data' + str('.txt')).collect().columns", "", _REWRITE),
-        _native("polars.read_parquet", "import polars as pl", f"pl.read_parquet({_AT}).rows()"),
-        _native("polars.scan_parquet of a glob", "import polars as pl", "pl.scan_parquet('parts' + str('/*/*')).collect().height", _FOLDER, _FOLDER_AGAIN),
-        _native("polars.read_ipc", "import polars as pl", "pl.read_ipc('j' + str('.arrow')).rows()", "import polars as pl; pl.DataFrame({'a': [1]}).write_ipc('j.arrow')", "import polars as pl; pl.DataFrame({'a': [2]}).write_ipc('j.arrow')"),
-        _native("polars.scan_ndjson", "import polars as pl", "pl.scan_ndjson('j' + str('.json')).collect().rows()", "open('j.json', 'w').write('{\"a\": 1}')", "open('j.json', 'w').write('{\"a\": 2}')"),
-    ]  # fmt: skip
-
-# DuckDB and SQLite, by the SQL that names a file.
-_CSV = "open('j.csv', 'w').write('a\\n1\\n')"
-_CSV_AGAIN = _CSV.replace("1", "2")
-_DUCK = (
-    "import duckdb; c = duckdb.connect('d.duckdb'); c.execute('create or replace table t as select 1 as a'); c.close()"
-)
-_DUCK_AGAIN = _DUCK.replace("1", "2")
-_LITE = (
-    "import sqlite3; c = sqlite3.connect('d.db'); c.execute('create table if not exists t (a)'); c.commit(); c.close()"
-)
-_LITE_AGAIN = _LITE.replace("create table if not exists t (a)", "insert into t values (1)")
-_CSVS = _FOLDER.split(";")[0] + "; os.makedirs('parts', exist_ok=True); open('parts/a.csv', 'w').write('a\\n1\\n')"
-_CSVS_AGAIN = "open('parts/b.csv', 'w').write('a\\n1\\n')"
-
-
-def _sql(
-    name: str,
-    text: str,
-    first: str = _CSV,
-    then: str = _CSV_AGAIN,
-    by: str = "duckdb.sql",
-    imports: str = "import duckdb",
-) -> Case:
-    """SQL in which {} stands for what is computed."""
-    body = f"{by}({text!r}.replace('{{}}', str('.'))).fetchall()"
-    return _native(name, imports, body, first, then)
-
-
-SOURCES += [
-    _sql("duckdb.sql of a quoted path", "select * from 'a{}parquet'", _PARQUET.replace("pq", "parquet"), _PARQUET_AGAIN.replace("pq", "parquet")),
-    _sql("duckdb.sql of an identifier", "from j{}csv"),
-    _sql("duckdb.sql of a quoted identifier", 'from "j{}csv"'),
-    _sql("duckdb.sql of nested SQL", "from query('from ''j{}csv''')"),
-    _sql("duckdb.sql of dollars", "from read_csv($x$j{}csv$x$)"),
-    _sql("duckdb.sql by name, after an apostrophe", "-- don't\nfrom 'j{}csv'", by="sql", imports="from duckdb import sql"),
-    _sql("duckdb.sql of a glob", "from 'parts/*{}csv'", _CSVS, _CSVS_AGAIN),
-    _sql("glob of DuckDB that matches nothing", "from glob('parts/b*{}csv')", _CSVS, _CSVS_AGAIN),
-    _sql("read_csv of a folder by DuckDB", "from read_csv('{}/parts')", _CSVS, _CSVS_AGAIN),
-    _sql("read_csv of a connection", "j{}csv", by="duckdb.connect().read_csv"),
-    _sql("filter of a relation", "a in (from 'j{}csv')", by="duckdb.sql('from range(3) r(a)').filter"),
-    _sql("table of a connection", "t", _DUCK, _DUCK_AGAIN, by="duckdb.connect('d' + str('.duckdb')).table"),
-    _native("duckdb.read_parquet", "import duckdb", f"duckdb.read_parquet({_AT}).fetchall()"),
-    _native("duckdb.table_function", "import duckdb", f"duckdb.table_function('read_parquet', [{_AT}]).fetchall()"),
-    _native("execute of a connection", "import duckdb", f"duckdb.connect().execute('from read_parquet(?)', [{_AT}]).fetchall()"),
-    _native("a statement of DuckDB", "import duckdb\ndef read(c, p):\n    return c.execute(c.extract_statements('from read_parquet(\"' + p + '\")')[0]).fetchall()", f"read(duckdb.connect(), {_AT})"),
-    _native("database of DuckDB", "import duckdb\ndef read(p):\n    with duckdb.connect(p) as c:\n        return c.sql('from t').fetchall()", "read('d' + str('.duckdb'))", _DUCK, _DUCK_AGAIN),
-    _sql("database attached by DuckDB", "attach 'd{}duckdb' as y", _DUCK, _DUCK_AGAIN, by="read", imports="import duckdb\ndef read(q):\n    c = duckdb.connect()\n    c.execute(q)\n    return c.execute('from y.t')"),
-    _sql("database attached by SQLite", "attach 'd{}db' as y", _LITE, _LITE_AGAIN, by="read", imports="import sqlite3\ndef read(q):\n    c = sqlite3.connect(':memory:')\n    c.execute(q)\n    return c.execute('select * from y.t')"),
-]  # fmt: skip
-
-
-def _computed(case: Case) -> Case:
-    """The same with a path that no constant of the code names, so that the read alone can tell."""
-    text = case.files["m.py"]
-    for name in ("data.txt", "d.gz", "d.db"):
-        text = text.replace(repr(name), f"str().join([{name[:2]!r}, {name[2:]!r}])")
-    return replace(case, name=f"{case.name}, its path computed", files={**case.files, "m.py": text})
-
-
-# What only a path tells: what a child process reads, and whether, or how large, a file is.
-_BY_PATH = ("child process", "size of", "existence")
-SOURCES += [
-    computed
-    for case in SOURCES
-    if (computed := _computed(case)).files != case.files and not any(words in case.name for words in _BY_PATH)
-]
+READ = F + "    with open('data.txt') as file:\n        return file.read()\n"
+DATA = {"data.txt": "one"}
 
 
 def _env(name: str, body: str, variable: str = "MODE") -> Case:
-    return Case(name, _m(body), first=f"import os; os.environ[{variable!r}] = 'a'", environment={variable: "b"})
+    return Case(name, module(body), first=f"import os; os.environ[{variable!r}] = 'a'", environment={variable: "b"})
 
 
 ENVIRONMENT = [
@@ -462,7 +273,7 @@ ENVIRONMENT = [
     _env("expanduser", "import os\n" + F + "    return os.path.expanduser('~')\n", "HOME"),
     _env("Path.home", "import pathlib\n" + F + "    return str(pathlib.Path.home())\n", "HOME"),
     *[
-        Case(f"time zone: {name}", _m(f"import time\nimport datetime as d\nfrom time import localtime as lt\nstamp = d.datetime.timestamp\nN = d.datetime(2020, 1, 1)\n{F}    return {name}\n"), first="import os, time; os.environ['TZ'] = 'UTC0'; time.tzset()", then="import time; time.tzset()", environment={"TZ": "JST-9"})
+        Case(f"time zone: {name}", module(f"import time\nimport datetime as d\nfrom time import localtime as lt\nstamp = d.datetime.timestamp\nN = d.datetime(2020, 1, 1)\n{F}    return {name}\n"), first="import os, time; os.environ['TZ'] = 'UTC0'; time.tzset()", then="import time; time.tzset()", environment={"TZ": "JST-9"})
         for name in (
             "d.datetime.fromtimestamp(0).isoformat()",
             "N.astimezone().isoformat()",
@@ -479,7 +290,7 @@ ENVIRONMENT = [
         )
     ],
     *[
-        Case(f"command line: {name}", _m(f"import argparse, sys\ndef h():\n    return sys.argv\ndef g():\n    from sys import argv as a\n    return a\n{F}    return {name}\n"), then="import sys; sys.argv[:] = ['m', 'b']")
+        Case(f"command line: {name}", module(f"import argparse, sys\ndef h():\n    return sys.argv\ndef g():\n    from sys import argv as a\n    return a\n{F}    return {name}\n"), then="import sys; sys.argv[:] = ['m', 'b']")
         for name in (
             "sys.argv[-1]",
             "g()[-1]",
@@ -489,15 +300,15 @@ ENVIRONMENT = [
             "argparse.ArgumentParser().parse_known_args()[1]",
         )
     ],
-    Case("time zone: imported in the body", _m("def h():\n    from time import localtime as l\n    return l(0).tm_hour\n" + F + "    return h()\n"), first="import os, time; os.environ['TZ'] = 'UTC0'; time.tzset()", then="import time; time.tzset()", environment={"TZ": "JST-9"}),
+    Case("time zone: imported in the body", module("def h():\n    from time import localtime as l\n    return l(0).tm_hour\n" + F + "    return h()\n"), first="import os, time; os.environ['TZ'] = 'UTC0'; time.tzset()", then="import time; time.tzset()", environment={"TZ": "JST-9"}),
 ]  # fmt: skip
 
 _LIBRARY = "import lib\n" + F + "    return lib.VERSION\n"
 LIBRARIES = [
-    Case("library upgraded", {**_m(_LIBRARY), "site-packages/lib.py": "VERSION = 1\n", "site-packages/lib-1.0.dist-info/METADATA": "Name: lib\nVersion: 1.0\n"}, {"site-packages/lib.py": "VERSION = 2\n", "site-packages/lib-1.0.dist-info/METADATA": "Name: lib\nVersion: 2.0\n"}, site=True),
-    Case("library of another name upgraded", {**_m(_LIBRARY), "site-packages/lib.py": "VERSION = 1\n", "site-packages/other-1.0.dist-info/METADATA": "Name: other\nVersion: 1.0\n", "site-packages/other-1.0.dist-info/RECORD": "lib.py,,\n"}, {"site-packages/lib.py": "VERSION = 2\n", "site-packages/other-1.0.dist-info/METADATA": "Name: other\nVersion: 2.0\n"}, site=True),
-    Case("library without a distribution", {**_m(_LIBRARY), "site-packages/lib.py": "VERSION = 1\n"}, {"site-packages/lib.py": "VERSION = 2\n"}, site=True),
-    Case("library imported in the body", {**_m(F + "    import lib\n    return lib.VERSION\n"), "site-packages/lib.py": "VERSION = 1\n"}, {"site-packages/lib.py": "VERSION = 2\n"}, site=True),
+    Case("library upgraded", {**module(_LIBRARY), "site-packages/lib.py": "VERSION = 1\n", "site-packages/lib-1.0.dist-info/METADATA": "Name: lib\nVersion: 1.0\n"}, {"site-packages/lib.py": "VERSION = 2\n", "site-packages/lib-1.0.dist-info/METADATA": "Name: lib\nVersion: 2.0\n"}, site=True),
+    Case("library of another name upgraded", {**module(_LIBRARY), "site-packages/lib.py": "VERSION = 1\n", "site-packages/other-1.0.dist-info/METADATA": "Name: other\nVersion: 1.0\n", "site-packages/other-1.0.dist-info/RECORD": "lib.py,,\n"}, {"site-packages/lib.py": "VERSION = 2\n", "site-packages/other-1.0.dist-info/METADATA": "Name: other\nVersion: 2.0\n"}, site=True),
+    Case("library without a distribution", {**module(_LIBRARY), "site-packages/lib.py": "VERSION = 1\n"}, {"site-packages/lib.py": "VERSION = 2\n"}, site=True),
+    Case("library imported in the body", {**module(F + "    import lib\n    return lib.VERSION\n"), "site-packages/lib.py": "VERSION = 1\n"}, {"site-packages/lib.py": "VERSION = 2\n"}, site=True),
 ]  # fmt: skip
 
 # What the code does not tell is not cached, and said once.
@@ -546,12 +357,12 @@ HARMLESS = [
             "a column": "example = 1\n" + F + "    return pd.DataFrame({'example': [x]}).query('example > @x - 1').example.tolist()\n",
         }.items()
     ],
-    Case("nothing", _m(_BODY)),
-    Case("unrelated command line", _m("import sys\n" + F + "    return sys.byteorder\n"), then="import sys; sys.argv[:] = ['m', 'b']"),
-    Case("unrelated time zone", _m("import datetime as d\n" + F + "    return d.datetime(2020, 1, 1, tzinfo=d.timezone.utc).isoformat()\n"), environment={"TZ": "JST-9"}),
-    Case("unrelated environment variable", _m("import os\n" + F + "    return os.environ.get('MODE')\n"), environment={"OTHER": "b"}),
+    Case("nothing", module(_BODY)),
+    Case("unrelated command line", module("import sys\n" + F + "    return sys.byteorder\n"), then="import sys; sys.argv[:] = ['m', 'b']"),
+    Case("unrelated time zone", module("import datetime as d\n" + F + "    return d.datetime(2020, 1, 1, tzinfo=d.timezone.utc).isoformat()\n"), environment={"TZ": "JST-9"}),
+    Case("unrelated environment variable", module("import os\n" + F + "    return os.environ.get('MODE')\n"), environment={"OTHER": "b"}),
     *[
-        Case(f"unrelated environment variable, {name}", _m("import os\nQ = 'MODE'\ndef h(x):\n    return x\n" + F + f"    return {name}\n"), environment={"OTHER": "b"})
+        Case(f"unrelated environment variable, {name}", module("import os\nQ = 'MODE'\ndef h(x):\n    return x\n" + F + f"    return {name}\n"), environment={"OTHER": "b"})
         for name in (
             "os.getenv('MODE', h(x))",
             "os.environ.get('MODE', default=f'a{x}')",
@@ -563,18 +374,18 @@ HARMLESS = [
             "h(x) and os.environ.get('MODE', [str(x), 2])",
         )
     ],
-    Case("calls that are counted", _m("CALLS = []\nN = 0\nSEEN = {'n': 0}\n" + F + "    global N\n    CALLS.append(x)\n    N += 1\n    SEEN['n'] += 1\n    return x\n"), then="m.CALLS.append(1); m.N = 7; m.SEEN['n'] = 3"),
-    Case("another file changed", {**_m(_READ), **_DATA}, then="open('other.txt', 'w').write('x')"),
-    Case("a log that is written", _m(F + "    with open('log', 'a') as log:\n        log.write('called')\n    return x\n")),
-    Case("a log by argument", _m("@function_cache\ndef f(log):\n    with open(log, 'a') as file:\n        file.write('called')\n    return 1\n"), call="m.f('log.txt')"),
-    Case("a temporary file", _m("import tempfile\n" + F + "    with tempfile.NamedTemporaryFile('w+') as file:\n        file.write('a')\n        file.seek(0)\n        return open(file.name).read() + file.read()\n")),
-    Case("a file that the run writes and reads again", _m(F + "    with open('scratch.txt', 'w') as file:\n        file.write('a')\n    return open('scratch.txt').read()\n")),
-    Case("a folder by argument with a link in a circle", _m("import os\n@function_cache\ndef f(p):\n    return sorted(os.listdir(p))\n"), call="m.f('parts')", first="import os; os.makedirs('parts', exist_ok=True); os.path.lexists('parts/link') or os.symlink('.', 'parts/link')"),
-    Case("a temporary folder", _m("import tempfile, os\n" + F + "    with tempfile.TemporaryDirectory() as d:\n        open(d + '/a', 'w').write('1')\n        return [open(d + '/' + n).read() for n in os.listdir(d)]\n")),
-    Case("a logger and a lock", _m("import logging, threading\nlog = logging.getLogger(__name__)\nlock = threading.Lock()\n" + F + "    with lock:\n        log.info('x')\n        return x\n")),
-    Case("a library in the body", _m(F + "    import json, csv, decimal\n    return json.dumps(x)\n")),
-    Case("another working directory", {**_m("import pathlib\nP = pathlib.Path(__file__).parent / 'data.txt'\n" + F + "    return P.read_text()\n"), **_DATA}, then="import os; os.chdir('/')"),
-    Case("a method", _m("class C:\n    def __init__(self, k):\n        self.k = k\n    @function_cache\n    def f(self, x):\n        return x + self.k\n"), call="m.C(1).f(2)"),
-    Case("a set argument", _m(F + "    return len(x)\n"), call="m.f({'a', 'b', 'c', ('d', 'e')})"),
-    Case("a library's own configuration", {**_m("import lib\n" + F + "    return lib.h()\n"), "site-packages/lib.py": "import os\ndef h():\n    with open(os.path.join(os.path.dirname(__file__), 'lib.cfg')) as f:\n        f.read()\n    return 1\n", "site-packages/lib.cfg": "1", "site-packages/lib-1.dist-info/METADATA": "Name: lib\nVersion: 1\n"}, {"site-packages/lib.cfg": "2"}, site=True),
+    Case("calls that are counted", module("CALLS = []\nN = 0\nSEEN = {'n': 0}\n" + F + "    global N\n    CALLS.append(x)\n    N += 1\n    SEEN['n'] += 1\n    return x\n"), then="m.CALLS.append(1); m.N = 7; m.SEEN['n'] = 3"),
+    Case("another file changed", {**module(READ), **DATA}, then="open('other.txt', 'w').write('x')"),
+    Case("a log that is written", module(F + "    with open('log', 'a') as log:\n        log.write('called')\n    return x\n")),
+    Case("a log by argument", module("@function_cache\ndef f(log):\n    with open(log, 'a') as file:\n        file.write('called')\n    return 1\n"), call="m.f('log.txt')"),
+    Case("a temporary file", module("import tempfile\n" + F + "    with tempfile.NamedTemporaryFile('w+') as file:\n        file.write('a')\n        file.seek(0)\n        return open(file.name).read() + file.read()\n")),
+    Case("a file that the run writes and reads again", module(F + "    with open('scratch.txt', 'w') as file:\n        file.write('a')\n    return open('scratch.txt').read()\n")),
+    Case("a folder by argument with a link in a circle", module("import os\n@function_cache\ndef f(p):\n    return sorted(os.listdir(p))\n"), call="m.f('parts')", first="import os; os.makedirs('parts', exist_ok=True); os.path.lexists('parts/link') or os.symlink('.', 'parts/link')"),
+    Case("a temporary folder", module("import tempfile, os\n" + F + "    with tempfile.TemporaryDirectory() as d:\n        open(d + '/a', 'w').write('1')\n        return [open(d + '/' + n).read() for n in os.listdir(d)]\n")),
+    Case("a logger and a lock", module("import logging, threading\nlog = logging.getLogger(__name__)\nlock = threading.Lock()\n" + F + "    with lock:\n        log.info('x')\n        return x\n")),
+    Case("a library in the body", module(F + "    import json, csv, decimal\n    return json.dumps(x)\n")),
+    Case("another working directory", {**module("import pathlib\nP = pathlib.Path(__file__).parent / 'data.txt'\n" + F + "    return P.read_text()\n"), **DATA}, then="import os; os.chdir('/')"),
+    Case("a method", module("class C:\n    def __init__(self, k):\n        self.k = k\n    @function_cache\n    def f(self, x):\n        return x + self.k\n"), call="m.C(1).f(2)"),
+    Case("a set argument", module(F + "    return len(x)\n"), call="m.f({'a', 'b', 'c', ('d', 'e')})"),
+    Case("a library's own configuration", {**module("import lib\n" + F + "    return lib.h()\n"), "site-packages/lib.py": "import os\ndef h():\n    with open(os.path.join(os.path.dirname(__file__), 'lib.cfg')) as f:\n        f.read()\n    return 1\n", "site-packages/lib.cfg": "1", "site-packages/lib-1.dist-info/METADATA": "Name: lib\nVersion: 1\n"}, {"site-packages/lib.cfg": "2"}, site=True),
 ]  # fmt: skip

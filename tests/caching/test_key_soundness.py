@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.caching.fresh import FreshProcesses
-from tests.caching.key_cases import CHANGES, ENVIRONMENT, HARMLESS, LIBRARIES, SOURCES, UNKNOWN, Case
+from tests.caching.key_cases import CHANGES, ENVIRONMENT, HARMLESS, LIBRARIES, UNKNOWN, Case
+from tests.caching.source_cases import SOURCES
 
 # Of a module, at its top: whoever runs the case has imported it before anything else.
 _PANDAS = re.compile(r"^(import|from) (\w+, )?pandas\b", re.MULTILINE)

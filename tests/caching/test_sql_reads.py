@@ -1,4 +1,4 @@
-"""What DuckDB and SQLite read by SQL, besides the cases of `key_cases.py`."""
+"""What DuckDB and SQLite read by SQL, besides the cases of `source_cases.py`."""
 
 from __future__ import annotations
 
