@@ -163,6 +163,8 @@ class FaultProxy:
         asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        # For a connection that came in between: its end at a closed loop would fail when garbage is collected.
+        self._loop.run_until_complete(self._close())
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
 
