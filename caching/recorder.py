@@ -24,6 +24,14 @@ from caching.sources import (
 _WORD = re.compile(r"[^/.\\\\]*")
 
 
+def _working_folder() -> str:
+    """Where relative paths begin; nowhere, where that folder was removed."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
+
+
 @dataclass(eq=False)
 class Recorder:
     """What one running cached function reads; made anew for each run."""
@@ -38,7 +46,7 @@ class Recorder:
     written: set[str] = field(default_factory=set)
     made: set[str] = field(default_factory=set)  # folders made during the run
     kept: set[str] = field(default_factory=set)  # what the run wrote, or has in a folder that it made, and then read
-    folder: str = field(default_factory=os.getcwd)  # where relative paths begin, for whoever looks at them again
+    folder: str = field(default_factory=_working_folder)  # where relative paths begin, for whoever looks at them again
     rules: set[tuple[str, ...]] = field(default_factory=set)  # columns of its frame that are checked together
     memos: Memos = field(default_factory=Memos)  # of the helpers that the function may call
     trouble: str = ""  # why the result must not be stored
@@ -187,7 +195,7 @@ class Recorder:
 
     def _as_meant(self, location: str) -> str:
         """A path as the function knows it: a library may have made a relative one absolute on the way."""
-        if not os.path.isabs(location) and os.getcwd() != self.folder:
+        if not os.path.isabs(location) and _working_folder() != self.folder:
             return os.path.abspath(location)
         if not os.path.isabs(location) or location in self.arguments or location.startswith(self.anchors):
             return location

@@ -594,3 +594,17 @@ def test_annotations_that_are_text_are_looked_up_where_the_function_was_written(
     )
     price = __import__("annotated_by_text").price
     assert typing.get_type_hints(price, globalns=price.__globals__) == {"return": decimal.Decimal}
+
+
+def test_a_call_in_a_folder_that_was_removed_is_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @function_cache
+    def increased(x: int) -> int:
+        return x + 1
+
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    outcomes: list[str] = []
+    with activate(LocalCache(tmp_path / "cache"), observer=lambda event: outcomes.append(event.outcome)):
+        assert [increased(1), increased(1)] == [2, 2]
+    assert outcomes == ["miss", "hit"]
