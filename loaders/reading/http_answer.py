@@ -15,6 +15,9 @@ _LINE_BYTES = 4 << 10
 _ERROR_BODY_BYTES = 64 << 10
 _MOST_INFORMATIONAL = 20
 _STATUS = re.compile(r"HTTP/1\.([01]) ([1-5][0-9]{2})(?: .*)?")
+_LINE_END = re.compile(rb"\n")
+# An empty line; there may be no other before it.
+_HEADERS_END = re.compile(rb"(?:^|\n)\r?\n")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?")
 # Beyond it no length is meant seriously, and no memory can be asked for.
 _LARGEST_BYTES = 1 << 50
@@ -124,7 +127,7 @@ class Answer:
 
     def _line(self, patience: Patience, until: float | None = None) -> bytes:
         limit = until or time.monotonic() + patience.settings.stall_timeout_seconds
-        return self._stream.read_until(b"\n", patience, limit=_LINE_BYTES, until=limit).rstrip(b"\r\n")
+        return self._stream.read_until(_LINE_END, patience, limit=_LINE_BYTES, until=limit).rstrip(b"\r\n")
 
 
 def what_broke(error: BaseException) -> str:
@@ -141,16 +144,15 @@ def what_broke(error: BaseException) -> str:
 
 def _head(stream: Stream, patience: Patience, until: float) -> tuple[bool, int, dict[str, str]]:
     """Return whether a head is of HTTP/1.1, its status, and its headers by their names in lower case."""
-    start = stream.read_until(b"\n", patience, limit=_HEAD_BYTES, until=until).decode("latin-1").rstrip("\r\n")
+    start = stream.read_until(_LINE_END, patience, limit=_HEAD_BYTES, until=until).decode("latin-1").rstrip("\r\n")
     found = _STATUS.fullmatch(start)
     if found is None:
         raise TryAgainError(f"what answered speaks no HTTP: {start[:60]!r}")
+    lines = stream.read_until(_HEADERS_END, patience, limit=_HEAD_BYTES, until=until).decode("latin-1")
     headers: dict[str, str] = {}
-    left = _HEAD_BYTES
-    while line := stream.read_until(b"\n", patience, limit=left, until=until).rstrip(b"\r\n"):
-        left -= len(line)
-        name, colon, value = line.decode("latin-1").partition(":")
-        if not colon or name != name.strip() or left <= 0:
+    for line in lines.rstrip("\r\n").split("\n") if lines.strip("\r\n") else ():
+        name, colon, value = line.partition(":")
+        if not colon or name != name.strip():
             raise TryAgainError("the answer's headers are broken")
         name, value = name.lower(), value.strip()
         headers[name] = value if headers.get(name, value) == value else f"{headers[name]}, {value}"

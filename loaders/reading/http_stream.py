@@ -6,13 +6,19 @@ byte holds it for as long as it likes; and its responses cannot be read into mem
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from contextlib import suppress
 
 from loaders.reading.patience import Patience, TryAgainError
 
-_RECEIVED_BYTES = 1 << 16
+# A head or so: what comes with it is copied once more, and a body is received where it belongs.
+_RECEIVED_BYTES = 1 << 12
+# An end is at most a few bytes long, and some of them may have come with what was searched already.
+_LONGEST_END = 3
+# Setting a timeout lets other threads run, and this one wait for its turn: differences below this are not worth it.
+_TIMEOUT_STEP_SECONDS = 0.01
 
 
 class Stream:
@@ -21,13 +27,14 @@ class Stream:
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
         self._buffer = bytearray()
+        self._timeout_seconds: float | None = None
 
     def send(self, data: bytes, patience: Patience) -> None:
         """Send all the data."""
-        self._socket.settimeout(patience.timeout())
+        self._wait_at_most(patience.timeout())
         self._socket.sendall(data)
 
-    def read_until(self, end: bytes, patience: Patience, *, limit: int, until: float) -> bytes:
+    def read_until(self, end: re.Pattern[bytes], patience: Patience, *, limit: int, until: float) -> bytes:
         """Return the bytes up to an end and with it, of which there are at most `limit`; by a time of the clock.
 
         Raises:
@@ -35,12 +42,12 @@ class Stream:
             OSError: the connection broke, or time ran out.
         """
         searched = 0
-        while (place := self._buffer.find(end, searched)) < 0:
+        while (found := end.search(self._buffer, searched)) is None:
             if len(self._buffer) > limit:
                 raise TryAgainError(f"more than {limit:,} bytes came without an end of the header")
-            searched = max(0, len(self._buffer) - len(end) + 1)
+            searched = max(0, len(self._buffer) - _LONGEST_END)
             self._receive(patience, until)
-        taken = bytes(self._buffer[: place + len(end)])
+        taken = bytes(self._buffer[: found.end()])
         del self._buffer[: len(taken)]
         return taken
 
@@ -51,7 +58,7 @@ class Stream:
             view[:count] = self._buffer[:count]
             del self._buffer[:count]
             return count
-        self._socket.settimeout(patience.timeout())
+        self._wait_at_most(patience.timeout())
         return self._socket.recv_into(view)
 
     def is_quiet(self) -> bool:
@@ -59,7 +66,7 @@ class Stream:
         if self._buffer:
             return False
         try:
-            self._socket.settimeout(0)
+            self._wait_at_most(0)
             # For TLS too: what waits there decrypted is found as well.
             self._socket.recv(1)
         except OSError as error:
@@ -81,8 +88,13 @@ class Stream:
         left = min(patience.timeout(), until - time.monotonic())
         if left <= 0:
             raise TimeoutError
-        self._socket.settimeout(left)
+        self._wait_at_most(left)
         received = self._socket.recv(_RECEIVED_BYTES)
         if not received:
             raise ConnectionResetError
         self._buffer += received
+
+    def _wait_at_most(self, seconds: float) -> None:
+        if self._timeout_seconds is None or abs(seconds - self._timeout_seconds) > _TIMEOUT_STEP_SECONDS:
+            self._socket.settimeout(seconds)
+            self._timeout_seconds = seconds

@@ -56,9 +56,10 @@ def signed_headers(
     scope = f"{timestamp[:8]}/{region}/s3/aws4_request"
     to_sign = "\n".join(("AWS4-HMAC-SHA256", timestamp, scope, hashlib.sha256(canonical.encode()).hexdigest()))
     key = f"AWS4{credentials.secret_key}".encode()
+    # Not `hmac.digest`: it lets other threads run meanwhile, and to have its turn again takes longer than all of this.
     for piece in scope.split("/"):
-        key = hmac.digest(key, piece.encode(), "sha256")
-    signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
+        key = hmac.new(key, piece.encode(), "sha256").digest()
+    signature = hmac.new(key, to_sign.encode(), "sha256").hexdigest()
     signed["authorization"] = (
         f"AWS4-HMAC-SHA256 Credential={credentials.access_key}/{scope}, SignedHeaders={names}, Signature={signature}"
     )

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Self
 from loaders.errors import ConfigError, LoaderError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
 _HOST = "127.0.0.1"
@@ -48,14 +49,16 @@ _PORTS = (
 class S3Server:
     """A running S3 between `start()` and `stop()`, or inside `with`; ready when a PUT and a GET work.
 
-    Each server has credentials of its own making, so nothing can reach another server by mistake.
+    Each server has credentials of its own making, so nothing can reach another server by mistake. `options` are
+    further ones of `weed mini`.
     """
 
-    def __init__(self, *, timeout_seconds: float = 60.0) -> None:
+    def __init__(self, *, timeout_seconds: float = 60.0, options: Sequence[str] = ()) -> None:
         self.access_key = "sourceswap" + secrets.token_hex(5)
         self.secret_key = secrets.token_urlsafe(30)
         self.region = _REGION
         self._timeout_seconds = timeout_seconds
+        self._options = tuple(options)
         self._process: subprocess.Popen[str] | None = None
         self._port = 0
 
@@ -164,7 +167,7 @@ class S3Server:
             start_new_session=True,
         )
         request = {
-            "command": [weed, *_arguments(ports)],
+            "command": [weed, *_arguments(ports), *self._options],
             "files": {"s3.json": json.dumps(self._identities())},
             # SeaweedFS puts these into /tmp, whatever TMPDIR says.
             "leftovers": r"listening on Unix socket (/\S+/seaweedfs-\S+\.sock)",
