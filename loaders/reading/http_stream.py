@@ -66,7 +66,8 @@ class Stream:
         if self._buffer:
             return False
         try:
-            self._wait_at_most(0)
+            self._socket.settimeout(0)
+            self._timeout_seconds = None
             # For TLS too: what waits there decrypted is found as well.
             self._socket.recv(1)
         except OSError as error:
