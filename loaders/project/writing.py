@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import bz2
+import codecs
 import gzip
 import lzma
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pandas as pd
 import pyarrow as pa
 
 from loaders.contract import DatasetContract
-from loaders.contract.format_options import FORMATS
+from loaders.contract.format_options import FORMATS, FormatOptions
 from loaders.errors import ConfigError
+from loaders.reading.csv_format import may_be_empty
 from loaders.reading.csv_reader import delimiter_of
 from loaders.reading.formats import compression_of, format_by_name
 
@@ -40,13 +42,13 @@ def encode_table(frame: pd.DataFrame, contract: DatasetContract, name: str) -> b
         )
     writers: dict[str, Callable[[], bytes]] = {
         "parquet": lambda: _parquet(table),
-        "csv": lambda: _csv(table, delimiter_of(contract.format, name)),
+        "csv": lambda: _csv(table, contract.format, delimiter_of(contract.format, name)),
         "feather": lambda: _feather(table),
-        "jsonl": lambda: _json_lines(table),
+        "jsonl": lambda: _json_lines(table, contract.format),
     }
     try:
         data = writers[kind]()
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, TypeError) as error:
+    except (ValueError, pa.ArrowNotImplementedError, TypeError) as error:
         raise ConfigError(f"Dataset '{contract.name}' cannot be written as '{name}': {error}.") from None
     return _COMPRESSORS[compression](data) if compression else data
 
@@ -73,17 +75,52 @@ def _feather(table: pa.Table) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _csv(table: pa.Table, delimiter: str) -> bytes:
+def _csv(table: pa.Table, options: FormatOptions, delimiter: str) -> bytes:
     import pyarrow.csv as csv
 
-    options = csv.WriteOptions(delimiter=delimiter, quoting_style="needed")
+    if options.quote_char != '"' or "" not in options.null_values:
+        # What Arrow writes has these quotes, and nothing for a null.
+        return "".join(_csv_lines(table, options, delimiter)).encode(options.encoding)
     sink = pa.BufferOutputStream()
-    csv.write_csv(table, sink, options)
-    return bytes(sink.getvalue())
+    csv.write_csv(table, sink, csv.WriteOptions(delimiter=delimiter, quoting_style="needed"))
+    data = bytes(sink.getvalue())
+    return data if _is_utf8(options) else data.decode().encode(options.encoding)
 
 
-def _json_lines(table: pa.Table) -> bytes:
+def _csv_lines(table: pa.Table, options: FormatOptions, delimiter: str) -> Iterator[str]:
+    """Yield the header and the rows; raise ValueError for a value that the options leave no way to write."""
+    quote = options.quote_char
+    special = {delimiter, quote, "\r", "\n"} - {""}
+    null = next((text for text in options.null_values if not special.intersection(text)), None)
+
+    def field(value: str, *, looks_null: bool = False) -> str:
+        if not looks_null and not special.intersection(value):
+            return value
+        if not quote:
+            raise ValueError(f"{value[:40]!r} would need quotes, and the contract has FormatOptions(quote_char='')")
+        return f"{quote}{value.replace(quote, 2 * quote)}{quote}"
+
+    def fields(column: pa.ChunkedArray) -> Iterator[str]:
+        quotes_tell = may_be_empty(column.type)
+        for value in column.cast(pa.large_string()).to_pylist():
+            looks_null = value in options.null_values
+            if value is None and null is None:
+                raise ValueError(f"there is no way to write null with FormatOptions(null_values={options.null_values})")
+            if looks_null and not quotes_tell:
+                raise ValueError(f"{value!r} would be read as null with FormatOptions(null_values=…)")
+            yield null or "" if value is None else field(value, looks_null=looks_null)
+
+    yield delimiter.join(map(field, table.column_names)) + "\n"
+    for row in zip(*map(fields, table.columns), strict=True):
+        yield delimiter.join(row) + "\n"
+
+
+def _json_lines(table: pa.Table, options: FormatOptions) -> bytes:
     import json
 
     lines = (json.dumps(row, default=str, ensure_ascii=False) for row in table.to_pylist())
-    return "".join(f"{line}\n" for line in lines).encode()
+    return "".join(f"{line}\n" for line in lines).encode(options.encoding)
+
+
+def _is_utf8(options: FormatOptions) -> bool:
+    return codecs.lookup(options.encoding).name == "utf-8"

@@ -86,7 +86,7 @@ def _typed(table: pa.Table, fields: Mapping[str, pa.Field], request: Request) ->
     for name, field in fields.items():
         values = table[name]
         if pa.types.is_large_string(values.type) and not is_text(field.type):
-            if not _may_be_empty(field.type):
+            if not may_be_empty(field.type):
                 # Parsed as text, a quoted null is not null yet; in a number or a date it means nothing else.
                 null = pc.is_in(values, value_set=pa.array(request.options.null_values, _TEXT))
                 values = pc.if_else(null, None, values)
@@ -99,7 +99,7 @@ def _typed(table: pa.Table, fields: Mapping[str, pa.Field], request: Request) ->
     return pa.table(columns)
 
 
-def _may_be_empty(arrow_type: pa.DataType) -> bool:
+def may_be_empty(arrow_type: pa.DataType) -> bool:
     """Tell whether quotes around nothing are a value of the type."""
     plain = arrow_type.value_type if pa.types.is_dictionary(arrow_type) else arrow_type
     return kind(plain) in ("text", "binary")

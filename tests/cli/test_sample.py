@@ -8,7 +8,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from loaders import DatasetContract
+from loaders import DatasetContract, FormatOptions
+from loaders.errors import ConfigError
 from loaders.project.sampling import sample_frames
 from loaders.project.writing import encode_table
 from tests.cli.conftest import COMMAND, Run
@@ -107,7 +108,47 @@ def test_random_sample_is_repeated_by_its_seed_and_keeps_the_order() -> None:
     "name", ["x.csv", "x.csv.gz", "x.parquet", "x.feather", "x.jsonl", "x.tsv", "x.json", "x.pq", "x.tab.zst"]
 )
 def test_written_file_reads_back_as_the_same_frame(name: str, tmp_path: Path) -> None:
+    _write_and_read_back(name, FormatOptions(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("x.csv", FormatOptions(quote_char="'")),
+        ("x.csv", FormatOptions(quote_char="'", delimiter=";")),
+        ("x.csv", FormatOptions(null_values=("NA", "null"))),
+        ("x.csv", FormatOptions(null_values=("", "NA"))),
+        ("x.csv", FormatOptions(encoding="utf-16")),
+        ("x.csv", FormatOptions(encoding="utf-8-sig")),
+        ("x.csv.gz", FormatOptions(encoding="latin-1", quote_char="'", null_values=("-",))),
+        ("x.jsonl", FormatOptions(encoding="utf-16")),
+    ],
+)
+def test_written_file_obeys_the_format_options_of_its_contract(
+    name: str, options: FormatOptions, tmp_path: Path
+) -> None:
+    _write_and_read_back(name, options, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        (FormatOptions(quote_char=""), "would need quotes"),
+        (FormatOptions(null_values=()), "no way to write null"),
+        (FormatOptions(null_values=("0.1",)), "'0.1' would be read as null"),
+        (FormatOptions(encoding="ascii"), "ascii"),
+    ],
+)
+def test_frame_that_the_format_options_cannot_hold_is_refused(
+    options: FormatOptions, what: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=what):
+        _write_and_read_back("x.csv", options, tmp_path)
+
+
+def _write_and_read_back(name: str, options: FormatOptions, folder: Path) -> None:
     from loaders import read_table
+    from loaders.conforming import conform
 
     contract = DatasetContract(
         "things",
@@ -124,20 +165,19 @@ def test_written_file_reads_back_as_the_same_frame(name: str, tmp_path: Path) ->
         ),
         key="id",
         prefix="things_",
+        format=options,
     )
     table = pa.table(
         {
-            "things_id": pa.array([1, 2, 2**62]),
-            "things_text": pa.array(['a "quoted", text\nwith lines', "", None]),
-            "things_amount": pa.array(["1.50", None, "-3.25"]).cast(pa.decimal128(10, 2)),
-            "things_at": pa.array([0, 1, None], pa.timestamp("us", tz="UTC")),
-            "things_day": pa.array([0, None, 20000], pa.date32()),
-            "things_ratio": pa.array([0.1, None, 1e300]),
-            "things_flag": pa.array([True, False, None]),
+            "things_id": pa.array([1, 2, 2**62, 4]),
+            "things_text": pa.array(["a \"quoted\", 'é' text;\nwith lines", "", None, "NA"]),
+            "things_amount": pa.array(["1.50", None, "-3.25", None]).cast(pa.decimal128(10, 2)),
+            "things_at": pa.array([0, 1, None, 3], pa.timestamp("us", tz="UTC")),
+            "things_day": pa.array([0, None, 20000, 1], pa.date32()),
+            "things_ratio": pa.array([0.1, None, 1e300, -0.0]),
+            "things_flag": pa.array([True, False, None, True]),
         }
     )
-    from loaders.conforming import conform
-
     frame = conform(table, contract, location="here")
-    (tmp_path / name).write_bytes(encode_table(frame, contract, name))
-    pd.testing.assert_frame_equal(read_table(tmp_path / name, contract), frame)
+    (folder / name).write_bytes(encode_table(frame, contract, name))
+    pd.testing.assert_frame_equal(read_table(folder / name, contract), frame)
