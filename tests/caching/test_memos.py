@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import math
+import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +36,20 @@ def second(name: str) -> str:
     BOTH_RUN.wait(10)
     FILLED.wait(10)
     return "second " + remembered(name)
+
+
+@functools.cache
+def counted(number: int) -> str:
+    return f"{math.factorial(number):,}" + label_of(number)
+
+
+def label_of(number: int) -> str:
+    return re.sub("0", "o", str(number))
+
+
+@function_cache
+def counts(number: int) -> str:
+    return counted(number)
 
 
 @function_cache
@@ -70,3 +86,29 @@ def test_what_a_memo_has_from_before_a_change_is_not_cached(tmp_path: Path, outc
     remembered.cache_clear()
     assert [alone("data.txt"), alone("data.txt")] == ["other", "other"]
     assert outcomes == ["miss", "miss", "miss", "hit"]
+
+
+def test_what_a_memo_was_filled_with_before_it_was_seen_is_not_cached(tmp_path: Path, outcomes: list[str]) -> None:
+    (tmp_path / "data.txt").write_text("one")
+
+    @functools.cache
+    def early(name: str) -> str:
+        return remembered.__wrapped__(name)
+
+    @function_cache
+    def late(name: str) -> str:
+        return early(name)
+
+    early("data.txt")
+    with pytest.warns(CachingWarning, match=r"early\(\) was called before .*early\.cache_clear\(\) has it read"):
+        late("data.txt")
+    assert late("data.txt") == "one"
+    early.cache_clear()
+    assert [late("data.txt"), late("data.txt")] == ["one", "one"]
+    assert outcomes == ["miss", "miss", "miss", "hit"]
+
+
+def test_a_memo_that_only_computes_may_have_been_filled_before(outcomes: list[str]) -> None:
+    counted(20)
+    assert [counts(20), counts(20)] == ["2,432,902,008,176,640,0002o"] * 2
+    assert outcomes == ["miss", "hit"]
