@@ -243,8 +243,7 @@ class LocalCache:
     def _write_beside(self, namespace: str, name: str, suffix: str, data: Mapping[str, object]) -> bool:
         try:
             size = self._write(namespace, name, suffix, EXACT, [], data)
-        except Exception as error:  # noqa: BLE001 - as in `save`
-            warn_user(f"A note on {namespace} is not kept: {self._reason(error)}")
+        except Exception:  # noqa: BLE001 - as in `save`, which also tells of a folder that cannot be written
             return False
         self._make_room(size)
         return True
