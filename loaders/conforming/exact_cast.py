@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import math
 from collections.abc import Callable
 from typing import Any
@@ -177,8 +178,38 @@ def _from_float(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray
 
 
 def _integer_to_decimal(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    _refuse_too_large(values, target)
     # Arrow wants room for the largest integer of the type, whatever the values.
-    return values.cast(pa.decimal256(76, max(target.scale, 0))).cast(target)
+    return _decimal_to_decimal(values.cast(pa.decimal256(76, max(target.scale, 0))), target)
+
+
+def _decimal_to_decimal(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    """Cast to the target's scale where there is room for every digit, then to its width: Arrow's own may wrap around."""
+    values = _widened(values)
+    _refuse_too_large(values, target)
+    small = max(values.type.bit_width, target.bit_width) <= 128 and min(values.type.scale, target.scale) >= 0
+    if small:
+        return values.cast(pa.decimal128(38, target.scale)).cast(target)
+    return values.cast(pa.decimal256(76, values.type.scale)).cast(pa.decimal256(76, target.scale)).cast(target)
+
+
+def _decimal_to_integer(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    return _widened(values).cast(target)
+
+
+def _widened(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return decimals in a width for which Arrow has all its functions; for the narrow ones it lacks most."""
+    decimal_type = values.type
+    if decimal_type.bit_width >= 128:
+        return values
+    return values.cast(pa.decimal128(decimal_type.precision, decimal_type.scale))
+
+
+def _refuse_too_large(values: pa.ChunkedArray, target: pa.DataType) -> None:
+    """Raise InexactError where a number has more digits before the point than a decimal type; Arrow drops them."""
+    extremes = [value for value in pc.min_max(values).as_py().values() if value is not None]
+    if any(abs(value) >= decimal.Decimal(10) ** (target.precision - target.scale) for value in extremes):
+        raise InexactError(f"a value does not fit {type_name(target)}")
 
 
 def _decimal_to_float(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
@@ -278,9 +309,9 @@ _CASTS: dict[tuple[str, str], Callable[[pa.ChunkedArray, pa.DataType], pa.Chunke
     ("float", "float"): _round_trip,
     ("float", "integer"): _from_float,
     ("float", "decimal"): _from_float,
-    ("decimal", "decimal"): _safe,
+    ("decimal", "decimal"): _decimal_to_decimal,
     ("decimal", "float"): _decimal_to_float,
-    ("decimal", "integer"): _safe,
+    ("decimal", "integer"): _decimal_to_integer,
     ("text", "text"): _safe,
     ("binary", "binary"): _safe,
     ("date", "date"): _round_trip,

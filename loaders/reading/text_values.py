@@ -7,6 +7,7 @@ rows that mean no value of the type are found.
 
 from __future__ import annotations
 
+import decimal
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,8 @@ import pyarrow.compute as pc
 from loaders.conforming.exact_cast import InexactError, cast_violation, exact_cast, failing_rows, kind, type_name
 from loaders.conforming.violation import MAX_EXAMPLES, Violation
 
+_MOST_ARROW_DIGITS = 38
+_EXACTLY = decimal.Context(prec=decimal.MAX_PREC, Emin=decimal.MIN_EMIN, Emax=decimal.MAX_EMAX)
 _INTEGER = r"^[+-]?[0-9]+(\.0*)?$"
 _NUMBER = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _SPECIAL = r"^(?i:[+-]?(nan|inf|infinity))$"
@@ -114,9 +117,31 @@ def _float(texts: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
 
 
 def _decimal(texts: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    wide = pa.decimal256(76, target.scale) if target.bit_width == 256 else pa.decimal128(38, target.scale)
-    plain = pc.replace_substring_regex(texts, r"^\+", "")
-    return plain.cast(wide).cast(target)
+    # So many digits, and as many zeros behind them, have room in 256 bits, where Arrow would wrap around.
+    longest = pc.max(pc.utf8_length(texts)).as_py() or 0
+    exponents = pc.any(pc.match_substring_regex(texts, "[eE]"), min_count=0).as_py()
+    if not exponents and longest <= _MOST_ARROW_DIGITS and 0 <= target.scale <= _MOST_ARROW_DIGITS:
+        plain = pc.replace_substring_regex(texts, r"^\+", "")
+        return exact_cast(plain.cast(pa.decimal256(76, target.scale)), target)
+    digits = pa.array([_digits(text, target) for text in texts.to_pylist()], _unscaled(target))
+    return pa.chunked_array([digits.view(target)])
+
+
+def _digits(text: str | None, target: pa.DataType) -> decimal.Decimal | None:
+    """Return what a decimal of the type stores for a number: an integer, which the type's scale is taken off of."""
+    if text is None:
+        return None
+    number = _EXACTLY.normalize(decimal.Decimal(text))
+    if number and number.adjusted() >= target.precision - target.scale:
+        raise InexactError(f"beyond the range of {target}")
+    if number and number.as_tuple().exponent < -target.scale:
+        raise InexactError(f"more digits than {target} has")
+    return _EXACTLY.scaleb(number, target.scale) if number else decimal.Decimal(0)
+
+
+def _unscaled(target: pa.DataType) -> pa.DataType:
+    makers = {32: pa.decimal32, 64: pa.decimal64, 128: pa.decimal128, 256: pa.decimal256}
+    return makers[target.bit_width](target.precision, 0)
 
 
 def _bool(texts: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
