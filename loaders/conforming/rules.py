@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import decimal
+import math
+import numbers
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +16,8 @@ from loaders.conforming.violation import MAX_EXAMPLES, Violation, example
 from loaders.contract import Check, DatasetContract
 from loaders.errors import ConfigError
 
+# More than any type holds.
+_MOST_DIGITS = 80
 Columns = dict[str, pa.ChunkedArray]
 
 
@@ -42,10 +46,10 @@ def broken_rules(columns: Columns, contract: DatasetContract) -> Iterator[Violat
 def _broken_check(name: str, values: pa.ChunkedArray, check: Check) -> Iterator[Violation]:
     values = _widened(values)
     if check.minimum is not None:
-        low = pc.less(values, _scalar(check.minimum, values.type))
+        low = pc.less(values, _bound(check.minimum, values.type, decimal.ROUND_CEILING))
         yield from _where(name, f"below the minimum {check.minimum!r}", low, values)
     if check.maximum is not None:
-        high = pc.greater(values, _scalar(check.maximum, values.type))
+        high = pc.greater(values, _bound(check.maximum, values.type, decimal.ROUND_FLOOR))
         yield from _where(name, f"above the maximum {check.maximum!r}", high, values)
     if check.allowed:
         plain = values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
@@ -56,24 +60,68 @@ def _broken_check(name: str, values: pa.ChunkedArray, check: Check) -> Iterator[
         yield from _where(name, f"does not match {check.pattern!r}", _unmatched(values, check.pattern), values)
 
 
-def _scalar(limit: Any, arrow_type: pa.DataType) -> pa.Scalar:
-    try:
-        return pa.scalar(limit, type=arrow_type)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-        # A limit between two values of the type, such as 0.5 for an integer, or beyond them all, still orders them.
-        return pa.scalar(decimal.Decimal(limit) if isinstance(limit, int) else limit)
+def _bound(limit: Any, arrow_type: pa.DataType, rounding: str) -> pa.Scalar:
+    """Return what values of the type are held against, in the type: of a limit that it cannot hold the next that it can.
+
+    `pa.scalar` would cut off the fraction, or the time of a day, and hold them against another limit.
+    """
+    number = _exact_number(limit, arrow_type)
+    if number is None:
+        typed = _exact_scalar(limit, arrow_type)
+        return pa.scalar(limit) if typed is None else typed
+    if number.is_finite():
+        rounded = _in_steps(number, arrow_type, rounding)
+        try:
+            return pa.scalar(rounded if pa.types.is_decimal(arrow_type) else int(rounded), arrow_type)
+        except (pa.ArrowInvalid, OverflowError):
+            number = rounded
+    # Beyond all values of the type; infinity orders them as well.
+    return pa.scalar(math.copysign(math.inf, number) if number == number else math.nan)
 
 
 def _allowed(allowed: tuple[Any, ...], arrow_type: pa.DataType) -> pa.Array:
-    """Return the allowed values in the type; a number that it cannot hold is among no column's values."""
+    """Return the allowed values in the type; one that it cannot hold is among no column's values."""
     possible = []
     for value in allowed:
+        number = _exact_number(value, arrow_type)
+        if number is not None:
+            exact = number.is_finite() and _in_steps(number, arrow_type, decimal.ROUND_FLOOR) == number
+            value = (number if pa.types.is_decimal(arrow_type) else int(number)) if exact else None
         try:
-            possible.append(pa.scalar(value, type=arrow_type))
+            scalar = None if value is None else _exact_scalar(value, arrow_type)
         except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
             if not isinstance(value, int | float | decimal.Decimal) or not _is_number(arrow_type):
                 raise
+            scalar = None
+        if scalar is not None:
+            possible.append(scalar)
     return pa.array(possible, arrow_type)
+
+
+def _exact_number(value: Any, arrow_type: pa.DataType) -> decimal.Decimal | None:
+    """Return a number as it is written, if it is one and those of the type come in steps; else None."""
+    in_steps = pa.types.is_integer(arrow_type) or pa.types.is_decimal(arrow_type)
+    if not in_steps or isinstance(value, bool) or not isinstance(value, numbers.Number | decimal.Decimal):
+        return None
+    return decimal.Decimal(str(value))
+
+
+def _in_steps(number: decimal.Decimal, arrow_type: pa.DataType, rounding: str) -> decimal.Decimal:
+    """Return the next number with as many digits as the type has behind the point."""
+    scale = arrow_type.scale if pa.types.is_decimal(arrow_type) else 0
+    context = decimal.Context(prec=decimal.MAX_PREC, Emin=decimal.MIN_EMIN, Emax=decimal.MAX_EMAX)
+    if number.adjusted() > _MOST_DIGITS:
+        return number
+    return number.quantize(decimal.Decimal((0, (1,), -scale)), rounding, context)
+
+
+def _exact_scalar(value: Any, arrow_type: pa.DataType) -> pa.Scalar | None:
+    """Return a value in the type, floats rounded to its width; None for one that only a finer type holds."""
+    typed = pa.scalar(value, type=arrow_type)
+    if pa.types.is_temporal(arrow_type):
+        found = pa.scalar(value)
+        return typed if typed.cast(found.type).equals(found) else None
+    return typed
 
 
 def _is_number(arrow_type: pa.DataType) -> bool:
