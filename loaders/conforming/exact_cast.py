@@ -184,7 +184,7 @@ def _integer_to_decimal(values: pa.ChunkedArray, target: pa.DataType) -> pa.Chun
 
 
 def _decimal_to_decimal(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Cast to the target's scale where there is room for every digit, then to its width: Arrow's own may wrap around."""
+    """Cast to the target's scale where there is room for every digit, then to its width; Arrow alone wraps around."""
     values = _widened(values)
     _refuse_too_large(values, target)
     small = max(values.type.bit_width, target.bit_width) <= 128 and min(values.type.scale, target.scale) >= 0

@@ -61,7 +61,7 @@ def _broken_check(name: str, values: pa.ChunkedArray, check: Check) -> Iterator[
 
 
 def _bound(limit: Any, arrow_type: pa.DataType, rounding: str) -> pa.Scalar:
-    """Return what values of the type are held against, in the type: of a limit that it cannot hold the next that it can.
+    """Return what values of the type are held against: the limit, or the next value that the type can hold.
 
     `pa.scalar` would cut off the fraction, or the time of a day, and hold them against another limit.
     """

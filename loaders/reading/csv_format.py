@@ -37,6 +37,9 @@ def parse_csv(data: pa.Buffer, request: Request) -> pa.Table:
     integers = [name for name in types if pa.types.is_integer(types[name])]
     if integers and reader.holds_hexadecimal():
         types |= dict.fromkeys(integers, _TEXT)
+    decimals = [name for name in types if pa.types.is_decimal(types[name])]
+    if decimals and reader.holds_negative_exponent():
+        types |= dict.fromkeys(decimals, _TEXT)
     try:
         table = reader.read(types)
         exact = not _doubtful(table, data)

@@ -24,7 +24,6 @@ from loaders.reading.workers import decoded_by_all
 _SLICE_BYTES = 15 << 17
 _LARGEST_BLOCK_BYTES = (1 << 31) - 1
 _HEADER_BYTES = 1 << 20
-_HEXADECIMAL = int.from_bytes(b"0X", "little") & 0xDFFF
 
 
 class UnfitTextError(Exception):
@@ -63,13 +62,30 @@ class CsvReader:
 
     def holds_hexadecimal(self) -> bool:
         """Tell whether the file may hold a number such as `0x1F`: the parser takes it, no contract means it."""
+        return self._holds(b"0X", 0xDFFF, None)
+
+    def holds_negative_exponent(self) -> bool:
+        """Tell whether the file may hold a number such as `1e-40`, as a decimal: the parser reads zero, or crashes."""
+        return self._holds(b"E-", 0xFFDF, b"0123456789.")
+
+    def _holds(self, pair: bytes, mask: int, after: bytes | None) -> bool:
+        """Tell whether two bytes follow one another, capital or not as the mask makes them, after one of others."""
+        wanted = int.from_bytes(pair, "little") & mask
 
         def found(stretch: tuple[int, int]) -> bool:
             start, end = stretch
             array = np.frombuffer(self._data, np.uint8)[start : end + 1]
-            # Pairs of bytes, from an even place and from an odd one; the mask makes `x` and `X` one.
-            pairs = (array[place : place + (len(array) - place) // 2 * 2].view("<u2") for place in (0, 1))
-            return any(bool(((each & 0xDFFF) == _HEXADECIMAL).any()) for each in pairs)
+            # From an even place, and from an odd one.
+            for place in (0, 1):
+                hits = (array[place : place + (len(array) - place) // 2 * 2].view("<u2") & mask) == wanted
+                if after is None:
+                    if hits.any():
+                        return True
+                elif hits.any():
+                    before = 2 * np.flatnonzero(hits) + place - 1
+                    if np.isin(array[before[before >= 0]], np.frombuffer(after, np.uint8)).any():
+                        return True
+            return False
 
         return any(decoded_by_all(found, self._slices or [self._rows]))
 
@@ -88,10 +104,16 @@ class CsvReader:
 
         try:
             # The head may end within a character.
-            text, _ = codecs.utf_8_decode(head, "strict", len(head) == self._data.size)
+            text, available = codecs.utf_8_decode(head, "strict", len(head) == self._data.size)
             # A quote character that cannot stand in text is the csv module's way to have none.
             records = csv.reader(lines(text), delimiter=self._delimiter, quotechar=self._options.quote_char or "\0")
-            return next(record for record in records if record), consumed
+            names = next(record for record in records if record)
+            if consumed == available < self._data.size:
+                raise ReadError(
+                    f"'{self._shown}' has a header of more than {_HEADER_BYTES:,} bytes, which none is. It may be no "
+                    "CSV, or its line ends or quotes may differ from the contract's format."
+                )
+            return names, consumed
         except (csv.Error, StopIteration) as error:
             raise ReadError(f"'{self._shown}' has no readable header: {error or 'only empty lines'}.") from None
         except UnicodeDecodeError:
@@ -117,8 +139,7 @@ class CsvReader:
         # Imported here: most reads are of Parquet, or answered by the cache.
         import pyarrow.csv as arrow_csv
 
-        start, end = stretch
-        data = self._data.slice(start, end - start)
+        data = self._complete(*stretch)
         whole = whole and data.size < _LARGEST_BLOCK_BYTES
         # By position: columns that nobody asks for may share a name.
         by_name = {str(position): arrow_type for position, arrow_type in types.items()}
@@ -158,18 +179,22 @@ class CsvReader:
                 column.validate(full=True)
         return table
 
+    def _complete(self, start: int, end: int) -> pa.Buffer:
+        """Return a stretch, with what the parser would take amiss made good."""
+        data = self._data.slice(start, end - start)
+        ending = memoryview(data)[-1:].tobytes()
+        if memoryview(data)[:3].tobytes() == codecs.BOM_UTF8:
+            # It is of the first value: the parser drops what it takes for the mark of a file.
+            data = pa.py_buffer(codecs.BOM_UTF8 + data.to_pybytes())
+        if ending == self._delimiter.encode():
+            # At the end of a file, the parser takes an empty field for quoted if the one before it was.
+            data = pa.py_buffer(data.to_pybytes() + b"\n")
+        return data
+
     def _refuse_open_quote(self, rows: int) -> None:
         """Raise ReadError for a file that ends within quotes: the parser takes all that follows them as one field."""
-        quote = self._quoting.quote
         stretch = self._slices[-1] if self._slices else self._rows
-        if self._quoting.surely_outside(memoryview(self._data), *stretch):
-            return
-        # As bytes: whether they are text is for whoever wants the column.
-        last = self._parsed(stretch, {len(self.header) - 1: pa.large_binary()}).column(0)
-        text = (last[-1].as_py() or b"") if len(last) else b""
-        swallowed = quote + text.replace(quote, 2 * quote)
-        before, end = _ending(memoryview(self._data), len(swallowed))
-        if end == swallowed and (not before or before in self._delimiter.encode() + b"\r\n"):
+        if self._quoting.ends_open(memoryview(self._data), *stretch):
             raise ReadError(
                 f"'{self._shown}' ends within quotes, which open in its last row ({rows:,}). The file may be cut "
                 "short, or its quotes may differ from the contract's format (FormatOptions(quote_char=…))."
@@ -191,7 +216,7 @@ class CsvReader:
             rows = ", ".join(f"row {row.number + 1} has {row.actual_columns}" for row in ragged[:3])
             return ReadError(
                 f"'{self._shown}' has rows of unequal length: its header has {len(self.header)} fields, {rows} "
-                "(counting lines from the header, which is row 1). "
+                "(counting from the header, which is row 1; empty lines do not count). "
                 "The file may be cut short, or its delimiter or quotes may differ from the contract's format."
             )
         return ReadError(f"'{self._shown}' is no readable CSV: {str(error).splitlines()[0][:300]}")
@@ -209,9 +234,3 @@ def delimiter_of(options: FormatOptions, shown: str) -> str:
         return options.delimiter
     name = re.split("[?#]", shown)[0].rpartition("/")[2].lower()
     return "\t" if re.search(r"\.(tsv|tab)(\.|$)", name) else ","
-
-
-def _ending(data: memoryview, size_bytes: int) -> tuple[bytes, bytes]:
-    """Return the last bytes, and the one before them."""
-    start = max(0, len(data) - size_bytes)
-    return data[max(0, start - 1) : start].tobytes(), data[start:].tobytes()

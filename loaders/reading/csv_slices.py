@@ -7,6 +7,7 @@ that they may, it looks for all quotes first, in one thread, and drops the line 
 from __future__ import annotations
 
 import codecs
+import re
 
 _PIECE_BYTES = 1 << 16
 # A slice that grows beyond so many times its size is parsed as slowly as it would be by one thread.
@@ -20,6 +21,9 @@ class Quoting:
     def __init__(self, delimiter: str, quote_char: str) -> None:
         self.quote = quote_char.encode()
         self._before_field = frozenset(delimiter.encode() + b"\r\n")
+        quote, before = re.escape(self.quote), re.escape(delimiter.encode()) + rb"\r\n"
+        # From the quote that opens a field to the one that closes it, or to the end; two within stand for one.
+        self._quoted = re.compile(rb"(?:\A|[%b])%b(?:[^%b]++|%b%b)*+(%b?)" % (before, *[quote] * 5)) if quote else None
 
     def surely_outside(self, data: memoryview, start: int, end: int) -> bool:
         """Tell whether `end` is certainly not within quotes, given that `start` is where a row begins.
@@ -34,6 +38,15 @@ class Quoting:
             return last < 0
         before = data[last - 1]
         return before not in self._before_field and before != self.quote[0]
+
+    def ends_open(self, data: memoryview, start: int, end: int) -> bool:
+        """Tell whether `end` is within quotes, given that `start` is where a row begins."""
+        if self._quoted is None or self.surely_outside(data, start, end):
+            return False
+        closing = b"closed"
+        for found in self._quoted.finditer(data[start:end]):
+            closing = found[1]
+        return not closing
 
 
 def slices(data: memoryview, start: int, quoting: Quoting, size_bytes: int) -> list[tuple[int, int]] | None:

@@ -24,8 +24,8 @@ from loaders.reading.text_values import typed_text
 
 _BLOCK_BYTES = 8 << 20
 _WHITESPACE = " \t\r\n\v\f"
-# A name that is written with an escape which need not be there.
-_ESCAPED_NAME = re.compile(rb'\\[u/][^"\n]*"\s*:')
+# A name that is written with an escape which need not be there: from its last one, or texts full of them take for ever.
+_ESCAPED_NAME = re.compile(rb'\\[u/](?:[^"\\\n]|\\[^u/\n])*"\s*:')
 
 
 def parse_jsonl(data: pa.Buffer, request: Request) -> pa.Table:

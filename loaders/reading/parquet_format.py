@@ -153,6 +153,8 @@ def _decoded(
         columns = {name: _joined(decoded, name) for name in fields}
         for name in old_times:
             columns[name] = _exact_old_times(opened, options, name)
+        for name in _nested_old_times(metadata, fields):
+            _refuse_wrapped_times(opened, options, name, columns[name].type)
         for name, values in columns.items():
             if len(values) != metadata.num_rows:
                 raise OSError(f"column {name!r} has {len(values):,} values, the footer says {metadata.num_rows:,} rows")
@@ -231,6 +233,23 @@ def _old_times(metadata: FileMetaData, fields: Mapping[str, pa.Field]) -> list[s
     """Return the wanted columns in Parquet's first layout of timestamps, INT96."""
     columns = [metadata.schema.column(position) for position in range(metadata.num_columns)]
     return [column.path for column in columns if column.physical_type == "INT96" and column.path in fields]
+
+
+def _nested_old_times(metadata: FileMetaData, fields: Mapping[str, pa.Field]) -> set[str]:
+    """Return the wanted columns with such timestamps within lists or structs."""
+    columns = [metadata.schema.column(position) for position in range(metadata.num_columns)]
+    old = [column.path for column in columns if column.physical_type == "INT96" and column.path not in fields]
+    return {name for path in old if (name := column_of(path, fields)) is not None}
+
+
+def _refuse_wrapped_times(
+    opened: Callable[[], Any], options: Mapping[str, Any], name: str, decoded_type: pa.DataType
+) -> None:
+    coarse = ParquetFile(opened(), **options, coerce_int96_timestamp_unit="us").read([name])[name]
+    try:
+        coarse.cast(decoded_type)
+    except pa.ArrowInvalid:
+        raise OSError(f"column {name!r} holds times within its values that are beyond what nanoseconds reach") from None
 
 
 def _exact_old_times(opened: Callable[[], Any], options: Mapping[str, Any], name: str) -> pa.ChunkedArray:

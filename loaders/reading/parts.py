@@ -84,9 +84,19 @@ def _part(location: Location, options: FormatOptions, version: str | None = None
         for component in location.path.split("/")[:-1]:
             found = _PARTITION.fullmatch(component)
             if found:
-                value = unquote(found[2])
-                partitions[unquote(found[1])] = None if value == _NULL_PARTITION else value
+                name, value = (_unquoted(text, location) for text in found.groups())
+                partitions[name] = None if value == _NULL_PARTITION else value
     return Part(location, partitions, version)
+
+
+def _unquoted(text: str, location: Location) -> str:
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise ReadError(
+            f"'{location.shown}': the folder's name holds {text!r}, which stands for bytes that are no UTF-8. "
+            "Rename the folder, or set FormatOptions(hive_partitions=False) in the contract."
+        ) from None
 
 
 def _order(path: str) -> tuple[str, ...]:
@@ -193,8 +203,9 @@ def _matching(pattern: str, keys: Found) -> Found:
     inside = {found: keys[found] for found in keys if found.startswith(folder)}
     if inside:
         return _in_folder(folder, inside)
-    matches = re.compile(_translated(pattern)).fullmatch
-    return _in_folder(_literal(pattern), {found: keys[found] for found in keys if matches(found)}, pattern)
+    components = pattern.split("/")
+    matching = {found: keys[found] for found in keys if _is_matched(found.split("/"), components)}
+    return _in_folder(_literal(pattern), matching, pattern)
 
 
 def _fsspec_paths(location: Location) -> Found | None:
@@ -235,22 +246,11 @@ def _in_folder(folder: str, paths: Found, pattern: str = "") -> Found:
     return known or visible
 
 
-def _translated(pattern: str) -> str:
-    """Return a glob as a regular expression: `*` and `?` stay within a folder, `**/` spans any number."""
-    text = ""
-    position = 0
-    while position < len(pattern):
-        if pattern.startswith("**/", position):
-            text, position = text + "(?:.*/)?", position + 3
-        elif pattern.startswith("**", position):
-            text, position = text + ".*", position + 2
-        elif pattern[position] in "*?":
-            text, position = text + ("[^/]*" if pattern[position] == "*" else "[^/]"), position + 1
-        elif pattern[position] == "[" and "]" in pattern[position + 2 :]:
-            end = pattern.index("]", position + 2)
-            inner = pattern[position + 1 : end].replace("\\", "\\\\")
-            inner = "^" + inner[1:] if inner.startswith("!") else inner
-            text, position = f"{text}[{inner}]", end + 1
-        else:
-            text, position = text + re.escape(pattern[position]), position + 1
-    return text
+def _is_matched(names: list[str], pattern: list[str]) -> bool:
+    """Tell whether a path matches a glob, both given by their components; `**` stands for any number of folders."""
+    if not pattern:
+        return not names
+    if pattern[0] == "**":
+        rest = pattern[1:] or ["*"]
+        return any(_is_matched(names[start:], rest) for start in range(len(names)))
+    return bool(names) and fnmatch.fnmatchcase(names[0], pattern[0]) and _is_matched(names[1:], pattern[1:])

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from loaders.errors import ReadError
 
+_MARK = "\ufeff"
 _MARKS = {
     # Those of UTF-32 first: they begin as those of UTF-16 do.
     "UTF-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
@@ -29,7 +30,7 @@ def as_utf8(data: pa.Buffer, encoding: str, shown: str) -> pa.Buffer:
                 )
         return data.slice(len(codecs.BOM_UTF8)) if start.startswith(codecs.BOM_UTF8) else data
     try:
-        return pa.py_buffer(codecs.decode(memoryview(data), encoding).encode())
+        return pa.py_buffer(codecs.decode(memoryview(data), encoding).removeprefix(_MARK).encode())
     except UnicodeError:
         raise not_encoded(data, encoding, shown) from None
 
