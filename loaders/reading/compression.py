@@ -68,9 +68,15 @@ def compressing(path: Path, compression: str | None) -> Iterator[Any]:
                 yield stream
 
 
+def compression_by_content(data: pa.Buffer) -> str | None:
+    """Return the compression that the first bytes show, if any."""
+    head = memoryview(data)[:6].tobytes()
+    return next((name for name, magic in _MAGIC.items() if re.match(magic, head)), None)
+
+
 def decompressed(data: pa.Buffer, compression: str, shown: str) -> pa.Buffer:
     """Return the plain bytes; refuse data that ends early, is damaged, or is not compressed so."""
-    if not re.match(_MAGIC[compression], memoryview(data)[:6].tobytes()):
+    if compression_by_content(data) != compression:
         raise ReadError(
             f"'{shown}' is not {compression} data, as its name or its contract's format says. "
             "Correct the name, or set FormatOptions(compression=…)."

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from caching import record_rule
 from loaders.conforming.conformity import frame_of, typed_table, wanted_columns
+from loaders.conforming.exact_cast import type_name
 from loaders.conforming.violation import Origin, Violation, contract_error
 from loaders.contract import DatasetContract
 from loaders.contract.format_options import FormatOptions, active_format
@@ -152,7 +153,10 @@ class _Reading:
             name, pa.chunked_array([pa.array([text], pa.large_string())]), self._contract.schema.field(name).type
         )
         if isinstance(one, Violation):
-            raise contract_error(self._contract.name, [one], origin)
+            wrong = (
+                f"{text!r} in the name of the folder, which is no {type_name(self._contract.schema.field(name).type)}"
+            )
+            raise contract_error(self._contract.name, [Violation(name, wrong)], origin)
         return pa.chunked_array([pa.repeat(one[0], rows)])
 
 

@@ -7,6 +7,7 @@ import codecs
 import pyarrow as pa
 
 from loaders.errors import ReadError
+from loaders.reading.compression import compression_by_content
 
 _MARK = "\ufeff"
 _MARKS = {
@@ -37,6 +38,12 @@ def as_utf8(data: pa.Buffer, encoding: str, shown: str) -> pa.Buffer:
 
 def not_encoded(data: pa.Buffer, encoding: str, shown: str) -> ReadError:
     """Return the error for bytes that are none of an encoding, with the first of them."""
+    packed = compression_by_content(data)
+    if packed:
+        return ReadError(
+            f"'{shown}' is not text but {packed} data. Set FormatOptions(compression='{packed}') in its contract, or "
+            "give it the name of such a file."
+        )
     where = ""
     try:
         codecs.decode(memoryview(data), encoding)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gzip
 import json
 import time
 from decimal import Decimal
@@ -209,3 +210,8 @@ def test_pattern_means_the_same_on_disk_and_in_s3(
             return "matches no file" in str(error)
 
     assert found(str(tmp_path)) == found(f"s3://{bucket}/t")
+
+
+def test_compressed_file_that_is_named_as_text_is_told_as_such(tmp_path: Path) -> None:
+    with pytest.raises(ReadError, match="not text but gzip data"):
+        read(tmp_path / "x.csv", gzip.compress(b"a\n1\n"), {"a": INTEGER})
