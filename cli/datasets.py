@@ -47,6 +47,7 @@ def show(config: Config, dataset: str, rows: int) -> None:
     """Show a dataset's contract, and its first rows as this environment has them."""
     from cli.progress import progress_line
     from loaders.driver import plan
+    from loaders.project.sample_data import load_frames
 
     planned = plan(config)
     chosen = planned.dataset(dataset)
@@ -55,7 +56,7 @@ def show(config: Config, dataset: str, rows: int) -> None:
         _echo_contract(chosen.contract)
     if rows > 0:
         with progress_line():
-            frame = planned.build().execute([chosen.name])[chosen.name]
+            frame = load_frames(planned, [chosen.name])[chosen.name]
         click.echo(f"\n{len(frame):,} rows; the first {min(rows, len(frame))}:")
         click.echo(frame.head(rows).to_string(index=False))
 

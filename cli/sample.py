@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from cli.project import environment_command
 from cli.table import echo_table
@@ -57,6 +58,14 @@ def sample(config: Config, rows: int, target_env: str, method: Method, seed: int
     existing = [str(path) for found in wanted.values() for path in found.existing()]
     if existing and not force:
         raise ConfigError(f"{existing[0]} exists; --force replaces it.")
+    read = {path.resolve() for found in targets(source, "file") for path in found.existing()}
+    own = next((path for path in existing if Path(path).resolve() in read), None)
+    asked_for = click.get_current_context().get_parameter_source("target_env") is not ParameterSource.DEFAULT
+    if own is not None and not asked_for:
+        raise ConfigError(
+            f"'{own}' is what environment '{config.env}' reads itself; the sample would replace the data by a part of "
+            "it. Name another environment with --to, or this one, if that is meant."
+        )
     with progress_line():
         frames = load_frames(source, list(wanted))
     contracts = {name: found.contract for name, found in wanted.items()}

@@ -171,12 +171,17 @@ def environments(directory: str | os.PathLike[str] = "configs") -> list[str]:
     an environment that does not resolve: it is none of the others' concern.
     """
     folder = Path(directory)
+    if folder.is_file():
+        raise ConfigError(f"'{folder}' is a file. Name the configuration's folder with --configs.")
     if not folder.is_dir():
         raise ConfigError(
             f"Configuration folder '{folder}' does not exist (looked in {Path.cwd()}). Run from the project's root, "
             "or name the folder with --configs."
         )
-    files = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix in _SUFFIXES}
+    try:
+        files = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix in _SUFFIXES}
+    except OSError as error:
+        raise ConfigError(f"Configuration folder '{folder}' cannot be listed: {error.strerror}.") from None
     if not files:
         inner = folder / "configs"
         advice = f"Its configuration is in '{inner}'; name that." if inner.is_dir() else "Name the folder that does."
@@ -315,6 +320,8 @@ def _chain(env: str, folder: Path, seen: tuple[str, ...]) -> tuple[dict[str, Any
     if env in seen:
         raise ConfigError(f"'extends' runs in a circle: {' → '.join((*seen, env))}. Break it in one of these files.")
     path = next((folder / f"{env}{suffix}" for suffix in _SUFFIXES if (folder / f"{env}{suffix}").is_file()), None)
+    if path is None and not seen:
+        raise ConfigError(f"'{folder / env}.yaml' is no file: a folder, or a link to nothing. Replace it.")
     if path is None:
         raise ConfigError(f"'{seen[-1]}' extends '{env}', but '{folder}' holds no {env}.yaml.")
     data, origins = read_yaml(path)

@@ -13,7 +13,7 @@ import pandas as pd
 
 from loaders.contract import DatasetContract
 from loaders.contract.format_options import FormatOptions
-from loaders.errors import ConfigError, ReadError
+from loaders.errors import ConfigError, LoaderError, ReadError
 from loaders.planning.definitions import Dataset
 from loaders.planning.locations import location_inputs
 from loaders.planning.plan import Plan
@@ -138,8 +138,30 @@ def left_out(planned: Plan, protocol: str) -> dict[str, str]:
 
 
 def load_frames(planned: Plan, names: list[str]) -> dict[str, pd.DataFrame]:
-    """Return the whole frames of an environment's datasets, through the cache."""
-    return dict(planned.build().execute([*names]))
+    """Return the whole frames of an environment's datasets, through the cache.
+
+    Raises LoaderError where a loader fails, or returns no frame of its contract's columns.
+    """
+    try:
+        frames = dict(planned.build().execute([*names]))
+    except LoaderError:
+        raise
+    except Exception as error:
+        # Whatever the project's own functions raise; Hamilton's words around it are for whoever debugs.
+        text = " ".join(str(error).split())[:500]
+        place = planned.place(names[0]) if len(names) == 1 else f"loading {', '.join(names)}"
+        raise LoaderError(
+            f"{place} failed with {type(error).__name__}: {text}\nRun with --debug for the traceback."
+        ) from error
+    for name, frame in frames.items():
+        dataset = planned.dataset(name)
+        if not isinstance(frame, pd.DataFrame):
+            raise LoaderError(f"{dataset.definition} returned {type(frame).__name__} for '{name}', not a DataFrame.")
+        columns = dataset.contract.columns if dataset.contract else ()
+        missing = [column for column in columns if column not in frame.columns]
+        if missing:
+            raise LoaderError(f"{dataset.definition} returned a frame without the contract's {', '.join(missing)}.")
+    return frames
 
 
 def _places(planned: Plan, dataset: Dataset, protocol: str) -> dict[str, Location]:

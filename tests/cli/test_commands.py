@@ -161,3 +161,36 @@ def test_graph_is_written_as_dot_and_a_picture_needs_graphviz(sourceswap: Run, t
     assert result.returncode == 2
     assert "needs Graphviz's program `dot`" in result.stderr
     assert not (tmp_path / "flow.svg").exists()
+
+
+@pytest.mark.parametrize("command", [("show", "things", "--env", "broken"), ("diff", "broken", "broken", "things")])
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("raise RuntimeError('it is down')", "failed with RuntimeError: it is down"),
+        ("return 3", "returned int for 'things', not a DataFrame"),
+        ("return pd.DataFrame({'a': [1]})", "returned a frame without the contract's b"),
+    ],
+)
+def test_a_loader_that_fails_is_told_in_a_few_lines_by_every_command(
+    sourceswap: Run, project: Path, command: tuple[str, ...], body: str, told: str
+) -> None:
+    (project / "broken.py").write_text(
+        "import pandas as pd\nimport pyarrow as pa\nfrom loaders import DatasetContract\n"
+        "THINGS = DatasetContract('things', pa.schema([('a', pa.int64()), ('b', pa.int64())]))\n"
+        f"def things() -> pd.DataFrame:\n    {body}\n"
+    )
+    (project / "configs/broken.yaml").write_text("data_source: broken\nsources:\n  broken: broken\n")
+    result = sourceswap(*command)
+    assert result.returncode == 1
+    assert told in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_an_environment_whose_file_is_none_is_told_and_listed(sourceswap: Run, project: Path) -> None:
+    (project / "configs/qa.yaml").symlink_to("nowhere.yaml")
+    result = sourceswap("run", "--env", "qa")
+    assert result.returncode == 2
+    assert "'configs/qa.yaml' is no file" in result.stderr
+    assert "qa" in sourceswap("envs").stdout
+    assert sourceswap("run", "--env", "local", "-s", "spend").returncode == 0

@@ -35,6 +35,14 @@ def test_sample_is_written_where_the_other_environment_reads_it(sourceswap: Run,
     assert "10 rows" in shown.stderr
 
 
+def test_sample_does_not_replace_the_data_that_it_is_taken_from(sourceswap: Run, project: Path) -> None:
+    before = (project / SAMPLE).read_bytes()
+    result = sourceswap("sample", "--env", "local", "--rows", "5", "--force")
+    assert result.returncode == 2
+    assert "is what environment 'local' reads itself" in result.stderr
+    assert (project / SAMPLE).read_bytes() == before
+
+
 def test_sample_of_production_comes_from_its_bucket(sourceswap: Run, other: Path) -> None:
     words = [str(COMMAND), "sample", "--env", "prod", "--to", "small", "--rows", "5", "--method", "random"]
     result = sourceswap("sandbox", "--", *words)
