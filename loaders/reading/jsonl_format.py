@@ -24,7 +24,7 @@ from loaders.reading.text_values import typed_text
 
 _BLOCK_BYTES = 8 << 20
 _WHITESPACE = " \t\r\n\v\f"
-# A name that is written with an escape which need not be there: from its last one, or texts full of them take for ever.
+# A name that is written with an escape which need not be there: from its last one, or texts full of them take minutes.
 _ESCAPED_NAME = re.compile(rb'\\[u/](?:[^"\\\n]|\\[^u/\n])*"\s*:')
 
 

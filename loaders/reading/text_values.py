@@ -131,7 +131,11 @@ def _digits(text: str | None, target: pa.DataType) -> decimal.Decimal | None:
     """Return what a decimal of the type stores for a number: an integer, which the type's scale is taken off of."""
     if text is None:
         return None
-    number = _EXACTLY.normalize(decimal.Decimal(text))
+    try:
+        number = _EXACTLY.normalize(decimal.Decimal(text))
+    except decimal.InvalidOperation:
+        # An exponent of more than 18 digits.
+        raise InexactError(f"beyond the range of {target}") from None
     if number and number.adjusted() >= target.precision - target.scale:
         raise InexactError(f"beyond the range of {target}")
     if number and number.as_tuple().exponent < -target.scale:

@@ -40,6 +40,8 @@ def read(path: Path, content: str | bytes, types: dict[str, pa.DataType], **opti
         ("1e-39", pa.decimal128(38, 0)),
         ("1.5E-38", pa.decimal128(38, 2)),
         ("1e-999999999", pa.decimal128(38, 0)),
+        ("1e9999999999999999999", pa.decimal128(38, 0)),
+        ("1e-9999999999999999999", pa.decimal128(38, 0)),
     ],
 )
 @pytest.mark.parametrize("name", ["x.csv", "x.jsonl"])
