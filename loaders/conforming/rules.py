@@ -67,7 +67,11 @@ def _bound(limit: Any, arrow_type: pa.DataType, rounding: str) -> pa.Scalar:
     """
     number = _exact_number(limit, arrow_type)
     if number is None:
-        typed = _exact_scalar(limit, arrow_type)
+        try:
+            typed = _exact_scalar(limit, arrow_type)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+            # Of another type, which orders the values as well: a date those of a timestamp.
+            typed = None
         return pa.scalar(limit) if typed is None else typed
     if number.is_finite():
         rounded = _in_steps(number, arrow_type, rounding)

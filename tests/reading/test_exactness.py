@@ -97,6 +97,8 @@ NOON = dt.datetime(2020, 1, 1, 12)
         ("2020-01-01", pa.date32(), Check(minimum=NOON)),
         ("2020-01-01", pa.date32(), Check(allowed=(NOON,))),
         ("2020-01-01T12:00:00", pa.timestamp("s"), Check(minimum=NOON + dt.timedelta(milliseconds=1))),
+        ("2020-01-01T12:00:00", pa.timestamp("us"), Check(minimum=dt.date(2020, 1, 2))),
+        ("3", pa.float64(), Check(maximum=Decimal("2.5"))),
     ],
 )
 def test_limit_that_the_columns_type_cannot_hold_is_not_cut_off(
@@ -115,6 +117,9 @@ def test_limit_that_the_columns_type_cannot_hold_is_not_cut_off(
         ("0.5", pa.decimal128(38, 38), Check(minimum=-1e300, maximum=100)),
         ("0.1", pa.float32(), Check(minimum=0.1, maximum=0.1, allowed=(0.1,))),
         ("2020-01-01", pa.date32(), Check(minimum=dt.datetime(2020, 1, 1), maximum=NOON)),
+        ("2020-01-01T12:00:00", pa.timestamp("us"), Check(minimum=dt.date(2020, 1, 1), maximum=dt.date(2020, 1, 2))),
+        ("3", pa.float64(), Check(minimum=Decimal("2.5"))),
+        ("b", pa.dictionary(pa.int32(), TEXT), Check(minimum="a", allowed=("b",))),
     ],
 )
 def test_limit_that_a_value_obeys_is_obeyed_in_whatever_type_it_is_given(
