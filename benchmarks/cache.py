@@ -78,14 +78,14 @@ def _frame_of(path: str) -> pd.DataFrame:
 
 
 def sourceswap(folder: Path) -> tuple[Callable[[pd.DataFrame], Any], Callable[[], Any]]:
-    from caching.local_cache import LocalCache
+    from caching.store.local_cache import LocalCache
 
     cache = LocalCache(folder)
     return lambda frame: cache.save(NAMESPACE, KEY, frame), lambda: cache.load(NAMESPACE, KEY)
 
 
 def floor(folder: Path) -> tuple[Callable[[pd.DataFrame], Any], Callable[[], Any]]:
-    from caching import entry_file
+    from caching.store import entry_file
 
     store, load = sourceswap(folder)
 
@@ -255,7 +255,7 @@ def _tiny(path: str, number: int) -> dict[str, int]:
 
 
 def _our_tiny(folder: Path, table: Path) -> Callable[[], Any]:
-    from caching.local_cache import LocalCache
+    from caching.store.local_cache import LocalCache
 
     cache = LocalCache(folder / "sourceswap")
     try:

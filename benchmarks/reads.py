@@ -117,7 +117,7 @@ def polars_parquet() -> Read:
 
 def ours_parquet_columns() -> Read:
     from loaders import read_table
-    from loaders.storage import StorageSettings, use_storage
+    from loaders.config.storage import StorageSettings, use_storage
 
     contract = lineitem()
 

@@ -2,59 +2,51 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from caching import cache as cache
-    from caching import local_cache as local_cache
-    from caching.cache import function_cache as function_cache
-    from caching.calls import Lookup as Lookup
-    from caching.context import CacheContext as CacheContext
-    from caching.context import CacheEvent as CacheEvent
-    from caching.context import CallEnvironment as CallEnvironment
-    from caching.context import activate as activate
-    from caching.context import active_context as active_context
-    from caching.errors import CachingException as CachingException
-    from caching.errors import CachingWarning as CachingWarning
-    from caching.key import get_key as get_key
-    from caching.local_cache import MISSING as MISSING
-    from caching.local_cache import Entry as Entry
-    from caching.local_cache import LocalCache as LocalCache
-    from caching.recording import record_read as record_read
-    from caching.remote import register_version as register_version
+    from caching.calls import Lookup
+    from caching.context import CacheContext, CacheEvent, CallEnvironment, activate, active_context
+    from caching.decorator import cache, function_cache
+    from caching.errors import CachingException, CachingWarning
+    from caching.keys.key import get_key
+    from caching.store.local_cache import MISSING, Entry, LocalCache, local_cache
+    from caching.tracking.active_recorder import record_read, record_rule
+    from caching.tracking.remote_versions import register_version
 
-# Where each name lives; an empty text marks a module of the package itself.
-_HOMES = {
+# By name, the module that defines it.
+_MODULES = {
     "CacheContext": "context",
     "CacheEvent": "context",
-    "CallEnvironment": "context",
     "CachingException": "errors",
     "CachingWarning": "errors",
-    "Entry": "local_cache",
-    "LocalCache": "local_cache",
+    "CallEnvironment": "context",
+    "Entry": "store.local_cache",
+    "LocalCache": "store.local_cache",
     "Lookup": "calls",
-    "MISSING": "local_cache",
+    "MISSING": "store.local_cache",
     "activate": "context",
     "active_context": "context",
-    "cache": "",
-    "function_cache": "cache",
-    "get_key": "key",
-    "local_cache": "",
-    "record_read": "recording",
-    "record_rule": "recording",
-    "register_version": "remote",
+    "cache": "decorator",
+    "function_cache": "decorator",
+    "get_key": "keys.key",
+    "local_cache": "store.local_cache",
+    "record_read": "tracking.active_recorder",
+    "record_rule": "tracking.active_recorder",
+    "register_version": "tracking.remote_versions",
 }
 
-__all__ = [  # noqa: RUF022 - in the order of the table above
+__all__ = [
+    "MISSING",
     "CacheContext",
     "CacheEvent",
-    "CallEnvironment",
     "CachingException",
     "CachingWarning",
+    "CallEnvironment",
     "Entry",
     "LocalCache",
     "Lookup",
-    "MISSING",
     "activate",
     "active_context",
     "cache",
@@ -69,13 +61,11 @@ __all__ = [  # noqa: RUF022 - in the order of the table above
 
 def __getattr__(name: str) -> Any:
     # Lazy (PEP 562): importing the package costs nothing until something of it is used.
-    home = _HOMES.get(name)
-    if home is None:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    module = import_module(f"{__name__}.{home or name}")
-    return getattr(module, name) if home else module
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

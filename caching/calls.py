@@ -13,26 +13,25 @@ import time
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from caching.columns import CachedColumns, Wanted, join_columns, split_columns, wanted_columns
-from caching.context import CacheEvent, Outcome, active_context, default_cache
-from caching.entries import MISSING
+from caching.context import CacheEvent, Outcome, active_context
 from caching.errors import warn_user
-from caching.explain import LATEST_MISS, NO_ENTRY, pack_parts
-from caching.key import CallKey, FunctionKey, Unbound
+from caching.keys.error_context import UnkeyableError
+from caching.keys.key import CallKey, FunctionKey, Unbound
+from caching.keys.values import digest
 from caching.locations import locations_among, shown
-from caching.memos import Memos
-from caching.processes import follow_processes, gather_from_children
-from caching.reads import watch_reads
-from caching.recorder import Recorder
-from caching.recording import current_recorder, recording
-from caching.sources import Source, UnversionedError, hide, reveal, stale_reason
-from caching.unkeyable import UnkeyableError
-from caching.values import digest
-
-if TYPE_CHECKING:
-    from caching.local_cache import Entry, LocalCache
+from caching.misses import LATEST_MISS, NO_ENTRY, pack_parts
+from caching.store.entry import MISSING
+from caching.store.local_cache import Entry, LocalCache, local_cache
+from caching.tracking.active_recorder import current_recorder, recording
+from caching.tracking.audit_hook import watch_reads
+from caching.tracking.child_processes import follow_processes, gather_from_children
+from caching.tracking.memos import Memos
+from caching.tracking.recorder import Recorder
+from caching.tracking.source import Source, UnversionedError
+from caching.tracking.sources import hide, reveal, stale_reason
 
 
 @dataclass(frozen=True)
@@ -249,7 +248,7 @@ class CachedFunction:
             if recorder is not None:
                 recorder.trouble = recorder.trouble or f"{self.keys.namespace}() cannot be cached: {error}"
             return "", str(error)
-        return _Call(key, self.cacher or context.cache or default_cache(), started)
+        return _Call(key, self.cacher or context.cache or local_cache, started)
 
     def _look(self, call: _Call) -> Any:
         """The value of a valid entry, or _MISS."""

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from caching.context import CallEnvironment, active_context
-from caching.entries import MISSING
-from caching.recording import current_recorder
-from caching.sources import Source
+from caching.store.entry import MISSING
+from caching.tracking.active_recorder import current_recorder
+from caching.tracking.source import Source
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from caching.entries import Entry
+    from caching.store.entry import Entry
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from caching.local_cache import LocalCache
+from caching.store.local_cache import LocalCache
 
 
 @click.group()
@@ -109,7 +109,7 @@ def verify(context: click.Context) -> None:
 @click.pass_context
 def why(context: click.Context, funcs: Sequence[str]) -> None:
     """Explain the latest miss of functions: what differed from the nearest entry; exit 2 for an unknown one."""
-    from caching.explain import explain_miss
+    from caching.misses import explain_miss
 
     found, unknown = _matching(context.obj, funcs)
     for namespace in found:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from caching.threads import InheritedVar
 
 if TYPE_CHECKING:
-    from caching.local_cache import LocalCache
+    from caching.store.local_cache import LocalCache
 
 Mode = Literal["on", "off", "refresh"]
 Outcome = Literal["hit", "miss", "uncached", "refresh"]
@@ -60,8 +59,6 @@ class CacheContext:
 
 _NONE = CacheContext()
 _context: InheritedVar[CacheContext] = InheritedVar("sourceswap_cache", default=_NONE)
-_default_lock = threading.Lock()
-_default: LocalCache | None = None
 
 
 @contextlib.contextmanager
@@ -83,14 +80,3 @@ def activate(
 def active_context() -> CacheContext:
     """The context that holds here."""
     return _context.get()
-
-
-def default_cache() -> LocalCache:
-    """The cache of those who name none: SOURCESWAP_CACHE_DIR, else the user's cache folder."""
-    global _default
-    if _default is None:
-        from caching.local_cache import LocalCache
-
-        with _default_lock:
-            _default = _default or LocalCache()
-    return _default

@@ -15,7 +15,7 @@ from contextvars import ContextVar, Token, copy_context
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from caching.on_import import on_import
+from caching.import_hooks import on_import
 
 T = TypeVar("T")
 Wrapper = Callable[[Callable[..., Any]], Callable[..., Any]]

@@ -31,7 +31,7 @@ def check(
     No data is read and no credentials are needed without --live. Exits 1 on any error found; a warning is none.
     """
     from loaders.checking import check_interchangeable
-    from loaders.checking.rendering import as_github, as_json, as_text
+    from loaders.checking.report import as_github, as_json, as_text
 
     if all_parts and not live:
         raise click.UsageError("--all-parts says how to probe; give --live too.")

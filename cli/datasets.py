@@ -10,7 +10,7 @@ from cli.project import environment_command
 from cli.table import echo_table
 
 if TYPE_CHECKING:
-    from loaders.config import Config
+    from loaders.config.environment import Config
     from loaders.contract import DatasetContract
 
 

@@ -37,10 +37,10 @@ def diff(configs: str, left: str, right: str, dataset: str, output: Path | None,
     import json
 
     from cli.progress import progress_line
-    from loaders.checking.data_diff import diff_frames
-    from loaders.checking.data_diff_html import as_html
-    from loaders.checking.data_diff_text import as_table
-    from loaders.config import load_config
+    from loaders.comparison.data_diff import diff_frames
+    from loaders.comparison.html import as_html
+    from loaders.comparison.text import as_table
+    from loaders.config.environment import load_config
     from loaders.driver import plan
     from loaders.files import write_file
     from loaders.project.sample_data import load_frames

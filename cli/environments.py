@@ -11,7 +11,7 @@ from cli.project import environment_command, project_command
 from cli.table import echo_table
 
 if TYPE_CHECKING:
-    from loaders.config import Config
+    from loaders.config.environment import Config
 
 _SECRET = re.compile(r"secret|password|passwd|token|credential|private|access_?key|api_?key", re.IGNORECASE)
 
@@ -20,7 +20,7 @@ _SECRET = re.compile(r"secret|password|passwd|token|credential|private|access_?k
 @project_command
 def envs(configs: str) -> None:
     """List the environments: data source and description of each."""
-    from loaders.config import environments, load_config
+    from loaders.config.environment import environments, load_config
     from loaders.errors import ConfigError
 
     rows = []

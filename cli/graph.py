@@ -10,7 +10,7 @@ import click
 from cli.project import environment_command
 
 if TYPE_CHECKING:
-    from loaders.config import Config
+    from loaders.config.environment import Config
 
 
 @click.command()

@@ -33,7 +33,7 @@ def refuse_unwritable(file: Path) -> None:
 
 
 def _format_of(file: Path) -> tuple[str, str | None]:
-    from loaders.reading.compression import split_compression
+    from loaders.compression import split_compression
 
     plain, compression = split_compression(file.name)
     return Path(plain).suffix.lower(), compression
@@ -71,8 +71,8 @@ def write_results(results: Mapping[str, Any], file: Path) -> int:
     error where they are no one table (frames beside other outputs, columns of different rows), LoaderError where the
     file cannot be written or cannot hold them.
     """
+    from loaders.compression import compressing
     from loaders.files import replacing
-    from loaders.reading.compression import compressing
 
     frame = _with_labels(_one_table(results))
     writers: dict[str, Callable[[BinaryIO], object]] = {

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from loaders.reading.progress import ReadProgress
+    from loaders.clients.progress import ReadProgress
 
 _CLEAR = "\r\x1b[K"
 
@@ -21,7 +21,7 @@ def progress_line() -> Iterator[None]:
     if not sys.stderr.isatty():
         yield
         return
-    from loaders.reading.progress import watch_reads
+    from loaders.clients.progress import watch_reads
 
     line = _Line()
     with watch_reads(line.update):

@@ -16,7 +16,7 @@ import click
 from loaders.errors import ConfigError, LoaderError
 
 if TYPE_CHECKING:
-    from loaders.config import Config
+    from loaders.config.environment import Config
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
@@ -75,7 +75,7 @@ def parse_params(words: tuple[str, ...]) -> dict[str, str]:
 
 
 def _load(env: str | None, configs: str, params: dict[str, str]) -> Config:
-    from loaders.config import environments, load_config
+    from loaders.config.environment import environments, load_config
     from loaders.names import quoted
 
     if not env:

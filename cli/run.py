@@ -14,7 +14,7 @@ from loaders.errors import ReadError
 
 if TYPE_CHECKING:
     from caching.context import Mode
-    from loaders.config import Config
+    from loaders.config.environment import Config
     from loaders.planning.plan import Plan
 
 

@@ -13,7 +13,7 @@ from cli.project import environment_command
 from cli.table import echo_table
 
 if TYPE_CHECKING:
-    from loaders.config import Config
+    from loaders.config.environment import Config
     from loaders.project.sampling import Method
 
 
@@ -36,7 +36,7 @@ def sample(config: Config, rows: int, target_env: str, method: Method, seed: int
     The sample is checked against the contracts. Only local files are written, and none that exists without --force.
     """
     from cli.progress import progress_line
-    from loaders.config import load_config
+    from loaders.config.environment import load_config
     from loaders.driver import plan
     from loaders.errors import ConfigError
     from loaders.files import write_file

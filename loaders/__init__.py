@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from loaders.checking import assert_interchangeable, check_interchangeable
-    from loaders.config import Config, load_config
-    from loaders.contract import Check, DatasetContract
-    from loaders.contract.format_options import FormatOptions
+    from loaders.config.environment import Config, load_config
+    from loaders.contract import Check, DatasetContract, FormatOptions
     from loaders.driver import build_driver
     from loaders.errors import ConfigError, ContractError, LoaderError, ReadError
-    from loaders.frames import take_frame
     from loaders.reading import read_table
+    from loaders.reading.frames import take_frame
 
 __all__ = [
     "Check",
@@ -38,19 +37,19 @@ __all__ = [
 
 _HOMES = {
     "Check": "loaders.contract",
-    "Config": "loaders.config",
+    "Config": "loaders.config.environment",
     "ConfigError": "loaders.errors",
     "ContractError": "loaders.errors",
     "DatasetContract": "loaders.contract",
-    "FormatOptions": "loaders.contract.format_options",
+    "FormatOptions": "loaders.contract",
     "LoaderError": "loaders.errors",
     "ReadError": "loaders.errors",
     "assert_interchangeable": "loaders.checking",
     "build_driver": "loaders.driver",
     "check_interchangeable": "loaders.checking",
-    "load_config": "loaders.config",
+    "load_config": "loaders.config.environment",
     "read_table": "loaders.reading",
-    "take_frame": "loaders.frames",
+    "take_frame": "loaders.reading.frames",
 }
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from loaders.config import Config, parse_settings
+from loaders.config.environment import Config, parse_settings
 from loaders.errors import ConfigError
 from loaders.planning.plan import Plan
-from loaders.sources import import_module, make_importable, pick_source
+from loaders.planning.sources import import_module, make_importable, pick_source
 
 if TYPE_CHECKING:
     from hamilton.driver import Driver

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hamilton.driver import Driver
 
     from loaders.contract import DatasetContract
-    from loaders.memory_modules import Contracts
+    from loaders.planning.memory_modules import Contracts
     from loaders.sandbox.s3_bucket import S3Bucket
     from loaders.sandbox.s3_server import S3Server
 
@@ -49,7 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker, and make a project importable as the command does: its tests import its modules."""
     if (config.rootpath / "configs").is_dir():
-        from loaders.sources import make_importable
+        from loaders.planning.sources import make_importable
 
         make_importable(config.rootpath)
     config.addinivalue_line(
@@ -104,8 +104,8 @@ class _Running:
         return self.item.stash[_CACHE_DIRECTORY]
 
     def contracts(self, given: Sequence[Contracts]) -> dict[str, DatasetContract]:
-        from loaders.memory_modules import collect_contracts, project_contracts
-        from loaders.sources import import_module, make_importable
+        from loaders.planning.memory_modules import collect_contracts, project_contracts
+        from loaders.planning.sources import import_module, make_importable
 
         if given:
             return collect_contracts(given)
@@ -116,7 +116,7 @@ class _Running:
         return collect_contracts([import_module(path, "The ini option loader_contracts:") for path in named])
 
     def module(self, contracts: Mapping[str, DatasetContract], frames: Mapping[str, pd.DataFrame]) -> ModuleType:
-        from loaders.memory_modules import memory_module
+        from loaders.planning.memory_modules import memory_module
 
         # Hamilton wants a module's name to be its own in the process.
         name = f"memory_loaders_{uuid.uuid4().hex}"
@@ -234,8 +234,8 @@ def loader_s3(loader_s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> It
 
     `loader_s3.put("spend.parquet", frame, CONTRACT)` and `loader_s3.put("spend.csv", path)` return the location.
     """
+    from loaders.config.storage import SANDBOX_VARIABLE
     from loaders.sandbox.s3_bucket import S3Bucket
-    from loaders.storage import SANDBOX_VARIABLE
 
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
@@ -255,7 +255,7 @@ def loader_s3(loader_s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> It
 def _environment(marker: pytest.Mark, root: Path, inputs: Mapping[str, Any], cache_directory: Path) -> Any:
     import dataclasses
 
-    from loaders.config import load_config
+    from loaders.config.environment import load_config
 
     if len(marker.args) != 1:
         raise pytest.UsageError("The marker loader_env takes one environment: @pytest.mark.loader_env('staging').")

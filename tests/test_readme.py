@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from loaders.config import load_config
+from loaders.config.environment import load_config
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -48,6 +48,6 @@ def test_makefile_has_the_targets_that_are_shown() -> None:
 
 
 def test_named_files_exist() -> None:
-    for name in ("loaders/sources.py", "examples/nyc_flights", "loaders/local.py"):
+    for name in ("loaders/planning/sources.py", "examples/nyc_flights", "loaders/local.py"):
         assert name in README
         assert (ROOT / name).exists()

@@ -5,8 +5,7 @@ types by tags of an allow-list, so reading one back can neither import nor run a
 has no tag is refused.
 """
 
-# Registers how plain values are written and read; what needs a library is registered when it is met.
-from caching.codec import plain as _plain  # noqa: F401
-from caching.codec.coder import Damaged, Encoded, NotExact, decode, encode, prepare
+from caching.codec.coder import Damaged, Encoded, NotExact
+from caching.codec.families import decode, encode, prepare
 
 __all__ = ["Damaged", "Encoded", "NotExact", "decode", "encode", "prepare"]

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from typing import Any, NamedTuple, TypeAlias
 
 from caching.errors import CachingException
@@ -16,19 +13,6 @@ Node: TypeAlias = Any
 Buffer: TypeAlias = Any
 """Anything contiguous that `memoryview` takes."""
 
-# The families of types that need a library. Values choose their family by the top package of their class,
-# documents by the prefix of a tag; neither can name a module that is not in this table.
-_FAMILIES = {
-    "np": ("numpy", "caching.codec.arrays"),
-    "pa": ("pyarrow", "caching.codec.arrow"),
-    "pd": ("pandas", "caching.codec.frames"),
-    "pl": ("polars", "caching.codec.polars_frames"),
-    "tz": ("zoneinfo", "caching.codec.timezones"),
-    "pytz": ("pytz", "caching.codec.timezones"),
-    "dateutil": ("dateutil", "caching.codec.timezones"),
-}
-_FAMILY_OF_PACKAGE = dict(_FAMILIES.values())
-_parse = json.JSONDecoder().raw_decode
 _JSON_SCALARS = (str, int, float, bool, type(None))
 
 # A document nested deeper than this would not fit the interpreter's stack on the way back.
@@ -50,33 +34,6 @@ class Encoded(NamedTuple):
     buffers: list[Buffer]
 
 
-def encode(value: object) -> Encoded:
-    """The value as document and buffers, which are views of the value's own memory where that is possible.
-
-    Raises NotExact when any part of the value could not come back exactly.
-    """
-    encoder = Encoder()
-    node = encoder.encode(value)
-    encoder.check_shared_memory()
-    return Encoded(json.dumps(node, separators=(",", ":")).encode("ascii"), encoder.buffers)
-
-
-def decode(document: bytes | memoryview, buffers: Sequence[memoryview]) -> object:
-    """The value that `encode` was given, on top of the buffers' memory.
-
-    Raises Damaged, or whatever a constructor makes of nonsense, when the document is not one that `encode`
-    wrote.
-    """
-    return Decoder(buffers).decode(_parse(str(document, "ascii"))[0])
-
-
-def prepare() -> None:
-    """Import what belongs to the libraries that are loaded already: the first hit shall not wait for it."""
-    for package, module in _FAMILIES.values():
-        if package in sys.modules:
-            import_module(module)
-
-
 class _Seen:
     """An object that was met before: it is written once and referred to afterwards."""
 
@@ -91,7 +48,8 @@ class _Seen:
 class Encoder:
     """Writes one value: nodes for the document, and buffers beside it."""
 
-    def __init__(self) -> None:
+    def __init__(self, find_writer: Callable[[type], Writer]) -> None:
+        self._find_writer = find_writer
         self.buffers: list[Buffer] = []
         self.arrays: list[Any] = []
         self._seen: dict[int, _Seen] = {}
@@ -101,7 +59,7 @@ class Encoder:
     def encode(self, value: object) -> Node:
         """The node that describes the value."""
         kind = type(value)
-        write = WRITERS.get(kind) or find_writer(kind)
+        write = WRITERS.get(kind) or self._find_writer(kind)
         if kind in IMMUTABLE:
             return write(self, value)
         seen = self._seen.get(id(value))
@@ -125,11 +83,6 @@ class Encoder:
         self.buffers.append(buffer)
         return len(self.buffers) - 1
 
-    def check_shared_memory(self) -> None:
-        """Refuse arrays that are views of the same memory: their copies would no longer be connected."""
-        if len(self.arrays) > 1:
-            import_module("caching.codec.arrays").refuse_shared_memory(self.arrays)
-
     def _refer(self, seen: _Seen) -> Node:
         node = seen.node
         if node is None:
@@ -144,7 +97,8 @@ class Encoder:
 class Decoder:
     """Reads one document back. Whatever is wrong with it ends in an exception, never in a value."""
 
-    def __init__(self, buffers: Sequence[memoryview]) -> None:
+    def __init__(self, buffers: Sequence[memoryview], find_reader: Callable[[object], Reader]) -> None:
+        self._find_reader = find_reader
         self._buffers = buffers
         self._known: dict[int, object] = {}
 
@@ -163,10 +117,10 @@ class Decoder:
         if tag == "def":
             _, number, inner = node
             if inner[0] in SELF_CONTAINING:
-                return find_reader(inner[0])(self, *inner[1:], number=number)
-            value = self._known[number] = find_reader(inner[0])(self, *inner[1:])
+                return self._find_reader(inner[0])(self, *inner[1:], number=number)
+            value = self._known[number] = self._find_reader(inner[0])(self, *inner[1:])
             return value
-        return find_reader(tag)(self, *node[1:])
+        return self._find_reader(tag)(self, *node[1:])
 
     def know(self, number: int, value: object) -> None:
         """Announce a container that may contain itself, before it is filled."""
@@ -189,7 +143,7 @@ IMMUTABLE: set[type] = set()
 
 SELF_CONTAINING = {"list", "dict"}
 
-_SPECIAL: dict[str, Callable[[type], Writer | None]] = {}
+WRITER_FINDERS: dict[str, Callable[[type], Writer | None]] = {}
 
 
 def writes(*kinds: type, immutable: bool = False) -> Callable[[Writer], Writer]:
@@ -218,36 +172,6 @@ def writes_special(package: str) -> Callable[[Callable[[type], Writer | None]], 
     """Register who finds the writer for those classes of a package that are made at run time."""
 
     def register(find: Callable[[type], Writer | None]) -> None:
-        _SPECIAL[package] = find
+        WRITER_FINDERS[package] = find
 
     return register
-
-
-def find_writer(kind: type) -> Writer:
-    """How objects of exactly this type are written; NotExact when they are not."""
-    writer = WRITERS.get(kind)
-    if writer is None:
-        package = kind.__module__.partition(".")[0]
-        if package in _FAMILY_OF_PACKAGE:
-            import_module(_FAMILY_OF_PACKAGE[package])
-            writer = WRITERS.get(kind)
-            if writer is None and package in _SPECIAL:
-                writer = _SPECIAL[package](kind)
-    if writer is None:
-        raise NotExact(f"it contains a {kind.__module__}.{kind.__qualname__}, which has no exact form on disk")
-    return writer
-
-
-def find_reader(tag: object) -> Reader:
-    """How nodes of this tag are read; Damaged when there is no such tag."""
-    if type(tag) is not str:
-        raise Damaged(f"the document has a {type(tag).__name__} where a tag belongs")
-    reader = READERS.get(tag)
-    if reader is None:
-        family = tag.partition(".")[0]
-        if family in _FAMILIES:
-            import_module(_FAMILIES[family][1])
-            reader = READERS.get(tag)
-    if reader is None:
-        raise Damaged(f"the document has the unknown tag {tag!r}")
-    return reader

@@ -32,7 +32,8 @@ assert report.ok, report
 one side only, changed values, and for each column nulls, distinct values, range, quantiles and the most frequent.
 """
 
-from loaders.checking.findings import Finding, Report
+from loaders.checking.findings import Finding
 from loaders.checking.project import assert_interchangeable, check_interchangeable
+from loaders.checking.report import Report
 
 __all__ = ["Finding", "Report", "assert_interchangeable", "check_interchangeable"]

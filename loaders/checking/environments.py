@@ -10,20 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from caching import LocalCache
-from loaders.checking.bodies import allowed_protocols, calls
-from loaders.checking.consensus import dissents
+from loaders.checking.annotations import type_name
+from loaders.checking.exports import Offer, SourceModule, quiet_hamilton
 from loaders.checking.findings import Finding, shown_path
-from loaders.checking.offers import Offer, SourceModule, quiet_hamilton
-from loaders.config import Config, load_config, unset_variables
+from loaders.checking.loader_bodies import allowed_protocols, calls
+from loaders.checking.majority import dissents
+from loaders.clients.location import parse_location
+from loaders.config.environment import Config, load_config, unset_variables
+from loaders.config.project_root import use_project_root
+from loaders.config.storage import in_sandbox
 from loaders.errors import ConfigError, LoaderError
 from loaders.names import did_you_mean, quoted
 from loaders.planning.definitions import Definition
 from loaders.planning.inputs import is_plain, typed_input
 from loaders.planning.plan import Plan
-from loaders.project_root import use_project_root
-from loaders.reading.location import parse_location
 from loaders.redaction import redact
-from loaders.storage import in_sandbox
 
 _PLACE = re.compile(r"^(?P<file>[^\s:][^:\n]*\.ya?ml)(?::(?P<line>\d+))?: (?P<text>.*)", re.DOTALL)
 
@@ -220,8 +221,6 @@ def _unprovided(name: str, nodes: Mapping[str, Any], inputs: Mapping[str, Any], 
 
 def _flow_type(name: str, wanted: Any, made: tuple[Definition, Any], here: dict[str, Any]) -> Iterator[Finding]:
     from hamilton.htypes import types_match
-
-    from loaders.checking.modules import type_name
 
     definition, kind = made
     if not types_match(wanted, kind):

@@ -6,10 +6,11 @@ import difflib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from loaders.checking.bodies import unused_parameters
-from loaders.checking.consensus import dissents
+from loaders.checking.annotations import type_name
+from loaders.checking.exports import Offer, SourceModule
 from loaders.checking.findings import Finding
-from loaders.checking.offers import Offer, SourceModule
+from loaders.checking.loader_bodies import unused_parameters
+from loaders.checking.majority import dissents
 from loaders.names import quoted
 
 
@@ -98,8 +99,6 @@ def _declarations(dataset: str, offering: Mapping[str, SourceModule]) -> Iterato
 
 def declaration(offer: Offer, parameter: str) -> str:
     """Return a parameter as it is declared, less the value of its default."""
-    from loaders.checking.modules import type_name
-
     kind, required = offer.inputs[parameter]
     return f"{parameter}: {type_name(kind)}" + ("" if required else " with a default")
 

@@ -10,27 +10,28 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from loaders.checking.budget import OverBudgetError
-from loaders.checking.consensus import dissents
 from loaders.checking.environments import Environment
+from loaders.checking.exports import Offer
 from loaders.checking.findings import Finding, Severity
-from loaders.checking.offers import Offer
-from loaders.checking.probe import FileFacts, Probe
-from loaders.checking.ranged_file import RangedFile, buffer
-from loaders.checking.text_files import csv_facts, jsonl_facts
-from loaders.checking.typed_files import feather_facts, parquet_facts, plain_type, type_problem
+from loaders.checking.majority import dissents
+from loaders.clients.cancellation import cancellable, results_of
+from loaders.clients.location import parse_location
+from loaders.clients.source import MissingError
+from loaders.config.project_root import use_project_root
+from loaders.config.storage import in_sandbox, use_storage
 from loaders.contract import DatasetContract
-from loaders.contract.format_options import FormatOptions, active_format, use_formats
 from loaders.errors import LoaderError
+from loaders.formats.formats import compression_of, format_by_name, format_of
 from loaders.names import did_you_mean, quoted
-from loaders.project_root import use_project_root
-from loaders.reading.cancellation import cancellable, results_of
-from loaders.reading.formats import compression_of, format_by_name, format_of
-from loaders.reading.location import parse_location
+from loaders.probing.budget import OverBudgetError
+from loaders.probing.probe import FileFacts, Probe
+from loaders.probing.ranged_file import RangedFile, buffer
+from loaders.probing.text_files import csv_facts, jsonl_facts
+from loaders.probing.typed_files import feather_facts, parquet_facts, plain_type, type_problem
 from loaders.reading.parts import Part, folder_parts, parts_of
-from loaders.reading.source import MissingError
 from loaders.redaction import redact
-from loaders.storage import in_sandbox, use_storage
+from loaders.schema.active_format import active_format, use_formats
+from loaders.schema.format_options import FormatOptions
 
 _PROBES_AT_A_TIME = 8
 #: Of a dataset in many parts: the first, the one in the middle, the last.

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import difflib
-import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from loaders.checking.bodies import body_findings
-from loaders.checking.consensus import dissents
+from loaders.checking.annotations import type_name
+from loaders.checking.exports import Offer, SourceModule
 from loaders.checking.findings import Finding
-from loaders.checking.hidden import hidden_loader, stray_loaders, switched_off
+from loaders.checking.ignored_functions import hidden_loader, stray_loaders, switched_off
 from loaders.checking.inputs import input_findings
-from loaders.checking.offers import Offer, SourceModule
+from loaders.checking.loader_bodies import body_findings
+from loaders.checking.majority import dissents
 from loaders.contract import DatasetContract
 from loaders.names import did_you_mean, quoted
 
@@ -263,14 +263,6 @@ def _contract_of(dataset: str, sources: Iterable[SourceModule]) -> DatasetContra
     """Return the dataset's contract: the one that most modules hold."""
     held = [source.contracts[dataset] for source in sources if dataset in source.contracts]
     return max(held, key=held.count) if held else None
-
-
-def type_name(kind: Any) -> str:
-    """Return a type as an annotation shows it, with its package: `pandas.DataFrame`."""
-    if isinstance(kind, type) and not typing.get_args(kind):
-        package = kind.__module__.split(".")[0]
-        return kind.__qualname__ if package == "builtins" else f"{package}.{kind.__qualname__}"
-    return str(kind).replace("typing.", "").replace("collections.abc.", "")
 
 
 def _who(names: Iterable[str], verb: str = "have") -> str:

@@ -16,17 +16,18 @@ from types import ModuleType
 from typing import Any
 
 from loaders.checking.environments import Environment, check_environment, compare_environments, config_problem, resolve
-from loaders.checking.findings import Finding, Report, shown_path
+from loaders.checking.exports import SourceModule, source_module
+from loaders.checking.findings import Finding, shown_path
 from loaders.checking.modules import compare_modules, expected_datasets
-from loaders.checking.offers import SourceModule, source_module
+from loaders.checking.report import Report
 from loaders.checking.secrets import is_secret_name, secret_findings
 from loaders.checking.source_text import FunctionNode, SourceText
-from loaders.config import Config, environments
+from loaders.config.environment import Config, environments
+from loaders.config.yaml_file import read_yaml
 from loaders.driver import config_from_mapping
 from loaders.errors import ConfigError
 from loaders.names import did_you_mean, quoted
-from loaders.sources import SOURCES, make_importable, pick_source
-from loaders.yaml_file import read_yaml
+from loaders.planning.sources import SOURCES, make_importable, pick_source
 
 Subject = ModuleType | str | os.PathLike[str] | Config
 

@@ -13,9 +13,9 @@ from loaders.conforming.exact_cast import InexactError, cast_violation, exact_ca
 from loaders.conforming.pandas_values import BrokenColumnError, arrow_column, pandas_column
 from loaders.conforming.rules import broken_rules
 from loaders.conforming.violation import Origin, Violation, contract_error
-from loaders.contract import DatasetContract
-from loaders.contract.dtypes import storage_type
 from loaders.errors import ConfigError
+from loaders.schema import DatasetSchema
+from loaders.schema.dtypes import storage_type
 
 # Who mistypes a name mistypes a short one; to compare long ones takes long.
 _LONG_NAME = 1000
@@ -23,7 +23,7 @@ _LONG_NAME = 1000
 
 def conform(
     data: pd.DataFrame | pa.Table,
-    contract: DatasetContract,
+    contract: DatasetSchema,
     *,
     location: str,
     columns: Sequence[str] | None = None,
@@ -58,7 +58,7 @@ def conform(
 
 
 def typed_table(
-    columns: Mapping[str, pd.Series[Any] | pa.ChunkedArray], contract: DatasetContract, origin: Origin
+    columns: Mapping[str, pd.Series[Any] | pa.ChunkedArray], contract: DatasetSchema, origin: Origin
 ) -> pa.Table:
     """Return columns, which have their node names, in the Arrow types that their pandas dtypes are made from."""
     typed: dict[str, pa.ChunkedArray] = {}
@@ -74,7 +74,7 @@ def typed_table(
     return pa.table(typed)
 
 
-def frame_of(table: pa.Table, contract: DatasetContract, origin: Origin, rows: int) -> pd.DataFrame:
+def frame_of(table: pa.Table, contract: DatasetSchema, origin: Origin, rows: int) -> pd.DataFrame:
     """Return the frame of a typed table, after all rules about its columns were found to hold.
 
     A table of no columns knows no `rows`, so they are given.
@@ -90,7 +90,7 @@ def frame_of(table: pa.Table, contract: DatasetContract, origin: Origin, rows: i
     return pd.DataFrame(arrays, index=pd.RangeIndex(rows), copy=False)
 
 
-def _refuse_index(frame: pd.DataFrame, contract: DatasetContract, found: Sequence[str], origin: Origin) -> None:
+def _refuse_index(frame: pd.DataFrame, contract: DatasetSchema, found: Sequence[str], origin: Origin) -> None:
     """Refuse a frame that has a column of the contract as its index: rows have no names in a dataset."""
     known = {*contract.columns, *(contract.source_name(name) for name in contract.columns)}
     hidden = [str(name) for name in frame.index.names if name in known and name not in found]
@@ -99,7 +99,7 @@ def _refuse_index(frame: pd.DataFrame, contract: DatasetContract, found: Sequenc
         raise contract_error(contract.name, [Violation("columns", rule)], origin)
 
 
-def wanted_columns(contract: DatasetContract, columns: Iterable[str] | None) -> tuple[str, ...]:
+def wanted_columns(contract: DatasetSchema, columns: Iterable[str] | None) -> tuple[str, ...]:
     """Return the columns asked for, in the contract's order; all of them for None."""
     if columns is None:
         return contract.columns
@@ -112,7 +112,7 @@ def wanted_columns(contract: DatasetContract, columns: Iterable[str] | None) -> 
 
 def match_columns(
     found: Sequence[str],
-    contract: DatasetContract,
+    contract: DatasetSchema,
     wanted: Sequence[str],
     origin: Origin,
     given: Collection[str] = (),

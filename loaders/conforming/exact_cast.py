@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from loaders.conforming.nested_arrays import children, holds_required, list_array, shape, struct_array
 from loaders.conforming.violation import MAX_EXAMPLES, Violation, example
-from loaders.contract.dtypes import is_text
+from loaders.schema.dtypes import is_text
 
 # Beyond it, neighbouring integers share one float: such a float no longer says which integer it was.
 _LARGEST_EXACT_INTEGER = float(2**53)

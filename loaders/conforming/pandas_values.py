@@ -23,7 +23,7 @@ from loaders.conforming.exact_cast import (
     type_name,
 )
 from loaders.conforming.violation import MAX_EXAMPLES, Violation
-from loaders.contract.dtypes import PandasDtype
+from loaders.schema.dtypes import PandasDtype
 
 _SMALLEST_INT64 = np.iinfo(np.int64).min
 

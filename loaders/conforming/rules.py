@@ -13,15 +13,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from loaders.conforming.violation import MAX_EXAMPLES, Violation, example
-from loaders.contract import Check, DatasetContract
 from loaders.errors import ConfigError
+from loaders.schema import Check, DatasetSchema
 
 # More than any type holds.
 _MOST_DIGITS = 80
 Columns = dict[str, pa.ChunkedArray]
 
 
-def broken_rules(columns: Columns, contract: DatasetContract) -> Iterator[Violation]:
+def broken_rules(columns: Columns, contract: DatasetSchema) -> Iterator[Violation]:
     """Yield what is wrong with typed columns; rules about columns that are not among them are left out."""
     for name, values in columns.items():
         if not contract.schema.field(name).nullable and values.null_count:

@@ -1,5 +1,6 @@
-"""What a dataset is: the contract, and what can be made of it."""
+"""Dataset contracts: the public class, its drafts from files, its text forms and its comparison."""
 
-from loaders.contract.dataset_contract import Check, DatasetContract
+from loaders.contract.dataset_contract import DatasetContract
+from loaders.schema import Check, FormatOptions
 
-__all__ = ["Check", "DatasetContract"]
+__all__ = ["Check", "DatasetContract", "FormatOptions"]

@@ -7,23 +7,23 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import PurePosixPath
+from typing import Any
 
 import pyarrow as pa
 
-from loaders.contract import DatasetContract
-from loaders.contract.dtypes import is_supported
-from loaders.contract.format_options import FormatOptions
+from loaders.clients.location import parse_location
+from loaders.compression import split_compression
 from loaders.errors import ConfigError, ReadError
-from loaders.reading.compression import split_compression
-from loaders.reading.location import parse_location
 from loaders.reading.parts import parts_of
+from loaders.schema.dtypes import is_supported
+from loaders.schema.format_options import FormatOptions
 
 _NULLS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
 _GUESSED = "Types are a guess from the first rows of a {format} file: read through them before relying on them."
 
 
-def infer(location: str | os.PathLike[str], name: str | None = None) -> DatasetContract:
-    """Return a draft of the contract of the file at a location, or of the first of its parts.
+def inferred_arguments(location: str | os.PathLike[str], name: str | None = None) -> dict[str, Any]:
+    """Return the arguments of a draft contract for the file at a location, or of the first of its parts.
 
     Raises ReadError for a location that cannot be read, and ConfigError for columns that no contract can have.
     """
@@ -45,15 +45,21 @@ def infer(location: str | os.PathLike[str], name: str | None = None) -> DatasetC
     description = f"Draft of {place.shown}."
     if text_format:
         description += " " + _GUESSED.format(format=text_format)
-    return DatasetContract(dataset, pa.schema(fields), description=description, source_names=renamed, format=options)
+    return {
+        "name": dataset,
+        "schema": pa.schema(fields),
+        "description": description,
+        "source_names": renamed,
+        "format": options,
+    }
 
 
 def _look(place: object) -> tuple[pa.Schema, dict[str, int], str, FormatOptions]:
     """Return schema, null counts, the name of the format where it is a guess, and how the file is written."""
-    from loaders.checking.ranged_file import RangedFile
-    from loaders.checking.text_files import TextProbe
-    from loaders.checking.typed_files import feather_facts, parquet_facts
-    from loaders.reading.formats import compression_of, format_by_name, format_of
+    from loaders.formats.formats import compression_of, format_by_name, format_of
+    from loaders.probing.ranged_file import RangedFile
+    from loaders.probing.text_files import TextProbe
+    from loaders.probing.typed_files import feather_facts, parquet_facts
 
     options = FormatOptions()
     file = RangedFile(place)  # type: ignore[arg-type]  # a Location; imported where it is used

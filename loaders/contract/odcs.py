@@ -15,9 +15,9 @@ import pyarrow as pa
 import yaml
 
 from loaders.conforming.exact_cast import kind
-from loaders.contract import Check, DatasetContract
-from loaders.contract.type_names import type_text
 from loaders.contract.yaml_text import changed_options, plain_value
+from loaders.schema import Check, DatasetSchema
+from loaders.schema.type_names import type_text
 
 VERSION = "v3.1.0"
 # Contracts of the same name have the same id, whoever exports them.
@@ -38,7 +38,7 @@ _LOGICAL_TYPES = {
 }
 
 
-def to_odcs(contract: DatasetContract) -> str:
+def to_odcs(contract: DatasetSchema) -> str:
     """Return the contract as a document of the standard, in status `draft`: owners and terms are the user's to add."""
     document: dict[str, Any] = {
         "apiVersion": VERSION,
@@ -54,7 +54,7 @@ def to_odcs(contract: DatasetContract) -> str:
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
 
 
-def _object(contract: DatasetContract) -> dict[str, Any]:
+def _object(contract: DatasetSchema) -> dict[str, Any]:
     found: dict[str, Any] = {"name": contract.name, "logicalType": "object", "physicalType": "table"}
     if contract.description:
         found["description"] = contract.description
@@ -75,7 +75,7 @@ def _object(contract: DatasetContract) -> dict[str, Any]:
     return found
 
 
-def _property(contract: DatasetContract, column: pa.Field) -> dict[str, Any]:
+def _property(contract: DatasetSchema, column: pa.Field) -> dict[str, Any]:
     found: dict[str, Any] = {"name": column.name}
     if contract.source_name(column.name) != column.name:
         found["physicalName"] = contract.source_name(column.name)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from loaders.contract import Check, DatasetContract
 from loaders.errors import ConfigError
+from loaders.schema import Check, DatasetSchema
 
 # Types whose text is not the name of the function that makes them.
 _SPELLED = {
@@ -18,7 +18,7 @@ _SPELLED = {
 }
 
 
-def contract_source(contract: DatasetContract) -> str:
+def contract_source(contract: DatasetSchema) -> str:
     """Return the statement that makes a contract, its columns under the source's names.
 
     >>> import pyarrow as pa
@@ -90,7 +90,7 @@ def type_source(arrow_type: pa.DataType) -> str:
     return expression
 
 
-def _schema_name(contract: DatasetContract, column: str) -> str:
+def _schema_name(contract: DatasetSchema, column: str) -> str:
     return column.removeprefix(contract.prefix)
 
 

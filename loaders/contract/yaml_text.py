@@ -11,17 +11,17 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
-from loaders.contract import Check, DatasetContract
-from loaders.contract.format_options import FormatOptions
-from loaders.contract.type_names import parse_type, type_text
 from loaders.errors import ConfigError
 from loaders.names import did_you_mean, quoted
+from loaders.schema import Check, DatasetSchema
+from loaders.schema.format_options import FormatOptions
+from loaders.schema.type_names import parse_type, type_text
 
 _KEYS = ("dataset", "description", "prefix", "extra_columns", "key", "columns", "format")
 _COLUMN_KEYS = ("type", "nullable", "source_name", "references", *(field.name for field in fields(Check)))
 
 
-def to_yaml(contract: DatasetContract) -> str:
+def to_yaml(contract: DatasetSchema) -> str:
     """Return the contract as YAML; what is as by default is left out."""
     data: dict[str, Any] = {"dataset": contract.name}
     if contract.description:
@@ -39,8 +39,8 @@ def to_yaml(contract: DatasetContract) -> str:
     return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
 
 
-def from_yaml(text: str) -> DatasetContract:
-    """Return the contract of a YAML text; raises ConfigError naming the key that is wrong."""
+def contract_arguments(text: str) -> dict[str, Any]:
+    """Return the arguments of the contract that YAML text describes; raises ConfigError naming the wrong key."""
     try:
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -56,21 +56,23 @@ def from_yaml(text: str) -> DatasetContract:
     except TypeError as error:
         known = [field.name for field in fields(FormatOptions)]
         raise ConfigError(f"Contract '{name}', format: {error}. Options are: {quoted(known)}.") from None
-    return DatasetContract(
-        name,
-        pa.schema(schema),
-        key=tuple(data.get("key") or ()) if not isinstance(data.get("key"), str) else (data["key"],),
-        description=data.get("description") or "",
-        prefix=data.get("prefix") or "",
-        source_names={column: given.source_name for column, given in columns.items() if given.source_name is not None},
-        checks={column: given.check for column, given in columns.items() if given.check is not None},
-        extra_columns=data.get("extra_columns") or "drop",
-        format=options,
-        references={column: given.references for column, given in columns.items() if given.references is not None},
-    )
+    return {
+        "name": name,
+        "schema": pa.schema(schema),
+        "key": tuple(data.get("key") or ()) if not isinstance(data.get("key"), str) else (data["key"],),
+        "description": data.get("description") or "",
+        "prefix": data.get("prefix") or "",
+        "source_names": {
+            column: given.source_name for column, given in columns.items() if given.source_name is not None
+        },
+        "checks": {column: given.check for column, given in columns.items() if given.check is not None},
+        "extra_columns": data.get("extra_columns") or "drop",
+        "format": options,
+        "references": {column: given.references for column, given in columns.items() if given.references is not None},
+    }
 
 
-def _column(contract: DatasetContract, column: pa.Field) -> Any:
+def _column(contract: DatasetSchema, column: pa.Field) -> Any:
     data: dict[str, Any] = {"type": type_text(column.type)}
     if not column.nullable:
         data["nullable"] = False

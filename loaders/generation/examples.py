@@ -11,17 +11,17 @@ import pandas as pd
 import pyarrow as pa
 
 from loaders.conforming import conform
-from loaders.contract import DatasetContract
-from loaders.contract.references import allowed_values, column_of_frame, node_name, split_reference
 from loaders.errors import ConfigError
 from loaders.generation.random_values import distinct_numbers, random_values, taken, with_nulls
+from loaders.generation.references import allowed_values, column_of_frame, node_name, split_reference
 from loaders.names import quoted
+from loaders.schema import DatasetSchema
 
 NULL_SHARE = 0.1
 
 
 def example(
-    contract: DatasetContract, rows: int = 100, seed: int = 0, *, frames: Mapping[str, pd.DataFrame] | None = None
+    contract: DatasetSchema, rows: int = 100, seed: int = 0, *, frames: Mapping[str, pd.DataFrame] | None = None
 ) -> pd.DataFrame:
     """Return a frame of `rows` rows that obeys the contract; the same arguments give the same frame.
 
@@ -33,7 +33,7 @@ def example(
 
 
 def examples(
-    contracts: Iterable[DatasetContract],
+    contracts: Iterable[DatasetSchema],
     rows: int = 100,
     seed: int = 0,
     *,
@@ -56,7 +56,7 @@ class Examples:
 
     def __init__(
         self,
-        contracts: Iterable[DatasetContract],
+        contracts: Iterable[DatasetSchema],
         rows: int,
         seed: int,
         *,
@@ -79,7 +79,7 @@ class Examples:
         table = pa.table(arrays, names=[contract.source_name(column) for column in contract.columns])
         return conform(table, contract, location=f"examples of '{name}'")
 
-    def _column(self, contract: DatasetContract, column: str) -> pa.Array:
+    def _column(self, contract: DatasetSchema, column: str) -> pa.Array:
         place = (contract.name, column)
         if place not in self._columns:
             if place in self._under_way:
@@ -92,7 +92,7 @@ class Examples:
             self._under_way.pop()
         return self._columns[place]
 
-    def _plain(self, contract: DatasetContract, column: str) -> pa.Array:
+    def _plain(self, contract: DatasetSchema, column: str) -> pa.Array:
         rows = len(self._column(contract, contract.key[0])) if contract.key else self._rows
         field = contract.schema.field(column)
         chance = self._chance(contract, column)
@@ -107,7 +107,7 @@ class Examples:
             raise ConfigError(f"Dataset '{contract.name}': column '{column}' refers to a column without values.")
         return with_nulls(values, NULL_SHARE, chance) if field.nullable else values
 
-    def _key(self, contract: DatasetContract) -> dict[tuple[str, str], pa.Array]:
+    def _key(self, contract: DatasetSchema) -> dict[tuple[str, str], pa.Array]:
         """Return the columns of the key: different combinations of some values for each."""
         # Beside other columns of the key fewer values of each do, and repeat as they do in real data.
         some = math.ceil(self._rows ** (1 / max(1, len(contract.key) - 1))) + 1
@@ -128,14 +128,14 @@ class Examples:
             numbers = numbers // max(len(pool), 1)
         return columns
 
-    def _key_values(self, contract: DatasetContract, column: str, count: int) -> pa.Array:
+    def _key_values(self, contract: DatasetSchema, column: str, count: int) -> pa.Array:
         pool = self._referred(contract, column)
         if pool is not None:
             return pool
         arrow_type, check = contract.schema.field(column).type, contract.checks.get(column)
         return random_values(arrow_type, count, self._chance(contract, column), check, distinct=True)
 
-    def _referred(self, contract: DatasetContract, column: str) -> pa.Array | None:
+    def _referred(self, contract: DatasetSchema, column: str) -> pa.Array | None:
         """Return the values that a column may take from the one it refers to; None where it may take any."""
         if column not in contract.references:
             return None
@@ -149,6 +149,6 @@ class Examples:
             return None
         return allowed_values(values, contract, column)
 
-    def _chance(self, contract: DatasetContract, column: str) -> np.random.Generator:
+    def _chance(self, contract: DatasetSchema, column: str) -> np.random.Generator:
         place = f"{self._seed}/{contract.name}/{column}".encode()
         return np.random.default_rng(int.from_bytes(hashlib.blake2b(place, digest_size=16).digest()))

@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loaders.contract import Check
-from loaders.contract.dtypes import is_text
 from loaders.errors import ConfigError
 from loaders.generation.regular_texts import regular_texts
 from loaders.generation.value_ranges import Range, checked_range, from_integers, usual_range
+from loaders.schema import Check
+from loaders.schema.dtypes import is_text
 
 Numbers = np.ndarray[Any, Any]
 

@@ -21,12 +21,12 @@ from hypothesis import reject
 from hypothesis import strategies as st
 
 from loaders.conforming import conform
-from loaders.contract import Check, DatasetContract
-from loaders.contract.dtypes import is_text
-from loaders.contract.references import allowed_values, column_of_frame, node_name, split_reference
 from loaders.errors import ConfigError
 from loaders.generation.random_values import lists_of, obeying, offsets, taken
+from loaders.generation.references import allowed_values, column_of_frame, node_name, split_reference
 from loaders.generation.value_ranges import checked_range, from_integers
+from loaders.schema import Check, DatasetSchema
+from loaders.schema.dtypes import is_text
 
 _CHARACTERS = st.characters(codec="utf-8")
 _TEXTS = (
@@ -55,7 +55,7 @@ _MOST_ITEMS = 3
 
 
 def frame_of(
-    contract: DatasetContract,
+    contract: DatasetSchema,
     *,
     min_rows: int = 0,
     max_rows: int = 10,
@@ -73,7 +73,7 @@ def frame_of(
 @st.composite
 def frames_of(
     draw: st.DrawFn,
-    contracts: Iterable[DatasetContract],
+    contracts: Iterable[DatasetSchema],
     *,
     min_rows: int = 0,
     max_rows: int = 10,
@@ -101,7 +101,7 @@ class _Drawing:
     def __init__(
         self,
         draw: st.DrawFn,
-        contracts: Mapping[str, DatasetContract],
+        contracts: Mapping[str, DatasetSchema],
         rows: tuple[int, int],
         frames: Mapping[str, pd.DataFrame],
     ) -> None:
@@ -132,7 +132,7 @@ class _Drawing:
             self._under_way.pop()
         return self._own[name]
 
-    def _drawn_columns(self, contract: DatasetContract) -> tuple[int, dict[str, pa.Array]]:
+    def _drawn_columns(self, contract: DatasetSchema) -> tuple[int, dict[str, pa.Array]]:
         least, most = self._limits
         if any(self._lacks_values(contract, column) for column in contract.columns):
             most = 0
@@ -156,7 +156,7 @@ class _Drawing:
             for position, (name, column) in enumerate(columns.items())
         }
 
-    def _column(self, contract: DatasetContract, name: str) -> _Column:
+    def _column(self, contract: DatasetSchema, name: str) -> _Column:
         field = contract.schema.field(name)
         if self._refers(contract, name):
             column = _of_pool(self._pool(contract, name))
@@ -166,7 +166,7 @@ class _Drawing:
             column = _column(field.type, check, nan=free and check == Check())
         return column.or_null() if field.nullable and name not in contract.key else column
 
-    def _late(self, contract: DatasetContract, name: str, rows: int) -> pa.Array:
+    def _late(self, contract: DatasetSchema, name: str, rows: int) -> pa.Array:
         field = contract.schema.field(name)
         pool = self._pool(contract, name)
         if not len(pool) and rows:
@@ -177,13 +177,13 @@ class _Drawing:
         strategy = column.or_null().strategy if field.nullable else column.strategy
         return column.array(self._draw(st.lists(strategy, min_size=rows, max_size=rows)) if rows else [])
 
-    def _refers(self, contract: DatasetContract, column: str) -> bool:
+    def _refers(self, contract: DatasetSchema, column: str) -> bool:
         if column not in contract.references:
             return False
         dataset, _ = split_reference(contract, column)
         return dataset in self._frames or dataset in self.contracts
 
-    def _lacks_values(self, contract: DatasetContract, column: str) -> bool:
+    def _lacks_values(self, contract: DatasetSchema, column: str) -> bool:
         """Tell whether a column cannot have a single value, because what it refers to has none."""
         if contract.schema.field(column).nullable and column not in contract.key:
             return False
@@ -192,7 +192,7 @@ class _Drawing:
         dataset, _ = split_reference(contract, column)
         return dataset not in self._under_way and not len(self._pool(contract, column))
 
-    def _pool(self, contract: DatasetContract, column: str) -> pa.Array:
+    def _pool(self, contract: DatasetSchema, column: str) -> pa.Array:
         dataset, name = split_reference(contract, column)
         if dataset in self._frames:
             values = column_of_frame(self._frames, dataset, name, contract.schema.field(column).type)

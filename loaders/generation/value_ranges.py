@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from loaders.contract import Check
 from loaders.errors import ConfigError
+from loaders.schema import Check
 
 Range = tuple[int, int]
 Integers = Sequence[int] | np.ndarray[Any, Any]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from caching import active_context
-from caching.objects import cached_function
+from caching.keys.objects import cached_function
 from loaders.planning.definitions import Dataset
 from loaders.reading.passthrough import passage
 from loaders.reading.selection import Selection, use_selection

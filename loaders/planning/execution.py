@@ -16,8 +16,8 @@ from hamilton.driver import DefaultGraphExecutor
 from hamilton.lifecycle import base as lifecycle_base
 from hamilton.plugins.h_threadpool import FutureAdapter
 
+from loaders.clients.cancellation import active_cancellation, cancellable, results_of
 from loaders.planning.call_environment import executing
-from loaders.reading.cancellation import active_cancellation, cancellable, results_of
 
 Active = Callable[[list[str]], AbstractContextManager[None]]
 # What the execution in this context has submitted to its threads.

@@ -27,11 +27,11 @@ def location_inputs(definition: Definition) -> list[str]:
 def why_unreadable(location: str | os.PathLike[str]) -> str | None:
     """Return why a local location cannot be read, as a read would say it; None where it can, or where it is remote."""
     # Imported here: only a plan that is looked at, and not run, asks.
-    from loaders.contract.format_options import FormatOptions
-    from loaders.reading.local_file import LocalFile
-    from loaders.reading.location import parse_location
+    from loaders.clients.local_file import LocalFile
+    from loaders.clients.location import parse_location
+    from loaders.clients.progress import Tracker
     from loaders.reading.parts import parts_of
-    from loaders.reading.progress import Tracker
+    from loaders.schema.format_options import FormatOptions
 
     place = parse_location(location)
     if place.protocol != "file":

@@ -13,18 +13,19 @@ from dataclasses import replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from caching.objects import cached_function
-from loaders.config import Config
-from loaders.contract.format_options import FormatOptions, use_formats
+from caching.keys.objects import cached_function
+from loaders.config.environment import Config
+from loaders.config.project_root import use_project_root
+from loaders.config.storage import in_sandbox, use_storage
 from loaders.errors import ConfigError, OptionError
 from loaders.names import did_you_mean, quoted
 from loaders.planning.call_environment import LoaderEnvironment, executing
 from loaders.planning.definitions import Dataset, Definition, datasets, definitions
 from loaders.planning.inputs import typed_input
 from loaders.planning.locations import location_inputs, why_unreadable
-from loaders.project_root import use_project_root
 from loaders.redaction import redact
-from loaders.storage import in_sandbox, use_storage
+from loaders.schema.active_format import use_formats
+from loaders.schema.format_options import FormatOptions
 
 if TYPE_CHECKING:
     from hamilton.driver import Driver

@@ -11,18 +11,18 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from loaders.clients.location import Location, parse_location
+from loaders.compression import split_compression
+from loaders.config.project_root import use_project_root
 from loaders.contract import DatasetContract
-from loaders.contract.format_options import FormatOptions
 from loaders.errors import ConfigError, LoaderError, ReadError
+from loaders.formats.formats import format_by_name
 from loaders.planning.definitions import Dataset
 from loaders.planning.locations import location_inputs
 from loaders.planning.plan import Plan
 from loaders.project.writing import encode_table
-from loaders.project_root import use_project_root
-from loaders.reading.compression import split_compression
-from loaders.reading.formats import format_by_name
-from loaders.reading.location import Location, parse_location
 from loaders.reading.parts import parts_of
+from loaders.schema.format_options import FormatOptions
 
 _COMPRESSED = {"gzip": ".gz", "zstd": ".zst", "bz2": ".bz2", "xz": ".xz"}
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from loaders.contract import DatasetContract
-from loaders.contract.references import node_name, split_reference
+from loaders.generation.references import node_name, split_reference
 
 Method = Literal["first", "random", "key"]
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from loaders.contract import Check, DatasetContract
-from loaders.contract.dtypes import is_text
 from loaders.contract.python_source import contract_source
 from loaders.errors import ConfigError
 from loaders.files import write_file
 from loaders.project.draft import Sample
+from loaders.schema.dtypes import is_text
 
 _TAKEN = {"loaders", "caching", "cli", "tests", "configs", "data", "test"}
 

@@ -12,11 +12,11 @@ import pandas as pd
 import pyarrow as pa
 
 from loaders.contract import DatasetContract
-from loaders.contract.format_options import FORMATS, FormatOptions
 from loaders.errors import ConfigError
-from loaders.reading.csv_format import may_be_empty
-from loaders.reading.csv_reader import delimiter_of
-from loaders.reading.formats import compression_of, format_by_name
+from loaders.formats.csv_format import may_be_empty
+from loaders.formats.csv_reader import delimiter_of
+from loaders.formats.formats import compression_of, format_by_name
+from loaders.schema.format_options import FORMATS, FormatOptions
 
 _COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": lambda data: gzip.compress(data, mtime=0),

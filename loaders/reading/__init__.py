@@ -39,8 +39,8 @@ Verification
     Web servers: length, and a digest where the server sends one (Repr-Digest, Digest, Content-MD5).
     fsspec: length, and the file system's version before against that after; waits are the file system's own.
     What breaks off, stalls, comes too slowly or is altered is tried again, with growing random waits, until `attempts`
-    or the deadline end; the error lists what each try met. See `loaders.storage.StorageSettings`. Every wait has its
-    bound, also for a header or the size of a chunk that trickles in. HTTP proxies of the environment are used.
+    or the deadline end; the error lists what each try met. See `loaders.config.storage.StorageSettings`. Every wait has
+    its bound, also for a header or the size of a chunk that trickles in. HTTP proxies of the environment are used.
 
 Credentials come from the AWS chain: variables, profiles, instance roles. No message shows a secret: URLs appear without
 user, password and query.
@@ -49,7 +49,7 @@ user, password and query.
 import pandas as pd
 import pyarrow as pa
 
-from loaders.reading.progress import ReadProgress, watch_reads
+from loaders.clients.progress import ReadProgress, watch_reads
 from loaders.reading.table import read_table
 from loaders.reading.versions import register
 

@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-from loaders.contract.format_options import FormatOptions
+from loaders.clients.fsspec_object import file_system, readable
+from loaders.clients.location import Location, bucket_and_key
+from loaders.clients.retry import Patience
+from loaders.clients.s3_client import PartialListError, StoreRefusedError, client_for
+from loaders.clients.s3_refusal import refusal
+from loaders.clients.source import MissingError
+from loaders.compression import split_compression
 from loaders.errors import ReadError
-from loaders.reading.compression import split_compression
-from loaders.reading.formats import format_by_name
-from loaders.reading.fsspec_object import file_system, readable
-from loaders.reading.location import Location, bucket_and_key
-from loaders.reading.patience import Patience
-from loaders.reading.s3_client import PartialListError, StoreRefusedError, client_for
-from loaders.reading.s3_refusal import refusal
-from loaders.reading.source import MissingError
+from loaders.formats.formats import format_by_name
+from loaders.schema.format_options import FormatOptions
 
 _MAGIC = re.compile(r"[*?\[]")
 _PARTITION = re.compile(r"([^=]+)=(.*)")

@@ -13,7 +13,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from caching.objects import cached_function
+from caching.keys.objects import cached_function
 
 _MOST_HELPERS = 4
 # Hamilton keeps what decorates a function in these attributes; these decorators leave the frame as it is.

@@ -12,27 +12,28 @@ import pandas as pd
 import pyarrow as pa
 
 from caching import record_rule
+from loaders.clients.cancellation import active_cancellation, cancellable, results_of
+from loaders.clients.fsspec_object import FsspecObject
+from loaders.clients.http_object import HttpObject
+from loaders.clients.local_file import LocalFile
+from loaders.clients.location import Location, parse_location, refuse_others
+from loaders.clients.progress import Tracker
+from loaders.clients.s3 import S3Object
+from loaders.clients.s3_client import client_for
+from loaders.clients.source import ChangedError, MissingError, Source
 from loaders.conforming.conformity import frame_of, typed_table, wanted_columns
 from loaders.conforming.exact_cast import type_name
 from loaders.conforming.violation import Origin, Violation, contract_error
-from loaders.contract import DatasetContract
-from loaders.contract.format_options import FormatOptions, active_format
 from loaders.errors import ConfigError
-from loaders.reading.cancellation import active_cancellation, cancellable, results_of
-from loaders.reading.formats import parse
-from loaders.reading.fsspec_object import FsspecObject
-from loaders.reading.http_object import HttpObject
-from loaders.reading.local_file import LocalFile
-from loaders.reading.location import Location, parse_location, refuse_others
+from loaders.formats.formats import parse
+from loaders.formats.request import Request
+from loaders.formats.text_values import typed_text
 from loaders.reading.parts import Part, folder_parts, parts_of
-from loaders.reading.progress import Tracker
-from loaders.reading.request import Request
-from loaders.reading.s3 import S3Object
-from loaders.reading.s3_client import client_for
 from loaders.reading.selection import needed_columns
-from loaders.reading.source import ChangedError, MissingError, Source
-from loaders.reading.text_values import typed_text
 from loaders.reading.versions import record_local, record_remote
+from loaders.schema import DatasetSchema
+from loaders.schema.active_format import active_format
+from loaders.schema.format_options import FormatOptions
 
 # An object overwritten while it is read is read again, as it is then; one that never rests is an error.
 _VERSIONS = 3
@@ -41,7 +42,7 @@ _PARTS_AT_A_TIME = 8
 
 def read_table(
     location: str | os.PathLike[str],
-    contract: DatasetContract,
+    contract: DatasetSchema,
     *,
     columns: Sequence[str] | None = None,
     allow: Collection[str] | None = None,
@@ -59,7 +60,7 @@ def read_table(
         ContractError: what it holds breaks the contract.
         ConfigError: the location is none that `allow` names.
     """
-    if not isinstance(contract, DatasetContract):
+    if not isinstance(contract, DatasetSchema):
         raise ConfigError(f"read_table takes the dataset's DatasetContract, found {type(contract).__name__}.")
     place = parse_location(location)
     caller = sys._getframe(1)
@@ -75,7 +76,7 @@ class _Reading:
     """One call of `read_table`: what is wanted, and of what."""
 
     def __init__(
-        self, contract: DatasetContract, wanted: tuple[str, ...], options: FormatOptions, tracker: Tracker
+        self, contract: DatasetSchema, wanted: tuple[str, ...], options: FormatOptions, tracker: Tracker
     ) -> None:
         self._contract = contract
         self._wanted = wanted

@@ -11,14 +11,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from caching import record_read, register_version
-from loaders.contract.format_options import FormatOptions
-from loaders.reading.http_object import http_version
-from loaders.reading.location import Location, parse_location
+from loaders.clients.http_object import http_version
+from loaders.clients.location import Location, parse_location
+from loaders.clients.progress import Tracker
+from loaders.clients.s3 import S3Object
+from loaders.clients.s3_client import client_for
+from loaders.clients.source import MissingError
 from loaders.reading.parts import Part, folder_parts, parts_of
-from loaders.reading.progress import Tracker
-from loaders.reading.s3 import S3Object
-from loaders.reading.s3_client import client_for
-from loaders.reading.source import MissingError
+from loaders.schema.format_options import FormatOptions
 
 _OWN_PROTOCOLS = ("s3", "http", "https")
 

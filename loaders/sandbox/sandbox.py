@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from loaders.config import environments, load_config
+from loaders.config.environment import environments, load_config
+from loaders.config.storage import SANDBOX_VARIABLE
 from loaders.driver import plan
 from loaders.errors import ConfigError
 from loaders.names import quoted
 from loaders.planning.plan import Plan
 from loaders.project.sample_data import Target, left_out, load_frames, targets
 from loaders.sandbox.s3_server import S3Server
-from loaders.storage import SANDBOX_VARIABLE
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ _SERVER = r"""
 import json, os, sys, traceback
 sys.path.insert(0, {root!r})
 import asyncio, warnings
-import caching.cache, caching.context, caching.local_cache, caching.reads, caching.explain, platformdirs
+import caching.decorator, caching.context, caching.store.local_cache, caching.tracking.audit_hook, caching.misses
+import platformdirs
 {imports}
 sys.path.remove({root!r})
 for line in sys.stdin:
@@ -32,7 +33,7 @@ for line in sys.stdin:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 with caching.context.activate(
-                    caching.local_cache.LocalCache(step["cache"]), mode=step["mode"], observer=events.append
+                    caching.store.local_cache.LocalCache(step["cache"]), mode=step["mode"], observer=events.append
                 ):
                     exec(step["before"], space)
                     events.clear()

@@ -24,7 +24,7 @@ from caching import (
     record_rule,
     register_version,
 )
-from caching.explain import explain_miss
+from caching.misses import explain_miss
 
 
 class Reading(threading.local):

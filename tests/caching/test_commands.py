@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from caching import LocalCache
 from caching.commands import cache
-from caching.eviction import parse_size
+from caching.store.eviction import parse_size
 
 ROOT = Path(__file__).parents[2]
 MODULE = (

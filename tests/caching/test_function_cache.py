@@ -59,7 +59,7 @@ def outcomes(events: list[CacheEvent]) -> list[str]:
 def test_all_is_what_the_package_offers() -> None:
     assert all(hasattr(caching, name) for name in caching.__all__)
     assert set(caching.__all__) <= set(dir(caching))
-    assert sorted(caching._HOMES) == sorted(caching.__all__)
+    assert sorted(caching._MODULES) == sorted(caching.__all__)
 
 
 def test_importing_the_cache_imports_no_table_library() -> None:
@@ -526,7 +526,7 @@ def test_a_file_that_has_grown_old_is_no_longer_read_at_each_hit(
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 3)
     loader(data)  # reads it for the last time
-    monkeypatch.setattr("caching.sources.content_of", lambda path: pytest.fail("read again"))
+    monkeypatch.setattr("caching.tracking.sources.content_of", lambda path: pytest.fail("read again"))
     loader(data), loader(data)
     assert outcomes(events) == ["miss"] + ["hit"] * 4
 

@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caching import get_key
-from caching.key import ArgumentEncoder
+from caching.keys.key import ArgumentEncoder
 
 ROOT = Path(__file__).parents[2]
 

@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from caching.cache import function_cache
+from caching.decorator import function_cache
 from caching.errors import CachingWarning
-from caching.local_cache import MISSING, LocalCache
+from caching.store.local_cache import MISSING, LocalCache
 from tests.caching.exactness import assert_same
 
 KEY = "0123456789abcdef" * 2

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from caching.locks import LockFile
+from caching.store.locks import LockFile
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def _try(locks: LockFile, name: str, timeout_seconds: float = 0) -> bool:
 
 
 def _process(folder: Path, body: str) -> subprocess.Popen[str]:
-    script = "import os, sys, time\nfrom pathlib import Path\nfrom caching.locks import LockFile\n"
+    script = "import os, sys, time\nfrom pathlib import Path\nfrom caching.store.locks import LockFile\n"
     script += f"locks = LockFile(Path({str(folder)!r}))\n" + textwrap.dedent(body)
     return subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
 
@@ -315,7 +315,7 @@ def test_a_stampede_of_processes_never_overlaps(tmp_path: Path) -> None:
 
 
 def test_the_fallback_without_byte_ranges_excludes_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("caching.locks._HAS_RANGES", False)
+    monkeypatch.setattr("caching.store.locks._HAS_RANGES", False)
     locks = LockFile(tmp_path)
     with locks.hold("a") as held:
         assert held

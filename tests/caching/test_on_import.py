@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pytest
 
-from caching.on_import import on_import
+from caching.import_hooks import on_import
 
 
 @pytest.fixture

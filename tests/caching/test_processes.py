@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from caching import CachingWarning, LocalCache, activate, function_cache, record_read
-from caching.processes import follow_processes, gather_from_children
-from caching.recorder import Recorder
-from caching.recording import recording
+from caching.tracking.active_recorder import recording
+from caching.tracking.child_processes import follow_processes, gather_from_children
+from caching.tracking.recorder import Recorder
 
 FORK = multiprocessing.get_context("fork")
 

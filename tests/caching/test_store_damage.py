@@ -18,7 +18,7 @@ import pytest
 from xxhash import xxh3_128_digest
 
 from caching.errors import CachingWarning
-from caching.local_cache import MISSING, LocalCache
+from caching.store.local_cache import MISSING, LocalCache
 from tests.caching.exactness import assert_same
 
 KEY = "0123456789abcdef" * 2

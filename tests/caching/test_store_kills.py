@@ -18,13 +18,13 @@ import numpy as np
 import pytest
 
 from caching.errors import CachingWarning
-from caching.local_cache import MISSING, LocalCache
+from caching.store.local_cache import MISSING, LocalCache
 
 # Each value tells its own number in every item, so that a mixture of two would show.
 WRITER = """
 import sys, time
 import numpy as np
-from caching.local_cache import LocalCache, MISSING
+from caching.store.local_cache import LocalCache, MISSING
 cache = LocalCache(sys.argv[1], max_size=sys.argv[2] if sys.argv[2] != "-" else None)
 number = int(sys.argv[3])
 print("ready", flush=True)
@@ -90,7 +90,7 @@ def test_debris_is_swept_and_what_is_being_written_is_not(tmp_path: Path, monkey
     body = f"""
     import os, sys
     del os.O_TMPFILE
-    from caching.folder import NewFile
+    from caching.store.folder import NewFile
     new = NewFile({str(next((tmp_path / "cache").rglob("*.entry")).parent)!r})
     os.write(new.fd, b"half")
     print("writing", flush=True)
@@ -212,7 +212,7 @@ def test_a_user_without_rights_is_not_harmed(tmp_path: Path) -> None:
 def test_a_stampede_on_a_cold_key_computes_once(tmp_path: Path) -> None:
     body = f"""
     import os, sys, time
-    from caching.local_cache import LocalCache, MISSING
+    from caching.store.local_cache import LocalCache, MISSING
     cache = LocalCache({str(tmp_path / "cache")!r})
     print("ready", flush=True)
     sys.stdin.readline()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from caching.errors import CachingWarning
-from caching.local_cache import MISSING, LocalCache
+from caching.store.local_cache import MISSING, LocalCache
 from tests.caching.exactness import assert_same
 
 NAMESPACES = st.sampled_from(["m.f", "m.g", "../m.f"])

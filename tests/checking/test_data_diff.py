@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loaders.checking.data_diff import DataDiff, diff_frames
-from loaders.checking.data_diff_html import as_html
-from loaders.checking.data_diff_text import as_table
+from loaders.comparison.data_diff import DataDiff, diff_frames
+from loaders.comparison.html import as_html
+from loaders.comparison.text import as_table
 from loaders.contracts import MARKETING_SPEND
 
 

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from loaders.checking import Report, check_interchangeable
-from loaders.checking.budget import BUDGET_BYTES
+from loaders.probing.budget import BUDGET_BYTES
 from loaders.sandbox.s3_server import S3Server
 from tests.checking.projects import PROJECTS
 

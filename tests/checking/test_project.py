@@ -12,7 +12,7 @@ import pytest
 
 from loaders import ConfigError, check_interchangeable, load_config
 from loaders.checking import Report
-from loaders.checking.rendering import as_github, as_json
+from loaders.checking.report import as_github, as_json
 from loaders.checking.secrets import is_secret_name
 from tests.checking.projects import PROJECTS
 

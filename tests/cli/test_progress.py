@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from cli.progress import _Line
-from loaders.reading.local_file import LocalFile
-from loaders.reading.location import parse_location
-from loaders.reading.progress import ReadProgress, Tracker, watch_reads
+from loaders.clients.local_file import LocalFile
+from loaders.clients.location import parse_location
+from loaders.clients.progress import ReadProgress, Tracker, watch_reads
 from loaders.sandbox.s3_server import S3Server
 from tests.cli.conftest import COMMAND, Run
 from tests.fault_proxy import FaultProxy
@@ -179,8 +179,8 @@ def test_two_reads_of_one_dataset_are_two_and_nothing_is_painted_after_the_end(
 def test_local_reads_are_counted_and_told_of_while_they_are_parsed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("loaders.reading.progress._QUIET_SECONDS", 0)
-    monkeypatch.setattr("loaders.reading.local_file._PIECE_BYTES", 7)
+    monkeypatch.setattr("loaders.clients.progress._QUIET_SECONDS", 0)
+    monkeypatch.setattr("loaders.clients.local_file._PIECE_BYTES", 7)
     (tmp_path / "orders.csv").write_bytes(bytes(100))
     location = parse_location(tmp_path / "orders.csv")
     seen: list[ReadProgress] = []

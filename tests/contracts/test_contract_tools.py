@@ -18,9 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loaders import Check, ConfigError, DatasetContract, FormatOptions, ReadError, read_table
-from loaders.contract.type_names import parse_type, type_text
 from loaders.contracts import MARKETING_SPEND
 from loaders.sandbox.s3_server import S3Server
+from loaders.schema.type_names import parse_type, type_text
 
 RICH = DatasetContract(
     "orders",

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loaders import ConfigError, load_config
-from loaders.config import _merge, environments
+from loaders.config.environment import _merge, environments
 
 
 @pytest.fixture

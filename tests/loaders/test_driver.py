@@ -249,7 +249,7 @@ def test_datasets_load_concurrently(module: ModuleMaker) -> None:
 def test_the_first_node_to_fail_is_told_at_once_and_ends_the_others(module: ModuleMaker) -> None:
     source = module("""
         import threading
-        from loaders.reading.cancellation import ReadCancelledError, active_cancellation
+        from loaders.clients.cancellation import ReadCancelledError, active_cancellation
         WAITING, ENDED, LET_GO = threading.Event(), threading.Event(), threading.Event()
 
         @extract_columns("a")

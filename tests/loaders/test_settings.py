@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loaders import ConfigError, DatasetContract, FormatOptions, build_driver, load_config, read_table
-from loaders.contract.format_options import use_formats
-from loaders.storage import StorageSettings, shown_endpoint
+from loaders.config.storage import StorageSettings, shown_endpoint
+from loaders.schema.active_format import use_formats
 
 # --- formats ---
 

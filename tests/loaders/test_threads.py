@@ -20,7 +20,7 @@ from hamilton.function_modifiers import extract_columns
 
 from caching import function_cache
 from loaders import DatasetContract, read_table
-from loaders.storage import active_storage
+from loaders.config.storage import active_storage
 
 contract = DatasetContract("days", pa.schema([("day", pa.int64()), ("sales", pa.float64())]))
 POOL = ThreadPoolExecutor(2)

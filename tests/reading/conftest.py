@@ -16,8 +16,8 @@ import pyarrow.parquet
 import pytest
 
 from loaders import DatasetContract
+from loaders.config.storage import StorageSettings, use_storage
 from loaders.sandbox.s3_server import S3Server
-from loaders.storage import StorageSettings, use_storage
 from tests.fault_proxy import FaultProxy
 
 ORDERS = DatasetContract(

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from loaders import ReadError, read_table
-from loaders.reading.cancellation import Cancellation, ReadCancelledError, active_cancellation, cancellable
-from loaders.reading.patience import Patience, TryAgainError
-from loaders.reading.s3_client import client_for
-from loaders.storage import StorageSettings, use_storage
+from loaders.clients.cancellation import Cancellation, ReadCancelledError, active_cancellation, cancellable
+from loaders.clients.retry import Patience, TryAgainError
+from loaders.clients.s3_client import client_for
+from loaders.config.storage import StorageSettings, use_storage
 from tests.fault_proxy import FaultProxy
 from tests.reading.conftest import ORDERS, Put, encoded, orders
 

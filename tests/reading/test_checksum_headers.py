@@ -9,8 +9,8 @@ import zlib
 import pytest
 
 from loaders import ReadError, read_table
-from loaders.reading.checksums import ObjectSum, expected
-from loaders.reading.patience import TryAgainError
+from loaders.clients.checksums import ObjectSum, expected
+from loaders.clients.retry import TryAgainError
 from tests.reading.scripted_store import ScriptedStore, answer
 from tests.reading.test_s3_listing import CSV, NUMBERS
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loaders import ContractError, DatasetContract, read_table
-from loaders.reading import csv_reader
-from loaders.reading.csv_slices import Quoting, safe_block_bytes, slices
+from loaders.formats import csv_reader
+from loaders.formats.csv_slices import Quoting, safe_block_bytes, slices
 
 PIECES = st.sampled_from(["a", "bb", '"', '""', ",", "\n", "\r\n", "\r", " ", "'", '"\n"', '",', "é"])
 CELLS = st.lists(PIECES, max_size=6).map("".join)

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pytest
 
 from loaders import ReadError, read_table
+from loaders.config.storage import use_storage
 from loaders.conforming import conform
-from loaders.storage import use_storage
 from tests.fault_proxy import FaultProxy, Kind
 from tests.reading.conftest import FORMATS, IMPATIENT, ORDERS, Put, encoded, orders
 

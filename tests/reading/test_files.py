@@ -16,9 +16,9 @@ import pyarrow as pa
 import pytest
 
 from loaders import ConfigError, ContractError, DatasetContract, FormatOptions, ReadError, read_table
+from loaders.clients import local_file
 from loaders.conforming import conform
 from loaders.contracts import MARKETING_SPEND
-from loaders.reading import local_file
 from tests.reading.conftest import FORMATS, ORDERS, encoded, orders
 
 TEXTS = DatasetContract("texts", pa.schema([pa.field("id", pa.int64(), nullable=False), ("text", pa.string())]))

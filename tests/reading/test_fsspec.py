@@ -10,7 +10,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from loaders import ReadError, read_table
-from loaders.reading.source import MissingError
+from loaders.clients.source import MissingError
 from tests.reading.test_s3_listing import CSV, NUMBERS
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pytest
 
 from loaders import ConfigError, DatasetContract, LoaderError, ReadError, read_table
-from loaders.storage import StorageSettings, use_storage
+from loaders.config.storage import StorageSettings, use_storage
 
 CONTRACT = DatasetContract("pairs", pa.schema([("a", pa.int64()), ("b", pa.string())]))
 ROWS = b"a,b\n" + b"".join(b"%d,x\n" % number for number in range(100))

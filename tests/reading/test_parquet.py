@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from loaders import ContractError, DatasetContract, ReadError, read_table
+from loaders.clients import local_file
 from loaders.conforming import conform
 from loaders.errors import LoaderError
-from loaders.reading import local_file, parquet_footer
+from loaders.formats import parquet_footer
 
 ROWS = 30_000
 SCHEMA = pa.schema(

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pytest
 
 from loaders import ContractError, DatasetContract, FormatOptions, ReadError, read_table
+from loaders.config.project_root import use_project_root
 from loaders.conforming import conform
-from loaders.project_root import use_project_root
 from tests.fault_proxy import FaultProxy
 from tests.reading.conftest import FORMATS, ORDERS, Put, encoded, orders
 

@@ -24,13 +24,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loaders import ConfigError, ReadError, read_table
+from loaders.clients.crc import CRC32, CRC32C, CRC64NVME, Crc
+from loaders.clients.progress import ReadProgress, watch_reads
+from loaders.clients.signing import Credentials, signed_headers
+from loaders.config.storage import StorageSettings, use_storage
 from loaders.conforming import conform
 from loaders.contracts import MARKETING_SPEND
-from loaders.reading.crc import CRC32, CRC32C, CRC64NVME, Crc
-from loaders.reading.progress import ReadProgress, watch_reads
-from loaders.reading.signing import Credentials, signed_headers
 from loaders.reading.versions import version_of
-from loaders.storage import StorageSettings, use_storage
 from tests.fault_proxy import FaultProxy, Kind
 from tests.reading.conftest import IMPATIENT, ORDERS, Put, encoded, orders
 
@@ -384,7 +384,7 @@ def test_a_first_read_of_s3_imports_nothing_more(put: Put) -> None:
         import sys
         from loaders import read_table
         from loaders.contracts import MARKETING_SPEND
-        from loaders.storage import StorageSettings, use_storage
+        from loaders.config.storage import StorageSettings, use_storage
         import loaders.reading
         before = set(sys.modules)
         with use_storage(StorageSettings(verify="ranges")):

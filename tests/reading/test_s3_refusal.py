@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 
 from loaders import ReadError, read_table
+from loaders.config.storage import use_storage
 from loaders.reading.versions import version_of
-from loaders.storage import use_storage
 from tests.reading.conftest import IMPATIENT
 from tests.reading.scripted_store import Asked, ScriptedStore, answer, page
 from tests.reading.test_s3_listing import CSV, NUMBERS

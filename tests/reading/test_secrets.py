@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from loaders import ConfigError, ReadError, read_table
+from loaders.clients.account import resolve_account
+from loaders.clients.location import parse_location
+from loaders.clients.signing import Credentials, signed_headers
+from loaders.config.storage import StorageSettings, use_storage
 from loaders.errors import LoaderError
-from loaders.reading.account import resolve_account
-from loaders.reading.location import parse_location
-from loaders.reading.signing import Credentials, signed_headers
-from loaders.storage import StorageSettings, use_storage
 from tests.reading.conftest import IMPATIENT, ORDERS
 from tests.reading.scripted_store import Asked, ScriptedStore, answer
 from tests.reading.test_s3_listing import CSV, NUMBERS

@@ -1,0 +1,269 @@
+"""Objects as bytes: the class they are of, and the state they hold, read without running code of the project."""
+
+from __future__ import annotations
+
+import enum
+import functools
+from collections.abc import Iterator
+from types import (
+    BuiltinFunctionType,
+    FunctionType,
+    GetSetDescriptorType,
+    MappingProxyType,
+    MemberDescriptorType,
+    MethodDescriptorType,
+    MethodType,
+    MethodWrapperType,
+    ModuleType,
+    WrapperDescriptorType,
+)
+from typing import Any
+
+from caching.keys import lookup_tables as tables
+from caching.keys.libraries import PROJECT, library_of_globals, library_of_module
+from caching.keys.values import Encoder, UnhashableError, frame, type_name
+
+# What these make stands for a service, not for a value: a result does not depend on its state.
+_SERVICES = frozenset(
+    [
+        "_thread",
+        "threading",
+        "logging",
+        "warnings",
+        "asyncio",
+        "concurrent",
+        "multiprocessing",
+        "rich",
+        "tqdm",
+        "structlog",
+        "loguru",
+    ]
+)
+_HEAP_TYPE = 1 << 9
+_MEMO = type(functools.cache(lambda: None))
+ORIGINAL = "__unrecorded__"  # the attribute of a recording wrapper that holds the function it wraps
+# Derived by Python or by a metaclass from what is there anyway, or of no influence.
+_CLASS_NOISE = frozenset(
+    [
+        "__dict__",
+        "__weakref__",
+        "__doc__",
+        "__module__",
+        "__qualname__",
+        "__firstlineno__",
+        "__static_attributes__",
+        "__abstractmethods__",
+        "_abc_impl",
+        "__annotate__",
+        "__annotate_func__",
+        "__annotations_cache__",
+        "__signature__",
+        "__subclasshook__",
+        "__orig_bases__",
+        "__parameters__",
+        "__dataclass_params__",
+    ]
+)
+_DERIVED_PREFIX = "__pydantic_"
+_ENUM_NOISE = frozenset(
+    ["_member_map_", "_value2member_map_", "_member_names_", "_unhashable_values_", "_hashable_values_"]
+)
+_SLOT_TYPES = (MemberDescriptorType, GetSetDescriptorType)
+
+
+def library_of_class(cls: type) -> str:
+    """The library a class comes from, "python", or "" where it is the project's own."""
+    if not cls.__flags__ & _HEAP_TYPE and cls.__module__ == "builtins":
+        return "python"
+    module = cls.__module__
+    return library_of_module(module) if isinstance(module, str) else PROJECT
+
+
+def original_of(function: Any) -> Any:
+    """Return the function that a recording wrapper wraps, or the function itself; in a key both are the same."""
+    return vars(function).get(ORIGINAL, function) if isinstance(function, FunctionType) else function
+
+
+def is_memo(value: object) -> bool:
+    """Tell whether it is a Python function under `functools.cache` or `lru_cache`."""
+    return isinstance(value, _MEMO) and isinstance(getattr(value, "__wrapped__", None), FunctionType)
+
+
+def is_service(value: object) -> bool:
+    """Whether a value is a logger, a lock, a pool or the like, or a text stream of the process."""
+    cls = type(value)
+    if cls.__module__ == "_io":
+        # Streams to write to; one to read from has a position that nobody can hash.
+        return "r" not in str(getattr(value, "mode", "r")) and "+" not in str(getattr(value, "mode", "+"))
+    return any(
+        base.__module__.partition(".")[0] in _SERVICES for base in cls.__mro__ if isinstance(base.__module__, str)
+    )
+
+
+def attributes_of(value: object) -> dict[str, Any]:
+    """What an object holds in its `__dict__` and its slots, cached properties left out."""
+    found: dict[str, Any] = {}
+    for cls in type(value).__mro__:
+        own = type.__dict__["__dict__"].__get__(cls)
+        dictionary = own.get("__dict__")
+        if isinstance(dictionary, GetSetDescriptorType):
+            held = dictionary.__get__(value)
+            if isinstance(held, dict):
+                found.update(held)
+        for name, member in own.items():
+            if isinstance(member, MemberDescriptorType) and name not in ("__weakref__", "__dict__"):
+                try:
+                    found.setdefault(name, member.__get__(value))
+                except AttributeError:
+                    continue
+    return {name: held for name, held in found.items() if not _is_cached_property(type(value), name)}
+
+
+def _is_cached_property(cls: type, name: str) -> bool:
+    return any(isinstance(vars(base).get(name), functools.cached_property) for base in cls.__mro__)
+
+
+def class_attributes(cls: type) -> Iterator[tuple[str, Any]]:
+    """What a class itself says, by name, without what is derived from the rest."""
+    own = type.__dict__["__dict__"].__get__(cls)
+    noise = _CLASS_NOISE | _ENUM_NOISE if issubclass(cls, enum.Enum) else _CLASS_NOISE
+    for name in sorted(own):
+        if name not in noise and not name.startswith(_DERIVED_PREFIX):
+            yield name, own[name]
+    # Where pydantic keeps what its models say of their fields: in no attribute of the class.
+    for name, info in own.get("__pydantic_fields__", {}).items():
+        for said in ("default", "default_factory", "alias", "metadata"):
+            yield f"{name} ({said})", getattr(info, said, None)
+
+
+def steady_values(own: MappingProxyType[str, Any]) -> Iterator[Any]:
+    """The values in a class's dictionary that nobody changes but the project."""
+    return (value for name, value in own.items() if name not in _CLASS_NOISE)
+
+
+class ObjectEncoder(Encoder):
+    """Encodes objects by class and state; functions, classes and modules are left to a subclass."""
+
+    def code(self, value: Any) -> bytes:
+        """The bytes that stand for a function, a class or a module."""
+        raise NotImplementedError
+
+    def service(self, value: Any) -> bytes:
+        """A logger, lock or pool."""
+        raise UnhashableError(value)
+
+    def identity(self, value: Any) -> bytes:
+        """A bare `object()`: nothing but itself."""
+        raise UnhashableError(value, "has no content to compare")
+
+    def library(self, top: str) -> None:
+        """Take note of a library whose version matters."""
+
+    def reference(self, cls: type) -> bytes:
+        """A class, as the type of a value."""
+        return self.code(cls)
+
+    def encode_object(self, value: Any) -> bytes:
+        """Whatever is no plain value."""
+        original = original_of(value)
+        if original is not value:
+            return self.encode(original)
+        table = tables.encode(self, value)
+        if table is not None:
+            return table
+        if isinstance(value, FunctionType | type | ModuleType):
+            return self.code(value)
+        if isinstance(value, MethodType):
+            return b"B" + self.encode(value.__func__) + self.encode(value.__self__)
+        if isinstance(value, BuiltinFunctionType | MethodWrapperType):
+            holder = value.__self__
+            name = frame(b"J", f"{getattr(value, '__module__', '')}.{value.__qualname__}".encode())
+            return name if holder is None or isinstance(holder, ModuleType) else name + self.encode(holder)
+        if type(value).__name__ == "cython_function_or_method":
+            return self._compiled(value)
+        if isinstance(
+            value, WrapperDescriptorType | MethodDescriptorType | MemberDescriptorType | GetSetDescriptorType
+        ):
+            return frame(b"W", f"{type_name(value.__objclass__)}.{value.__name__}".encode())
+        if isinstance(value, functools.partial):
+            inner = self.nested(value, lambda: self.encode((value.func, value.args, value.keywords)))
+            return b"p" + self.reference(type(value)) + inner
+        if isinstance(value, staticmethod | classmethod):
+            return frame(b"k", type(value).__name__.encode()) + self.encode(value.__func__)
+        if isinstance(value, property):
+            return b"g" + self.reference(type(value)) + self.encode((value.fget, value.fset, value.fdel))
+        if type(value) is object:
+            return self.identity(value)
+        if is_service(value):
+            return self.service(value)
+        return self.nested(value, lambda: self._instance(value))
+
+    def _compiled(self, function: Any) -> bytes:
+        """A function that Cython compiled: a library's, whose version stands for it."""
+        top = library_of_module(str(function.__module__))
+        if top == PROJECT:
+            raise UnhashableError(function, "is compiled code")
+        self.library(top)
+        return frame(b"J", f"{function.__module__}.{function.__qualname__}".encode())
+
+    def _instance(self, value: Any) -> bytes:
+        cls = type(value)
+        top = library_of_class(cls)
+        state = attributes_of(value)
+        content = self.encode_content(value)
+        if isinstance(value, BaseException):
+            content = self.encode(BaseException.__dict__["args"].__get__(value))
+        known = content is not None or not any(_is_compiled(base) for base in cls.__mro__)
+        if (
+            not known
+            or (top != PROJECT and not state and content is None)
+            or (top in ("python",) and content is not None)
+        ):
+            if top == PROJECT:
+                raise UnhashableError(value, "holds state of compiled code")
+            return self.reference(cls) + self._reduced(value)
+        items = [frame(b"", name.encode()) + self.encode(held) for name, held in sorted(state.items())]
+        return b"I" + self.reference(cls) + (content or b"") + b"%d(%b)" % (len(items), b"".join(items))
+
+    def _reduced(self, value: Any) -> bytes:
+        # Library code only: how it would be rebuilt is what it is.
+        if isinstance(value, Iterator):
+            raise UnhashableError(value, "is used up by reading")
+        try:
+            reduced = value.__reduce_ex__(4)
+        except Exception as error:
+            raise UnhashableError(value) from error
+        if isinstance(reduced, str):
+            return frame(b"G", reduced.encode())
+        parts = [list(part) if isinstance(part, Iterator) else part for part in reduced]
+        return b"X" + self.encode_all(b"", parts)
+
+
+def _is_compiled(cls: type) -> bool:
+    return not cls.__flags__ & _HEAP_TYPE and cls is not object and not issubclass(cls, BaseException)
+
+
+def project_functions(value: FunctionType) -> Iterator[Any]:
+    """What a library's wrapper wraps: functions, classes and values in its closure and its `__wrapped__`."""
+    for cell in value.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:
+            continue
+    wrapped = vars(value).get("__wrapped__")
+    if wrapped is not None:
+        yield wrapped
+
+
+def library_of_function(function: FunctionType) -> str:
+    """The library a function comes from, "python", or "" where it is the project's own."""
+    return library_of_globals(function.__globals__)
+
+
+def cached_function(wrapper: Any) -> Any:
+    """What `function_cache` keeps with its wrapper; None for anything else.
+
+    A decorator above it copies the wrapper's attributes (`functools.wraps`), but is not it.
+    """
+    found = getattr(wrapper, "__dict__", {}).get("__cached_function__")
+    return found if found is not None and found.wrapper is wrapper else None

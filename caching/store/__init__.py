@@ -1,0 +1,1 @@
+"""The folder of a cache: entry files, locks, eviction and statistics."""

@@ -1,0 +1,147 @@
+"""How full a cache is, and what has to go.
+
+The size is kept in a small file that every save adds to, so that saving needs no look at ten thousand others.
+The figure may drift (a writer that is killed, a folder that somebody tidies): each eviction counts anew, and
+so does the first save after an hour.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import struct
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from xxhash import xxh3_64_digest
+
+from caching.store.folder import ENTRY, NOTE, RECORD, is_debris, remove, scan, sweep
+
+if sys.platform != "win32":
+    import fcntl
+
+_RECOUNT_SECONDS = 3600.0
+_USAGE = struct.Struct("<qd8s")
+# Beyond what is needed, so that not every save of a full cache has to look at all entries.
+_SPARE_SHARE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What was removed."""
+
+    removed: int
+    freed_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    used_at_ns: int
+    path: str
+    size_bytes: int
+
+
+_UNITS = {"b": 1} | {
+    f"{letter}{binary}b": base**power
+    for power, letter in enumerate("kmgtp", 1)
+    for binary, base in (("", 1000), ("i", 1024))
+}
+_SIZE = re.compile(r"([0-9.]+)\s*([a-z]*)")
+
+
+def parse_size(size: int | str, *, may_be_zero: bool = False) -> int:
+    """A number of bytes from a number or a text; 0 only where that `may_be_zero`.
+
+    >>> parse_size("10GB"), parse_size("1.5 KiB"), parse_size(100)
+    (10000000000, 1536, 100)
+    """
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        text = _SIZE.fullmatch(str(size).strip().lower().replace("_", ""))
+        number_of_bytes = int(float(text[1]) * _UNITS[text[2] or "b"])  # type: ignore[index] # no match: TypeError
+        if number_of_bytes > 0 or (may_be_zero and number_of_bytes == 0):
+            return number_of_bytes
+    raise ValueError(f"max_size={size!r} is no size. Give bytes as a number, or a text such as '10GB' or '512 MiB'.")
+
+
+def add_usage(usage_path: str, added_bytes: int) -> int | None:
+    """Add to the size on record, if there is one; the new size, or None when it has to be counted."""
+    with contextlib.suppress(OSError), _usage_file(usage_path, os.O_RDWR) as fd:
+        content = os.read(fd, _USAGE.size)
+        if len(content) == _USAGE.size:
+            total, counted_at, digest = _USAGE.unpack(content)
+            if digest == xxh3_64_digest(content[:16]) and 0 <= time.time() - counted_at < _RECOUNT_SECONDS:
+                _write_usage(fd, total + added_bytes, counted_at)
+                return int(total + added_bytes)
+    return None
+
+
+def set_usage(usage_path: str, total_bytes: int) -> None:
+    """Put a counted size on record."""
+    with contextlib.suppress(OSError), _usage_file(usage_path, os.O_RDWR | os.O_CREAT) as fd:
+        _write_usage(fd, total_bytes, time.time())
+
+
+@contextlib.contextmanager
+def _usage_file(path: str, flags: int) -> Iterator[int]:
+    fd = os.open(path, flags | getattr(os, "O_CLOEXEC", 0), 0o600)
+    try:
+        if sys.platform != "win32":
+            # Held for microseconds. A holder that was stopped in there must not stop everybody: OSError,
+            # count anew.
+            for _ in range(50):
+                with contextlib.suppress(BlockingIOError):
+                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                time.sleep(0.0005)
+            else:
+                raise BlockingIOError
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _write_usage(fd: int, total: int, counted_at: float) -> None:
+    figures = _USAGE.pack(total, counted_at, b"")[:16]
+    os.lseek(fd, 0, os.SEEK_SET)
+    os.write(fd, figures + xxh3_64_digest(figures))
+
+
+def evict(entries_folder: Path, usage_path: str, max_bytes: int | None, *, keep_newest: bool = True) -> Pruned:
+    """Sweep debris, and remove the least recently used entries until the rest fits.
+
+    After a save, what was just saved is kept; otherwise the notes go too where the entries were not enough.
+    """
+    files, removed, freed = [], 0, 0
+    for found in scan(entries_folder):
+        try:
+            status = found.stat(follow_symlinks=False)
+        except OSError:
+            continue
+        if is_debris(found.name) and sweep(found.path):
+            freed += status.st_size
+            continue
+        files.append(_File(status.st_mtime_ns, found.path, status.st_size))
+    total = sum(file.size_bytes for file in files)
+    if max_bytes is not None and total > max_bytes:
+        records = {file.path: file.size_bytes for file in files if file.path.endswith(RECORD)}
+        going = _oldest_first(files, ENTRY)
+        spare = len(going) // _SPARE_SHARE if keep_newest else 0
+        for file in going[:-1] if keep_newest else going + _oldest_first(files, NOTE):
+            if total <= max_bytes and removed >= spare:
+                break
+            if remove(file.path):
+                record = file.path.removesuffix(ENTRY) + RECORD
+                gone = file.size_bytes + (records.get(record, 0) if remove(record) else 0)
+                removed += file.path.endswith(ENTRY)
+                freed += gone
+                total -= gone
+    set_usage(usage_path, total)
+    return Pruned(removed, freed)
+
+
+def _oldest_first(files: list[_File], suffix: str) -> list[_File]:
+    return sorted((file for file in files if file.path.endswith(suffix)), key=lambda file: file.used_at_ns)

@@ -1,0 +1,117 @@
+"""What a cache folder holds: counted, checked byte by byte, and freed of what nobody can use."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from caching.codec import Damaged
+from caching.store.entry import open_entry
+from caching.store.eviction import Pruned
+from caching.store.folder import ENTRY, file_stem, namespace_folder, remove, scan
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceStats:
+    """What one namespace holds."""
+
+    namespace: str
+    entries: int
+    size_bytes: int
+    used_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What a cache holds."""
+
+    entries: int
+    size_bytes: int
+    namespaces: tuple[NamespaceStats, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """How many entries were checked, and which of them are damaged: path and reason."""
+
+    entries: int
+    size_bytes: int
+    damaged: tuple[tuple[str, str], ...]
+
+
+def take_stock(entries_folder: Path) -> Stats:
+    """How many entries there are and how large they are, as a whole and by namespace."""
+    folders: dict[str, NamespaceStats] = {}
+    size_bytes = 0
+    for found in scan(entries_folder):
+        with contextlib.suppress(OSError):
+            status = found.stat(follow_symlinks=False)
+            size_bytes += status.st_size
+            if found.name.endswith(ENTRY):
+                folder = str(Path(found.path).parent)
+                if folder not in folders:
+                    namespace = _namespace_of(found.path)
+                    if namespace is None:
+                        continue
+                    folders[folder] = NamespaceStats(namespace, 0, 0, 0.0)
+                known = folders[folder]
+                folders[folder] = NamespaceStats(
+                    known.namespace,
+                    known.entries + 1,
+                    known.size_bytes + status.st_size,
+                    max(known.used_at, status.st_mtime),
+                )
+    namespaces = tuple(sorted(folders.values(), key=lambda stats: stats.namespace))
+    return Stats(sum(stats.entries for stats in namespaces), size_bytes, namespaces)
+
+
+def _namespace_of(path: str) -> str | None:
+    """The namespace as the entry names it; None when it is damaged or lies in a foreign folder."""
+    with contextlib.suppress(OSError, Damaged):
+        entry = open_entry(path)
+        if entry is not None and namespace_folder(entry.namespace) == Path(path).parent.name:
+            return entry.namespace
+    return None
+
+
+def check_all(entries_folder: Path) -> Verified:
+    """Check every byte of every entry; nothing is removed."""
+    damaged: list[tuple[str, str]] = []
+    count = size_bytes = 0
+    for found in scan(entries_folder):
+        if not found.name.endswith(ENTRY):
+            continue
+        try:
+            entry = open_entry(found.path)
+            if entry is None:
+                continue
+            count, size_bytes = count + 1, size_bytes + entry.size_bytes
+            place = Path(namespace_folder(entry.namespace), file_stem(entry.key) + ENTRY)
+            if entries_folder / place != Path(found.path):
+                raise Damaged("it was saved under another name")
+            entry.check()
+        except (OSError, Damaged) as error:
+            damaged.append((found.path, str(error)))
+    return Verified(count, size_bytes, tuple(damaged))
+
+
+def remove_useless(entries_folder: Path, is_expired: Callable[[float], bool]) -> Pruned:
+    """Remove what is damaged or expired by the time it was made."""
+    removed = freed = 0
+    for found in scan(entries_folder):
+        if found.name.endswith(ENTRY):
+            try:
+                entry = open_entry(found.path)
+                useless = entry is not None and is_expired(entry.created_at)
+            except Damaged:
+                useless = True
+            except OSError:
+                continue
+            if useless:
+                with contextlib.suppress(OSError):
+                    size = found.stat(follow_symlinks=False).st_size
+                    if remove(found.path):
+                        removed, freed = removed + 1, freed + size
+    return Pruned(removed, freed)

@@ -1,0 +1,80 @@
+"""The recorder of the cached function that runs in the current context."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from caching.locations import Kind
+from caching.threads import InheritedVar
+from caching.tracking.source import Source
+
+
+class ReadRecorder(Protocol):
+    """Notes what a cached function reads while it runs; `caching.tracking.recorder` has the implementation."""
+
+    trouble: str
+    rules: set[tuple[str, ...]]
+
+    def read(self, location: str, version: str | None = None, kind: Kind = "file") -> None:
+        """Note a read."""
+
+    def knows(self, location: str) -> bool:
+        """Tell whether a file was noted already."""
+
+    def write(self, location: str) -> None:
+        """Note a file that the function writes itself."""
+
+    def make(self, folder: str) -> None:
+        """Note a folder that the function makes itself."""
+
+    def take(self, source: Source) -> None:
+        """Take over a source that was seen elsewhere."""
+
+    def absorb(self, sources: Iterable[Source], trouble: str = "", expires_at: float | None = None) -> None:
+        """Take over what a cached function called by this one was made from."""
+
+
+_recorder: InheritedVar[ReadRecorder | None] = InheritedVar("sourceswap_recorder", default=None)
+
+
+@contextmanager
+def recording(recorder: ReadRecorder | None) -> Iterator[None]:
+    """Have this recorder note what the current context reads; with None, nothing is noted."""
+    token = _recorder.set(recorder)
+    try:
+        yield
+    finally:
+        _recorder.reset(token)
+
+
+def replace_recorder(recorder: ReadRecorder) -> None:
+    """Have another recorder note what this context reads from now on."""
+    _recorder.set(recorder)
+
+
+def current_recorder() -> ReadRecorder | None:
+    """The recorder of the cached function that runs here, if any."""
+    return _recorder.get()
+
+
+def record_read(location: str | os.PathLike[str], version: str | None = None) -> None:
+    """Tell the cache that the running cached function reads this location, in this version.
+
+    Without a version the current one is asked for; a local file needs none.
+    """
+    recorder = _recorder.get()
+    if recorder is not None:
+        recorder.read(os.fspath(location), version)
+
+
+def record_rule(columns: Iterable[str]) -> None:
+    """Tell the cache that a rule ties these columns of the frame that the running cached function returns.
+
+    It is checked where all of them are loaded together, so those that were loaded apart are never joined.
+    """
+    recorder = _recorder.get()
+    if recorder is not None:
+        recorder.rules.add(tuple(columns))

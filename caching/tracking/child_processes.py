@@ -1,0 +1,173 @@
+"""What child processes read for a cached function: told by those that are forked from it, not knowable of others.
+
+A fork has a copy of the recorder. It tells what it notes through a file without a name that was open before, and the
+function's own process takes that over when the run is over. A process that begins afresh, or was there before, has no
+recorder: what is made from its work is not cached.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import tempfile
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from caching.import_hooks import on_import
+from caching.tracking.active_recorder import ReadRecorder, current_recorder, recording, replace_recorder
+from caching.tracking.recorder import Recorder
+from caching.tracking.source import Source
+
+_lock = threading.Lock()
+_follows = False
+_files: weakref.WeakKeyDictionary[ReadRecorder, int] = weakref.WeakKeyDictionary()
+# Pools, and the runs that forked their processes.
+_forked_by: weakref.WeakKeyDictionary[Any, weakref.ref[ReadRecorder]] = weakref.WeakKeyDictionary()
+
+
+def follow_processes() -> None:
+    """Begin to note what child processes read; once is enough."""
+    global _follows
+    with _lock:
+        if _follows or not hasattr(os, "register_at_fork"):
+            return
+        _follows = True
+    os.register_at_fork(before=_before_fork, after_in_child=_in_child)
+    on_import("multiprocessing.process", lambda module: _wrap(module.BaseProcess, "start", _note_start))
+    on_import("concurrent.futures.process", lambda module: _wrap(module.ProcessPoolExecutor, "submit", _note_use))
+    on_import("multiprocessing.pool", _follow_pools)
+
+
+def _follow_pools(module: Any) -> None:
+    _wrap(module.Pool, "__init__", _note_pool)
+    for name in ("apply_async", "_map_async", "imap", "imap_unordered"):
+        _wrap(module.Pool, name, lambda pool: None if isinstance(pool, module.ThreadPool) else _note_use(pool))
+
+
+def gather_from_children(recorder: Recorder) -> None:
+    """Take over what processes that were forked during a run have told."""
+    file = _files.pop(recorder, None)
+    if file is None:
+        return
+    told = os.pread(file, os.fstat(file).st_size, 0)
+    os.close(file)
+    for line in told.splitlines():
+        message = json.loads(line)
+        recorder.written.update(message["written"])
+        recorder.kept.update(message["kept"])
+        for source in message["sources"]:
+            recorder.take(Source.from_json(source))
+        recorder.trouble = recorder.trouble or message["trouble"]
+
+
+def _before_fork() -> None:
+    recorder = current_recorder()
+    if recorder is not None and recorder not in _files:
+        with recording(None):
+            _files[recorder] = _unnamed_file()
+
+
+def _unnamed_file() -> int:
+    import fcntl
+
+    if hasattr(os, "memfd_create"):
+        file = os.memfd_create("sourceswap-reads")
+    else:
+        with tempfile.TemporaryFile() as temporary:
+            file = os.dup(temporary.fileno())
+    # Forks share the file's position, but not atomically: two that write at once would write to the same place.
+    fcntl.fcntl(file, fcntl.F_SETFL, fcntl.fcntl(file, fcntl.F_GETFL) | os.O_APPEND)
+    return file
+
+
+def _in_child() -> None:
+    recorder = current_recorder()
+    if isinstance(recorder, Recorder):
+        replace_recorder(_Relay.of(recorder))
+
+
+class _Relay(Recorder):
+    """A recorder in a forked process, which tells its parent's what it notes."""
+
+    _file: int
+
+    @classmethod
+    def of(cls, recorder: Recorder) -> _Relay:
+        """Return the relay of a recorder: what that knows already is known."""
+        relay = cls(**vars(recorder))
+        relay._file = _files[recorder]
+        return relay
+
+    def read(self, *args: Any, **kwargs: Any) -> None:
+        self._telling(super().read, *args, **kwargs)
+
+    def absorb(self, *args: Any, **kwargs: Any) -> None:
+        self._telling(super().absorb, *args, **kwargs)
+
+    def write(self, location: str) -> None:
+        self._telling(super().write, location)
+
+    def make(self, folder: str) -> None:
+        self._telling(super().make, folder)
+
+    def _telling(self, note: Callable[..., None], *args: Any, **kwargs: Any) -> None:
+        known, written, kept = set(self.sources), {*self.written, *self.made}, set(self.kept)
+        note(*args, **kwargs)
+        message = {
+            "sources": [source.as_json() for location, source in self.sources.items() if location not in known],
+            "written": sorted({*self.written, *self.made} - written),
+            "kept": sorted(self.kept - kept),
+            "trouble": self.trouble,
+        }
+        if any(message.values()):
+            # Appended at once, whole, after what others have told.
+            os.write(self._file, json.dumps(message).encode() + b"\n")
+
+
+def _wrap(owner: type, name: str, note: Callable[[Any], None]) -> None:
+    original = getattr(owner, name)
+
+    @functools.wraps(original)
+    def noting(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        note(self)
+        return original(self, *args, **kwargs)
+
+    setattr(owner, name, noting)
+
+
+def _note_start(process: Any) -> None:
+    import multiprocessing
+
+    method = process._start_method or multiprocessing.get_start_method()
+    if method != "fork":
+        _refuse(f"by '{method}', not by a fork")
+
+
+def _note_pool(pool: Any) -> None:
+    recorder = current_recorder()
+    if recorder is not None:
+        _forked_by[pool] = weakref.ref(recorder)
+
+
+def _note_use(pool: Any) -> None:
+    recorder = current_recorder()
+    if recorder is None:
+        return
+    if getattr(pool, "_processes", None) == {}:
+        # An executor that has not begun: it forks now.
+        _forked_by[pool] = weakref.ref(recorder)
+    forked_by = _forked_by.get(pool)
+    if forked_by is None or forked_by() is not recorder:
+        _refuse("before it")
+
+
+def _refuse(how: str) -> None:
+    recorder = current_recorder()
+    if recorder is not None:
+        recorder.trouble = recorder.trouble or (
+            f"it hands work to processes that began {how}, and what those read cannot be followed. Use threads, or a "
+            "pool that the function itself forks"
+        )

@@ -1,0 +1,138 @@
+"""Readers in native code, which raise no audit event: their entry points in Python tell the recorder what they open.
+
+`pandas.read_parquet` hands its path to pyarrow, which opens it in C++; polars reads all by itself. From the first
+recorded run on the functions and classes named here are wrapped, those of a module that is imported only later as soon
+as it is there. A folder counts with all files below it. SQL that names a file is another matter (`sql_reads.py`). What
+is opened in other ways (`pyarrow.OSFile`, a file system object's `open_input_file`) stays unseen.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from types import ModuleType
+from typing import Any
+
+from caching.import_hooks import on_import
+from caching.keys.libraries import is_of_library
+from caching.keys.objects import ORIGINAL, original_of
+from caching.locations import MAGIC, Kind, local_path, protocol_of, texts_among
+from caching.tracking.active_recorder import current_recorder
+
+# By module: its readers, each with the name of the parameter that says what to open, always the first.
+_READERS: dict[str, dict[str, str]] = {
+    "pyarrow": {"memory_map": "path", "input_stream": "source"},
+    "pyarrow.csv": {"read_csv": "input_file", "open_csv": "input_file"},
+    "pyarrow.json": {"read_json": "input_file", "open_json": "input_file"},
+    "pyarrow.dataset": {"dataset": "source", "parquet_dataset": "metadata_path"},
+    "pyarrow.feather": {"read_table": "source", "read_feather": "source"},
+    "pyarrow.orc": {"read_table": "source", "ORCFile": "source"},
+    "pyarrow.parquet": {
+        "read_metadata": "where",
+        "read_schema": "where",
+        "ParquetFile": "source",
+        "ParquetDataset": "path_or_paths",
+    },
+    "polars": {
+        "read_avro": "source",
+        "read_csv": "source",
+        "read_excel": "source",
+        "read_ipc": "source",
+        "read_ipc_schema": "source",
+        "read_ipc_stream": "source",
+        "read_json": "source",
+        "read_lines": "source",
+        "read_ndjson": "source",
+        "read_ods": "source",
+        "read_parquet": "source",
+        "read_parquet_metadata": "source",
+        "read_parquet_schema": "source",
+        "scan_csv": "source",
+        "scan_ipc": "source",
+        "scan_lines": "source",
+        "scan_ndjson": "source",
+        "scan_parquet": "source",
+    },
+}
+# By the identity of the original, which its wrapper keeps.
+_wrapped: dict[int, Any] = {}
+
+
+def watch_native_reads() -> None:
+    """Wrap the readers of the modules that are loaded, and of those that will be."""
+    for name in _READERS:
+        on_import(name, _wrap_readers)
+    _hand_out(list(sys.modules.values()))
+
+
+def _wrap_readers(module: ModuleType) -> None:
+    for name, parameter in _READERS[module.__name__].items():
+        reader = vars(module).get(name)
+        if isinstance(reader, type):
+            if "__init__" in vars(reader):
+                reader.__init__ = _telling(reader.__init__, parameter, position=1)  # type: ignore[misc]
+        elif callable(reader) and original_of(reader) is reader:
+            stand_in(_telling(reader, parameter, position=0))
+    hand_out(module.__name__.partition(".")[0])
+
+
+def stand_in(wrapper: Callable[..., Any]) -> None:
+    """Have a wrapper take its original's place wherever that is handed out."""
+    _wrapped[id(original_of(wrapper))] = wrapper
+
+
+def hand_out(*libraries: str) -> None:
+    """Give what is wrapped to the modules of these libraries."""
+    _hand_out([held for name, held in list(sys.modules.items()) if name.partition(".")[0] in libraries])
+
+
+def _hand_out(holders: Iterable[ModuleType]) -> None:
+    """Give what is wrapped to whoever has it, under whatever name."""
+    for holder in holders:
+        if isinstance(holder, ModuleType):
+            names = object.__getattribute__(holder, "__dict__")  # of a lazy module without loading it
+            for name, held in list(names.items()):
+                if id(held) in _wrapped:
+                    names[name] = _wrapped[id(held)]
+
+
+def _telling(read: Callable[..., Any], parameter: str, *, position: int) -> Callable[..., Any]:
+    @functools.wraps(read)
+    def reader(*args: Any, **kwargs: Any) -> Any:
+        if current_recorder() is not None:
+            _tell(args[position] if len(args) > position else kwargs.get(parameter), kwargs.get("filesystem"))
+        return read(*args, **kwargs)
+
+    vars(reader)[ORIGINAL] = read
+    return reader
+
+
+def _tell(source: Any, filesystem: Any) -> None:
+    recorder = current_recorder()
+    if recorder is None:
+        return
+    try:
+        if filesystem is None or type(filesystem).__name__ == "LocalFileSystem":
+            for location, kind in _locations(source):
+                recorder.read(location, kind=kind)
+    except Exception as error:  # noqa: BLE001 - what cannot be noted must not break the user's own read
+        recorder.trouble = recorder.trouble or f"what it reads cannot be followed: {error!r}"
+
+
+def _locations(source: Any) -> Iterator[tuple[str, Kind]]:
+    for text, _ in texts_among([source], 0):
+        if protocol_of(text) is not None:
+            yield text, "remote"
+            continue
+        path = local_path(text)
+        if not os.path.exists(path):
+            path = os.path.expanduser(path)
+        if is_of_library(os.path.abspath(path)):
+            continue
+        if os.path.isdir(path):
+            # Under another name than a mere listing of the folder, which knows less.
+            yield os.path.join(path, ""), "tree"
+        else:
+            yield path, "glob" if MAGIC.search(path) and not os.path.exists(path) else "file"

@@ -1,0 +1,205 @@
+"""What one running cached function reads, as its recorder notes it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from caching.locations import Kind, local_path, protocol_of, shown
+from caching.tracking.memos import Memos
+from caching.tracking.remote_versions import remote_version
+from caching.tracking.source import Source, UnversionedError
+from caching.tracking.sources import content_of, digest_of_lines, is_below, lines_of, observe
+
+_WORD = re.compile(r"[^/.\\\\]*")
+
+
+def _working_folder() -> str:
+    """Where relative paths begin; nowhere, where that folder was removed."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
+
+
+@dataclass(eq=False)
+class Recorder:
+    """What one running cached function reads; made anew for each run."""
+
+    private: str = ""  # the cache's own folder, which does not count
+    anchors: tuple[str, ...] = ()  # absolute paths that the function knows
+    trusts_unversioned: bool = False
+    sources: dict[str, Source] = field(default_factory=dict)
+    given: frozenset[str] = frozenset()  # the locations among the arguments
+    arguments: dict[str, Source] = field(default_factory=dict)  # those, and what the function's constants name
+    contents: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # of folders, as first seen
+    written: set[str] = field(default_factory=set)
+    made: set[str] = field(default_factory=set)  # folders made during the run
+    kept: set[str] = field(default_factory=set)  # what the run wrote, or has in a folder that it made, and then read
+    folder: str = field(default_factory=_working_folder)  # where relative paths begin, for whoever looks at them again
+    rules: set[tuple[str, ...]] = field(default_factory=set)  # columns of its frame that are checked together
+    memos: Memos = field(default_factory=Memos)  # of the helpers that the function may call
+    trouble: str = ""  # why the result must not be stored
+    expires_at: float | None = None
+
+    def expect(self, location: str, kind: Kind) -> None:
+        """Note a location among the arguments: it counts, unless the run turns out only to write it."""
+        with self._troubled(location):
+            if kind == "remote":
+                try:
+                    self.arguments[location] = observe(location, kind)
+                except Exception:  # noqa: BLE001 - the read itself will say what is wrong
+                    self.arguments[location] = Source(location, kind, None)
+            elif not self._is_own(location):
+                self.arguments[location] = self._observe(location, kind)
+
+    def read(self, location: str, version: str | None = None, kind: Kind = "file") -> None:
+        """Note a read; the first version seen counts, for a later one means that it changed."""
+        if protocol_of(location) is not None:
+            self._read_remote(location, version)
+            return
+        location = self._as_meant(local_path(location))
+        if self._is_own(location):
+            self.kept.add(os.path.abspath(location))
+            return
+        with self._troubled(location):
+            if location not in self.sources:
+                # Threads may read it at once.
+                self.sources.setdefault(location, self._observe(location, kind))
+            self.memos.note(self.sources[location])
+
+    def _read_remote(self, location: str, version: str | None) -> None:
+        known = self.sources.get(location)
+        if known is not None and version not in (None, known.version):
+            self.trouble = f"{shown(location)} changed while it was read"
+        elif known is None and version is not None:
+            self.sources[location] = Source(location, "remote", version)
+        elif known is None:
+            self.expect(location, "remote")
+            self.sources[location] = self.arguments[location]
+        self.memos.note(self.sources[location])
+
+    def write(self, location: str) -> None:
+        """Note a file that the run itself writes."""
+        self.written.add(os.path.abspath(location))
+
+    def make(self, folder: str) -> None:
+        """Note a folder that the run itself makes."""
+        self.made.add(os.path.abspath(folder))
+
+    def knows(self, location: str) -> bool:
+        """Whether a file was noted, under whatever name, or is the run's own."""
+        place = os.path.realpath(location)
+        known = (*self.sources, *self.written)
+        return self._is_own(place) or any(os.path.realpath(name) == place for name in known)
+
+    def absorb(self, sources: Iterable[Source], trouble: str = "", expires_at: float | None = None) -> None:
+        """Take over what a cached function called by this one was made from."""
+        for source in sources:
+            if source.kind == "absent" and source.location not in self.given and _WORD.fullmatch(source.location):
+                continue  # an argument of the inner one: not a path, and perhaps a secret
+            self.take(source)
+        self.trouble = self.trouble or trouble
+        if expires_at is not None:
+            self.expires_at = min(expires_at, self.expires_at or expires_at)
+
+    def take(self, source: Source) -> None:
+        """Take over a source that was seen elsewhere."""
+        known = self.sources.setdefault(source.location, source)
+        self.memos.note(source)
+        same = self._lists_same(source) if source.kind in ("folder", "tree") else known.version == source.version
+        if not same:
+            self.trouble = f"{shown(source.location)} changed while it was read"
+
+    def _lists_same(self, source: Source) -> bool:
+        """Whether a folder holds for this run what it held for an inner one, but for what that wrote itself."""
+        self.written.update(source.without)
+        with self._troubled(source.location):
+            if source.location not in self.contents:
+                self.contents[source.location] = list(lines_of(source.location, source.kind, source.without))
+            lines = [line for place, line in self.contents[source.location] if not is_below(place, source.without)]
+            return digest_of_lines(lines) == source.version
+        return False
+
+    def settle(self) -> list[Source]:
+        """The sources as they are to be stored, looked at once more.
+
+        Raises UnversionedError where one changed during the run or has no version.
+        """
+        self.trouble = self.trouble or self.memos.stale()
+        for source in self.memos.sources().values():
+            self.take(source)
+        if self.trouble:
+            raise UnversionedError(self.trouble)
+        settled = [self._settled(source) for source in list(self.sources.values())]
+        for location, source in self.arguments.items():
+            if location not in self.sources and os.path.abspath(location) not in self.written | self.made:
+                settled.append(self._settled(source))
+        # A file that was brought once and is used from then on may be edited later.
+        settled += [observe(place, "file") for place in sorted(self.kept) if os.path.isfile(place)]
+        return settled
+
+    def _settled(self, source: Source) -> Source:
+        if source.kind == "remote":
+            return self._settled_remote(source)
+        if source.kind in ("folder", "tree"):
+            left_out = self._left_out()
+            before = [line for place, line in self.contents[source.location] if not is_below(place, left_out)]
+            now = observe(source.location, source.kind, left_out)
+            if now.version != digest_of_lines(before):
+                raise UnversionedError(f"{shown(source.location)} changed while it was read")
+            return now
+        now = observe(source.location, source.kind)
+        same = (now.kind, now.version) == (source.kind, source.version)
+        if not same or (source.content and (now.content or content_of(source.location)) != source.content):
+            raise UnversionedError(f"{shown(source.location)} changed while it was read")
+        return source
+
+    def _settled_remote(self, source: Source) -> Source:
+        if source.version is None:
+            if self.trusts_unversioned:
+                return source
+            raise UnversionedError(f"the version of {shown(source.location)} cannot be told (ttl_seconds= would do)")
+        try:
+            now = remote_version(source.location)
+        except Exception as error:
+            raise UnversionedError(f"the version of {shown(source.location)} cannot be told: {error}") from error
+        if now != source.version:
+            raise UnversionedError(f"{shown(source.location)} changed while it was read")
+        return source
+
+    def _observe(self, location: str, kind: Kind) -> Source:
+        source = observe(location, kind, self._left_out() if kind in ("folder", "tree") else ())
+        if source.kind in ("folder", "tree"):
+            lines = lines_of(location, source.kind, source.without)
+            self.contents[location] = list(lines)
+        return source
+
+    def _left_out(self) -> tuple[str, ...]:
+        return tuple(sorted({*self.written, *self.made, *([self.private] if self.private else ())}))
+
+    def _is_own(self, location: str) -> bool:
+        """Whether it was written by the run itself, or belongs to the cache."""
+        place = os.path.abspath(location)
+        return place in self.written or is_below(place, (*self.made, *([self.private] if self.private else ())))
+
+    def _as_meant(self, location: str) -> str:
+        """A path as the function knows it: a library may have made a relative one absolute on the way."""
+        if not os.path.isabs(location) and _working_folder() != self.folder:
+            return os.path.abspath(location)
+        if not os.path.isabs(location) or location in self.arguments or location.startswith(self.anchors):
+            return location
+        folder = os.path.join(self.folder, "")
+        return location.removeprefix(folder) if len(folder) > 1 else location
+
+    @contextmanager
+    def _troubled(self, location: str) -> Iterator[None]:
+        try:
+            yield
+        except UnversionedError as error:
+            self.trouble = self.trouble or str(error)
+        except (OSError, ValueError) as error:
+            self.trouble = self.trouble or f"{location} cannot be looked at: {error}"

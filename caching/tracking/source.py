@@ -1,0 +1,70 @@
+"""A source: one file, folder or remote object that a result was made from, in one version."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+from caching.locations import Kind
+
+# Clocks of file systems are coarse: a file this young may be rewritten without a trace in its times.
+_YOUNG_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Source:
+    """One thing that was read: where, of which kind, in which version."""
+
+    location: str
+    kind: Kind
+    version: str | None
+    content: str = ""  # digest of a young file's bytes
+    without: tuple[str, ...] = ()  # what the load itself wrote into a folder
+
+    def as_json(self) -> list[Any]:
+        """As it stands in an entry's record."""
+        return [self.location, self.kind, self.version, self.content, list(self.without)]
+
+    def aged(self) -> Source:
+        """The same without the digest of its content, once the file is too old to change unnoticed."""
+        if not self.content:
+            return self
+        try:
+            status = os.stat(self.location)
+        except OSError:
+            return self
+        same = not is_young(status) and signature_of(status) == self.version
+        return replace(self, content="") if same else self
+
+    @classmethod
+    def from_json(cls, data: list[Any]) -> Source:
+        """Back from an entry's record."""
+        location, kind, version, content, without = data
+        return cls(location, kind, version, content, tuple(without))
+
+
+class UnversionedError(Exception):
+    """A source whose version cannot be told."""
+
+
+def is_young(status: os.stat_result) -> bool:
+    """Tell whether a file may be rewritten without a trace in its times."""
+    return time.time() - max(status.st_mtime, status.st_ctime) < _YOUNG_SECONDS
+
+
+def signature(path: str) -> str:
+    """Size, times and inode of a file; of a folder only that it is one."""
+    try:
+        return signature_of(os.stat(path))
+    except OSError:
+        return "absent"
+
+
+def signature_of(status: os.stat_result) -> str:
+    """Return size, times and inode of a file as text; of a folder only that it is one."""
+    if stat.S_ISDIR(status.st_mode):
+        return "folder"
+    return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}-{status.st_ino}"

@@ -1,0 +1,156 @@
+"""What a result was made from: files, folders and remote objects, each with the version that was read.
+
+A version identifies content without reading it: size, times and inode of a local file, what the protocol's
+own function says of a remote one. Versions are recorded with an entry and asked again at each hit.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+import time
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import xxhash
+
+from caching.keys.values import digest
+from caching.locations import Kind, local_path, shown, texts_among
+from caching.tracking.active_recorder import recording
+from caching.tracking.remote_versions import remote_version
+from caching.tracking.source import Source, UnversionedError, is_young, signature, signature_of
+
+_MOST_FILES = 100_000
+_HIDDEN = "argument:"
+
+
+def observe(location: str, kind: Kind, without: tuple[str, ...] = ()) -> Source:
+    """What is there now; raises UnversionedError where that cannot be told."""
+    if kind == "remote":
+        return Source(location, kind, remote_version(location))
+    if kind in ("file", "absent"):
+        return _observe_file(location)
+    if kind == "folder" and not os.path.isdir(location):
+        return _observe_file(location)
+    if kind in ("folder", "tree"):
+        lines = (line for _, line in lines_of(location, kind, without))
+        return Source(location, kind, digest_of_lines(lines), without=without)
+    with recording(None):
+        matches = sorted(glob.glob(location, recursive=True, include_hidden=True))
+    return Source(location, kind, digest_of_lines(f"{match} {signature(match)}" for match in matches), without=without)
+
+
+def _observe_file(path: str) -> Source:
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return Source(path, "absent", None)
+    if stat.S_ISDIR(status.st_mode):
+        return observe(path, "folder")
+    if not stat.S_ISREG(status.st_mode):
+        raise UnversionedError(f"{path} is no regular file")
+    return Source(path, "file", signature_of(status), content_of(path) if is_young(status) else "")
+
+
+def content_of(path: str) -> str:
+    """The digest of a file's bytes."""
+    total = xxhash.xxh3_128()
+    with recording(None), open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            total.update(block)
+    return str(total.hexdigest())
+
+
+def lines_of(path: str, kind: Kind, without: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """What a folder holds, line by line: its own names, or for a tree all files below it."""
+    with recording(None):
+        for count, place in enumerate(_places(path, kind)):
+            if count >= _MOST_FILES:
+                raise UnversionedError(f"{path} holds more than {_MOST_FILES} files")
+            full = os.path.abspath(place)
+            if not is_below(full, without):
+                yield full, f"{os.path.relpath(place, path)} {signature(place)}"
+
+
+def _places(path: str, kind: Kind) -> Iterator[str]:
+    if kind == "folder":
+        try:
+            names = sorted(os.listdir(path))
+        except OSError:
+            return
+        yield from (os.path.join(path, name) for name in names if name != "__pycache__")
+        return
+    seen = set()
+    for folder, folders, files in os.walk(path, followlinks=True):
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in seen:
+            # Links may lead in circles.
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        folders.sort()
+        yield from (os.path.join(folder, name) for name in sorted(files))
+
+
+def is_below(place: str, folders: tuple[str, ...]) -> bool:
+    """Whether a place is one of these folders, or below one."""
+    return any(place == folder or place.startswith(folder + os.sep) for folder in folders)
+
+
+def digest_of_lines(lines: Iterable[str]) -> str:
+    """What a folder or a glob gave, as one version."""
+    return str(xxhash.xxh3_128_hexdigest("\n".join(lines).encode("utf-8", "surrogatepass")))
+
+
+def stale_reason(source: Source, *, ask_remote: bool = True) -> str:
+    """Why a recorded source is not as it was, or an empty text."""
+    if source.kind == "remote" and (not ask_remote or source.version is None):
+        return ""
+    if source.kind == "file" and not source.content and signature(source.location) == source.version:
+        return ""
+    try:
+        now = observe(source.location, source.kind, source.without)
+    except Exception as error:  # noqa: BLE001 - not told is not the same
+        return f"{shown(source.location)} cannot be asked for its version: {type(error).__name__}"
+    same = now.kind == source.kind and now.version == source.version
+    if same and (not source.content or (now.content or content_of(source.location)) == source.content):
+        return ""
+    if source.kind == "absent":
+        return "a file that was not there has appeared"
+    if now.kind == "absent":
+        return f"{source.location} is gone"
+    if source.kind in ("folder", "tree", "glob"):
+        return f"what {source.location} holds changed"
+    if source.kind == "remote":
+        return f"{shown(source.location)} has another version"
+    return f"{source.location} was rewritten{_when(source.location)}"
+
+
+def _when(path: str) -> str:
+    try:
+        return time.strftime(" at %Y-%m-%d %H:%M:%S", time.localtime(os.stat(path).st_mtime))
+    except OSError:
+        return ""
+
+
+def hide(source: Source, given: Collection[str]) -> Source:
+    """A source as it may be written down: an argument that may be a secret only as its digest.
+
+    A text that names no file may be a password; a URL may carry one.
+    """
+    secret = source.kind == "absent" or (source.kind == "remote" and shown(source.location) != source.location)
+    return replace(source, location=_digest_of_text(source.location)) if secret and source.location in given else source
+
+
+def reveal(sources: list[Source], values: Iterable[Any]) -> list[Source]:
+    """The sources with the locations that were hidden, found among the arguments again."""
+    if not any(source.location.startswith(_HIDDEN) for source in sources):
+        return sources
+    known = {_digest_of_text(place): place for text, _ in texts_among(values, 0) for place in (text, local_path(text))}
+    return [replace(source, location=known.get(source.location, source.location)) for source in sources]
+
+
+def _digest_of_text(text: str) -> str:
+    return _HIDDEN + digest(text.encode("utf-8", "surrogatepass"))[:20]

@@ -1,0 +1,108 @@
+"""Any other protocol, through the fsspec file system that is installed for it.
+
+What fsspec promises is less than what S3 does: the length is held against what the file system said, and the version
+before against the version after. There are no checksums, and waits are the file system's own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pyarrow as pa
+
+from loaders.clients.location import Location
+from loaders.clients.progress import Tracker
+from loaders.clients.source import ChangedError, MissingError
+from loaders.errors import LoaderError, ReadError
+from loaders.redaction import first_line
+
+
+def file_system(location: Location) -> tuple[Any, str]:
+    """Return the file system of a location's protocol, and the path in it."""
+    with readable(location):
+        import fsspec
+
+        try:
+            # Protocols are written in any case; fsspec knows them in lower case.
+            return fsspec.core.url_to_fs(f"{location.protocol}://{location.path}")  # type: ignore[no-any-return]
+        except (ValueError, ImportError) as error:
+            raise ReadError(
+                f"'{location.shown}': no file system reads {location.protocol}:// ({_said(error, location)}). "
+                "Install fsspec's package for it, or correct the location."
+            ) from None
+
+
+@contextmanager
+def readable(location: Location) -> Iterator[None]:
+    """Raise what a file system raises as the error that says what cannot be read; each has exceptions of its own."""
+    try:
+        yield
+    except LoaderError:
+        raise
+    except FileNotFoundError:
+        raise MissingError(f"'{location.shown}' does not exist. Correct the location, or put it there.") from None
+    except Exception as error:  # noqa: BLE001 — as said above
+        raise ReadError(
+            f"'{location.shown}' cannot be read: {type(error).__name__}: {_said(error, location)}"
+        ) from None
+
+
+class FsspecObject:
+    """A file of some fsspec file system, at the version that its information showed."""
+
+    prefers_whole = True
+
+    def __init__(self, location: Location, tracker: Tracker) -> None:
+        self.location = location
+        self._tracker = tracker
+        self._fs, self._path = file_system(location)
+        info = self._info()
+        if info.get("type") == "directory":
+            raise ReadError(f"'{location.shown}' is a directory; give the location of a file.")
+        with readable(location):
+            self.size_bytes = int(info.get("size") or 0)
+        self.version = _version(info)
+
+    def read(self) -> pa.Buffer:
+        """Return every byte of the file, as many as its information promised."""
+        self._tracker.expect(self.size_bytes)
+        with readable(self.location):
+            data = self._fs.cat_file(self._path)
+        if len(data) != self.size_bytes:
+            raise ReadError(f"'{self.location.shown}' gave {len(data):,} of its {self.size_bytes:,} bytes. Try again.")
+        self._tracker.add(len(data))
+        return pa.py_buffer(data)
+
+    def read_ranges(self, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
+        """Return the bytes from each start up to each end."""
+        whole = self.read()
+        return [whole.slice(start, end - start) for start, end in ranges]
+
+    def close(self) -> None:
+        """Refuse what was read if the file was written to meanwhile."""
+        if _version(self._info()) != self.version:
+            raise ChangedError(f"'{self.location.shown}' changed while it was read. Run again when its writer is done.")
+
+    def _info(self) -> dict[str, Any]:
+        with readable(self.location):
+            self._fs.invalidate_cache()
+            return dict(self._fs.info(self._path))
+
+
+def _version(info: dict[str, Any]) -> str:
+    names = ("ETag", "etag", "version_id", "generation", "md5Hash", "LastModified", "mtime", "created", "size")
+    return " ".join(f"{name}={info[name]}" for name in names if info.get(name) is not None)
+
+
+def _said(error: Exception, location: Location) -> str:
+    """Return what may be shown of an error's text; a file system may repeat the location, or its user and password."""
+    text = str(error).replace(location.url, location.shown)
+    for userinfo in re.findall(r"(?<=://)([^/]*)@", location.url):
+        text = text.replace(userinfo, "***")
+        password = userinfo.partition(":")[2] or userinfo
+        # One of a letter or two would be found in any word.
+        text = text.replace(password, "***") if len(password) > 3 else text
+    return first_line(text)

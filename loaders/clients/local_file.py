@@ -1,0 +1,116 @@
+"""Local files: opened once, read from that one descriptor, and looked at again afterwards."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+import pyarrow as pa
+
+from loaders.clients.cancellation import active_cancellation
+from loaders.clients.location import Location
+from loaders.clients.progress import Tracker
+from loaders.clients.source import ChangedError, fresh_memory
+from loaders.config.project_root import project_root
+from loaders.errors import ReadError
+
+# Of so many the bytes are counted: each takes milliseconds.
+_PIECE_BYTES = 16 << 20
+
+
+class LocalFile:
+    """A regular file, pinned by its descriptor.
+
+    A file replaced by a rename stays readable as it was; one that is rewritten in place shows in size, times or in
+    what can be read, and is refused.
+    """
+
+    prefers_whole = False
+
+    def __init__(self, location: Location, tracker: Tracker) -> None:
+        self.location = location
+        self._tracker = tracker
+        self._descriptor = _open(location)
+        self._status = os.fstat(self._descriptor)
+        self.size_bytes = self._status.st_size
+        self.version = "-".join(str(part) for part in _identity(self._status))
+
+    def read(self) -> pa.Buffer:
+        """Return every byte of the file."""
+        return self.read_ranges([(0, self.size_bytes)])[0]
+
+    def read_ranges(self, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
+        """Return the bytes from each start up to each end."""
+        self._tracker.expect(sum(end - start for start, end in ranges))
+        return [self._read_range(start, end) for start, end in ranges]
+
+    def _read_range(self, start: int, end: int) -> pa.Buffer:
+        view = fresh_memory(end - start, self.location.shown)
+        position = start
+        cancellation = active_cancellation()
+        while position < end:
+            cancellation.check()
+            low = position - start
+            try:
+                count = os.preadv(self._descriptor, [view[low : low + _PIECE_BYTES]], position)
+            except OSError as error:
+                raise ReadError(f"'{self.location.shown}' cannot be read: {error.strerror}.") from None
+            if count == 0:
+                raise self._changed()
+            position += count
+            self._tracker.add(count)
+        return pa.py_buffer(view)
+
+    def close(self) -> None:
+        """Close the file, and refuse what was read if it was written to meanwhile."""
+        if self._descriptor < 0:
+            return
+        now = os.fstat(self._descriptor)
+        os.close(self._descriptor)
+        self._descriptor = -1
+        # A rename over the file changes its link count and with it the time of its status, but none of its bytes.
+        replaced = now.st_nlink != self._status.st_nlink
+        if _identity(now)[replaced:] != _identity(self._status)[replaced:]:
+            raise self._changed()
+
+    def _changed(self) -> ChangedError:
+        return ChangedError(
+            f"'{self.location.shown}' changed while it was read. Run again when its writer is done; "
+            "writers do better to write another file and rename it."
+        )
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    return (status.st_ctime_ns, status.st_mtime_ns, status.st_size, status.st_dev, status.st_ino)
+
+
+def _open(location: Location) -> int:
+    path = location.path
+    try:
+        # Without O_NONBLOCK opening a FIFO that nobody writes to would wait forever.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    except OSError as error:
+        raise ReadError(_why_not(location, error)) from None
+    except ValueError:
+        raise ReadError(f"No file has a name such as {location.shown!r}: it has a zero byte.") from None
+    kind = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(kind):
+        os.close(descriptor)
+        what = "a directory" if stat.S_ISDIR(kind) else "a FIFO" if stat.S_ISFIFO(kind) else "no regular file"
+        raise ReadError(f"'{location.shown}' is {what}; give the path of a regular file.")
+    return descriptor
+
+
+def _why_not(location: Location, error: OSError) -> str:
+    path = Path(location.path)
+    if error.errno == errno.ENOENT and path.is_symlink():
+        target = path.readlink()
+        return f"'{location.shown}' is a link to '{target}', which does not exist. Restore the target or the link."
+    if error.errno == errno.ENOENT:
+        here = "" if Path(location.url).is_absolute() else f" in {project_root()}"
+        return f"No file '{location.shown}'{here}. Correct the location, or put the file there."
+    if error.errno == errno.EACCES:
+        return f"No permission to read '{location.shown}'. Give this user the right to, or choose another location."
+    return f"'{location.shown}' cannot be opened: {error.strerror}."

@@ -1,0 +1,53 @@
+"""What a format reads from: the bytes of one object, at one version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from loaders.clients.location import Location
+from loaders.errors import ReadError
+
+if TYPE_CHECKING:
+    from loaders.clients.retry import Patience
+
+
+class ChangedError(ReadError):
+    """What is read was overwritten meanwhile; its new version may be read from the start."""
+
+
+class MissingError(ReadError):
+    """There is nothing at the location; `patience` is what finding that out has left, where it is bounded."""
+
+    patience: Patience | None = None
+
+
+def fresh_memory(size_bytes: int, shown: str) -> memoryview:
+    """Return memory to be filled; numpy has the kernel back it by large pages, which saves most of the page faults."""
+    try:
+        return np.empty(size_bytes, np.uint8).data
+    except MemoryError:
+        raise ReadError(f"'{shown}' says that it has {size_bytes:,} bytes; there is no memory for them.") from None
+
+
+class Source(Protocol):
+    """One object or file, pinned: whatever it gives belongs to `version`, or it raises.
+
+    `prefers_whole` says that only a whole read can be verified as the settings ask for.
+    """
+
+    location: Location
+    size_bytes: int
+    version: str
+    prefers_whole: bool
+
+    def read(self) -> pa.Buffer:
+        """Return every byte, verified."""
+
+    def read_ranges(self, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
+        """Return the bytes from each start up to each end, in the order asked for."""
+
+    def close(self) -> None:
+        """Check that what was read was one version, and let go of it."""

@@ -1,0 +1,1 @@
+"""Compare the data of one dataset in two environments, and show the difference."""

@@ -1,0 +1,1 @@
+"""File formats: the bytes of a file to a typed Arrow table."""

@@ -1,0 +1,55 @@
+"""Arrow IPC, which Feather is: files and streams."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from loaders.errors import ReadError
+from loaders.formats.request import Request
+
+MAGIC = b"ARROW1"
+# How a stream ends; before Arrow 0.15 without the first four bytes.
+_ENDS = (b"\xff\xff\xff\xff\0\0\0\0", b"\0\0\0\0")
+
+
+def parse_feather(data: pa.Buffer, request: Request) -> pa.Table:
+    """Return the wanted columns by their node names, in the types of the file."""
+    view = memoryview(data)
+    if not view.nbytes:
+        raise ReadError(f"'{request.shown}' is empty. Write it again, or correct the location.")
+    start = view[:6].tobytes()
+    if start.startswith(b"FEA1"):
+        raise ReadError(f"'{request.shown}' is Feather version 1; write it with version 2 (the default since 2020).")
+    try:
+        is_file = start == MAGIC
+        if not is_file:
+            _refuse_unended(data, request.shown)
+        open_reader = pa.ipc.open_file if is_file else pa.ipc.open_stream
+        schema = open_reader(data).schema
+        fields = request.match(schema.names)
+        included = [schema.names.index(name) for name in fields] or [0]
+        table = open_reader(data, options=pa.ipc.IpcReadOptions(included_fields=sorted(included))).read_all()
+        # Nothing in the format guards its bytes, and Arrow trusts offsets: a wrong one would read foreign memory.
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise ReadError(
+            f"'{request.shown}' is no whole Arrow file: {str(error).splitlines()[0][:300]}. It may be cut short."
+        ) from None
+    return table.rename_columns([fields[name].name if name in fields else "" for name in table.column_names])
+
+
+def _refuse_unended(data: pa.Buffer, shown: str) -> None:
+    """Refuse a stream that does not end where the data do: Arrow reads what stands before the first end, or a cut."""
+    stream = pa.BufferReader(data)
+    messages = pa.ipc.MessageReader.open_stream(stream)
+    end = 0
+    while True:
+        try:
+            messages.read_next_message()
+        except StopIteration:
+            break
+        end = stream.tell()
+    rest = memoryview(data)[end : end + 16].tobytes()
+    if rest not in _ENDS:
+        what = "something follows its end" if rest.startswith(_ENDS) else "its end is missing, so it may be cut short"
+        raise ReadError(f"'{shown}' is no whole Arrow stream: {what}. Write or copy it again.")

@@ -1,0 +1,321 @@
+"""Parquet: the footer says where the columns lie; only what is wanted is fetched and decoded."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+# Not pyarrow.parquet.read_table: it imports pyarrow.dataset, which takes as long as pandas.
+from pyarrow.parquet import FileMetaData, ParquetFile
+
+from loaders.clients.source import Source
+from loaders.formats.parquet_footer import (
+    MAGIC,
+    Chunk,
+    chunks_of,
+    column_of,
+    footer_metadata,
+    refuse_other_formats,
+    refusing_damage,
+)
+from loaders.formats.request import Request
+from loaders.formats.workers import decoded_by_all
+from loaders.schema.dtypes import is_text
+
+# The end of a file that is fetched for its footer: a share of the file within bounds. Up to the larger one, a file is
+# fetched whole: one request takes no longer than the two or three that its columns would need.
+_TAIL_SHARE = 1 / 64
+_TAIL_BYTES = (16 << 10, 64 << 10)
+# Gaps between chunks are fetched with them, the smallest first: a request costs about what a hundred KiB do. Together
+# with what the tail has beside the footer they are at most this share of the chunks. Where there would still be too
+# many requests, all gaps up to a size are fetched.
+_MOST_NOT_NEEDED = 0.08
+_MANY_REQUESTS = 64
+_GAP_BYTES = 32 << 10
+# Above this share of the file, its one verified whole is worth more than what its parts save.
+_MOST_OF_A_FILE = 0.75
+# A code of a dictionary of up to 65,536 values; a column that takes more a value repeats little.
+_MOST_BYTES_A_CODE = 2
+# So that the last one to finish keeps the others waiting for little.
+_STRETCHES_A_THREAD = 3
+_LARGEST_ASCII = 0x7F
+_LARGEST_FINE_MICROSECONDS = (2**63 - 1) // 1000
+Range = tuple[int, int]
+
+
+def parse_parquet(data: pa.Buffer, request: Request) -> pa.Table:
+    """Return the wanted columns of a whole file by their node names, in the types of the file."""
+    view = memoryview(data)
+    refuse_other_formats(view[:4], view[-4:], view.nbytes, request.shown)
+    with refusing_damage(request.shown):
+        metadata = ParquetFile(pa.BufferReader(data)).metadata
+    fields = _fields(metadata, request)
+    chunks = chunks_of(metadata, fields, data.size, request.shown)
+    return _decoded(lambda: pa.BufferReader(data), metadata, chunks, fields, request.shown)
+
+
+def parse_parquet_ranges(source: Source, request: Request) -> pa.Table:
+    """Return the wanted columns of a file of which only their bytes are fetched, or all where they are most of it."""
+    size_bytes = source.size_bytes
+    if size_bytes <= _TAIL_BYTES[1]:
+        return parse_parquet(source.read(), request)
+    start = size_bytes - min(max(int(_TAIL_SHARE * size_bytes), _TAIL_BYTES[0]), _TAIL_BYTES[1])
+    tail = source.read_ranges([(start, size_bytes)])[0]
+    view = memoryview(tail)
+    refuse_other_formats(memoryview(MAGIC), view[-4:], size_bytes, request.shown)
+    footer_start = max(0, size_bytes - 8 - int.from_bytes(view[-8:-4], "little"))
+    if footer_start < start:
+        tail = pa.py_buffer(source.read_ranges([(footer_start, start)])[0].to_pybytes() + tail.to_pybytes())
+        start = footer_start
+    metadata = footer_metadata(tail.slice(footer_start - start), request.shown)
+    fields = _fields(metadata, request)
+    chunks = chunks_of(metadata, fields, size_bytes, request.shown)
+    ranges = _needed(chunks, start, footer_start - start)
+    if sum(end - begin for begin, end in ranges) > _MOST_OF_A_FILE * size_bytes:
+        return parse_parquet(source.read(), request)
+    fetched = _FetchedRanges(size_bytes)
+    fetched.add(start, tail)
+    for (begin, _), data in zip(ranges, source.read_ranges(ranges), strict=True):
+        fetched.add(begin, data)
+    return _decoded(lambda: pa.PythonFile(fetched.again(), mode="r"), metadata, chunks, fields, request.shown)
+
+
+def _needed(chunks: list[Chunk], before: int, wasted_bytes: int) -> list[Range]:
+    """Return the stretches up to a place that hold the chunks; they are there from that place on."""
+    spare_bytes = _MOST_NOT_NEEDED * sum(chunk.end - chunk.begin for chunk in chunks) - wasted_bytes
+    ordered = sorted((chunk.begin, min(chunk.end, before)) for chunk in chunks if chunk.begin < before)
+    joined = _coalesced(ordered, _affordable_gap(ordered, spare_bytes))
+    return joined if len(joined) <= _MANY_REQUESTS else _coalesced(ordered, _GAP_BYTES)
+
+
+def _fields(metadata: FileMetaData, request: Request) -> dict[str, pa.Field]:
+    with refusing_damage(request.shown):
+        names = metadata.schema.to_arrow_schema().names
+    return request.match(names)
+
+
+def _affordable_gap(chunks: list[Range], spare: float) -> int:
+    """Return the largest gap that is fetched, where all that are no larger are and a number of bytes can be spared."""
+    affordable = 0
+    gaps = sorted(begin - end for (_, end), (begin, _) in itertools.pairwise(chunks))
+    for gap, alike in itertools.groupby(gaps):
+        spare -= sum(alike)
+        if spare < 0:
+            break
+        affordable = gap
+    return affordable
+
+
+def _coalesced(chunks: list[Range], gap_bytes: int) -> list[Range]:
+    joined: list[Range] = []
+    for begin, end in chunks:
+        if joined and begin - joined[-1][1] <= gap_bytes:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((begin, end))
+    return joined
+
+
+def _decoded(
+    opened: Callable[[], Any],
+    metadata: FileMetaData,
+    chunks: Sequence[Chunk],
+    fields: Mapping[str, pa.Field],
+    shown: str,
+) -> pa.Table:
+    """Return the wanted columns from a file that `opened` opens once for each thread."""
+    stretches = _stretches(chunks, list(fields))
+    # Without pre-buffering: it would read across the gaps between columns, and everything is in memory already.
+    options = {"metadata": metadata, "page_checksum_verification": True, "pre_buffer": False}
+    if not stretches:
+        with refusing_damage(shown):
+            table = ParquetFile(opened(), **options).read(list(fields))
+        return table.rename_columns([fields[name].name for name in table.column_names])
+    codes = _repetitive(chunks, fields)
+
+    def column(stretch: _Stretch) -> pa.ChunkedArray:
+        file = ParquetFile(opened(), **options, read_dictionary=codes)
+        values = file.read_row_groups(stretch.groups, [stretch.name], use_threads=False)[stretch.name]
+        # At once, while its texts are near the core.
+        return _text(values, stretch.name) if is_text(fields[stretch.name].type) else values
+
+    old_times = _old_times(metadata, fields)
+    with refusing_damage(shown):
+        decoded = dict(zip(stretches, decoded_by_all(column, stretches), strict=True))
+        columns = {name: _joined(decoded, name) for name in fields}
+        for name in old_times:
+            columns[name] = _exact_old_times(opened, options, name)
+        for name in _nested_old_times(metadata, fields):
+            _refuse_wrapped_times(opened, options, name, columns[name].type)
+        for name, values in columns.items():
+            if len(values) != metadata.num_rows:
+                raise OSError(f"column {name!r} has {len(values):,} values, the footer says {metadata.num_rows:,} rows")
+    return pa.table({field.name: columns[name] for name, field in fields.items()})
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """Successive row groups of one column, which one thread decodes."""
+
+    name: str
+    groups: range
+    size_bytes: int
+
+
+def _stretches(chunks: Sequence[Chunk], names: Sequence[str]) -> list[_Stretch]:
+    """Return the columns in stretches of about one size, however large their parts of the file, the largest first."""
+    groups = 1 + max((chunk.group for chunk in chunks), default=-1)
+    sizes = {name: [0] * groups for name in names}
+    for chunk in chunks:
+        if (name := column_of(chunk.path, sizes)) is not None:
+            sizes[name][chunk.group] += chunk.uncompressed_bytes
+    most = sum(map(sum, sizes.values())) / (_STRETCHES_A_THREAD * pa.cpu_count())
+    found = []
+    for name, by_group in sizes.items():
+        start = 0
+        for end in range(1, groups + 1):
+            if end == groups or sum(by_group[start : end + 1]) > most:
+                found.append(_Stretch(name, range(start, end), sum(by_group[start:end])))
+                start = end
+    return sorted(found, key=lambda stretch: -stretch.size_bytes)
+
+
+def _joined(decoded: Mapping[_Stretch, pa.ChunkedArray], name: str) -> pa.ChunkedArray:
+    stretches = sorted((stretch for stretch in decoded if stretch.name == name), key=lambda each: each.groups.start)
+    chunks = [chunk for stretch in stretches for chunk in decoded[stretch].chunks]
+    return pa.chunked_array(chunks, decoded[stretches[0]].type)
+
+
+def _repetitive(chunks: Sequence[Chunk], fields: Mapping[str, pa.Field]) -> list[str]:
+    """Return the columns of text that hold few values again and again: read as codes, they take a third of the time."""
+    found = []
+    for name in (name for name, field in fields.items() if is_text(field.type)):
+        own = [chunk for chunk in chunks if chunk.path == name]
+        size_bytes = sum(chunk.uncompressed_bytes for chunk in own)
+        if all(chunk.has_dictionary for chunk in own) and size_bytes < _MOST_BYTES_A_CODE * sum(c.values for c in own):
+            found.append(name)
+    return found
+
+
+def _text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """Return text in the layout of pandas; the format guards none of its bytes, and Arrow does not look at them."""
+    if pa.types.is_dictionary(column.type) and is_text(column.type.value_type):
+        for chunk in column.chunks:
+            _refuse_no_text(chunk.dictionary.cast(pa.large_string()), name)
+        return column.cast(pa.large_string())
+    if not is_text(column.type):
+        return column
+    large = column.cast(pa.large_string())
+    for chunk in large.chunks:
+        _refuse_no_text(chunk, name)
+    return large
+
+
+def _refuse_no_text(texts: pa.LargeStringArray, name: str) -> None:
+    data = texts.buffers()[2]
+    # What is ASCII is UTF-8, and most text is ASCII; telling takes a tenth of the time.
+    if data is not None and data.size and np.frombuffer(data, np.uint8).max() > _LARGEST_ASCII:
+        try:
+            texts.validate(full=True)
+        except pa.ArrowInvalid:
+            raise OSError(f"column {name!r} holds text that is not UTF-8") from None
+
+
+def _old_times(metadata: FileMetaData, fields: Mapping[str, pa.Field]) -> list[str]:
+    """Return the wanted columns in Parquet's first layout of timestamps, INT96."""
+    columns = [metadata.schema.column(position) for position in range(metadata.num_columns)]
+    return [column.path for column in columns if column.physical_type == "INT96" and column.path in fields]
+
+
+def _nested_old_times(metadata: FileMetaData, fields: Mapping[str, pa.Field]) -> set[str]:
+    """Return the wanted columns with such timestamps within lists or structs."""
+    columns = [metadata.schema.column(position) for position in range(metadata.num_columns)]
+    old = [column.path for column in columns if column.physical_type == "INT96" and column.path not in fields]
+    return {name for path in old if (name := column_of(path, fields)) is not None}
+
+
+def _refuse_wrapped_times(
+    opened: Callable[[], Any], options: Mapping[str, Any], name: str, decoded_type: pa.DataType
+) -> None:
+    coarse = ParquetFile(opened(), **options, coerce_int96_timestamp_unit="us").read([name])[name]
+    try:
+        coarse.cast(decoded_type)
+    except pa.ArrowInvalid:
+        raise OSError(f"column {name!r} holds times within its values that are beyond what nanoseconds reach") from None
+
+
+def _exact_old_times(opened: Callable[[], Any], options: Mapping[str, Any], name: str) -> pa.ChunkedArray:
+    """Return a column of INT96, whose days reach further than nanoseconds do in 64 bits, where Arrow wraps around.
+
+    In microseconds it does not, but drops what is finer.
+    """
+    coarse, fine = (
+        ParquetFile(opened(), **options, coerce_int96_timestamp_unit=unit).read([name])[name] for unit in ("us", "ns")
+    )
+    counts = coarse.cast(pa.int64())
+    outside = pc.greater(pc.abs(counts), _LARGEST_FINE_MICROSECONDS)
+    if not pc.any(outside, min_count=0).as_py():
+        return fine
+    finer = pc.not_equal(
+        pc.multiply(pc.if_else(outside, 0, counts), 1000), pc.if_else(outside, 0, fine.cast(pa.int64()))
+    )
+    if pc.any(finer, min_count=0).as_py():
+        raise OSError(f"column {name!r} holds times both finer than microseconds and beyond what nanoseconds reach")
+    return coarse
+
+
+class _FetchedRanges(io.RawIOBase):
+    """A file of which some ranges are there; whoever reads others is refused, not given zeros."""
+
+    def __init__(self, size_bytes: int) -> None:
+        super().__init__()
+        self._size_bytes = size_bytes
+        self._position = 0
+        self._starts: list[int] = []
+        self._ranges: list[memoryview] = []
+
+    def add(self, start: int, data: pa.Buffer) -> None:
+        place = bisect_right(self._starts, start)
+        self._starts.insert(place, start)
+        self._ranges.insert(place, memoryview(data))
+
+    def again(self) -> _FetchedRanges:
+        """Return the same file with a position of its own."""
+        twin = _FetchedRanges(self._size_bytes)
+        twin._starts, twin._ranges = self._starts, self._ranges
+        return twin
+
+    def read(self, size: int = -1) -> Any:
+        end = self._size_bytes if size < 0 else min(self._position + size, self._size_bytes)
+        pieces = []
+        while self._position < end:
+            place = bisect_right(self._starts, self._position) - 1
+            offset = self._position - self._starts[place] if place >= 0 else 0
+            if place < 0 or offset >= len(self._ranges[place]):
+                raise OSError(f"byte {self._position:,} belongs to no column that was asked for")
+            piece = self._ranges[place][offset : offset + end - self._position]
+            pieces.append(piece)
+            self._position += len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size_bytes}[whence]
+        self._position = base + offset
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True

@@ -1,0 +1,45 @@
+"""What is asked of one file: which columns of which contract, and how to speak of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from loaders.conforming.conformity import match_columns
+from loaders.conforming.violation import Origin
+from loaders.schema import DatasetSchema
+from loaders.schema.format_options import FormatOptions
+
+
+@dataclass(frozen=True)
+class Request:
+    """The wanted columns of one file.
+
+    Attributes:
+        contract: what the dataset is.
+        options: how its files are written.
+        wanted: the columns, by node name, in the contract's order.
+        given: texts of columns that the file's path tells, `year=2024/`; the file's own columns come first.
+        origin: the file, for errors.
+    """
+
+    contract: DatasetSchema
+    options: FormatOptions
+    wanted: tuple[str, ...]
+    origin: Origin
+    given: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def shown(self) -> str:
+        """The file's location, safe to print."""
+        return self.origin.location
+
+    def match(self, found: Sequence[str]) -> dict[str, pa.Field]:
+        """Return the columns to take from a file that has these: each one's name in the file, and its field.
+
+        Raises ContractError for columns that are missing, repeated or unexpected.
+        """
+        names = match_columns(found, self.contract, self.wanted, self.origin, self.given)
+        return {source_name: self.contract.schema.field(name) for name, source_name in names.items()}

@@ -1,0 +1,33 @@
+"""The threads that decode: as many as there are cores, whichever and however many reads are under way."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import TypeVar
+
+import pyarrow as pa
+
+from loaders.clients.cancellation import active_cancellation
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def decoded_by_all(decode: Callable[[T], R], pieces: Iterable[T]) -> Iterator[R]:
+    """Yield what each piece decodes to, in order; a piece must not wait for another one's decoding."""
+    cancellation = active_cancellation()
+
+    def decoded(piece: T) -> R:
+        cancellation.check()
+        return decode(piece)
+
+    return _threads(os.getpid()).map(decoded, pieces)
+
+
+@lru_cache(maxsize=1)
+def _threads(_process: int) -> ThreadPoolExecutor:
+    # A fork has none of its parent's threads, so that each process makes its own.
+    return ThreadPoolExecutor(pa.cpu_count(), thread_name_prefix="sourceswap-decode")

@@ -1,0 +1,96 @@
+"""Loader modules made of frames in memory, for the contracts of any project: what the test kit gives to a driver."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import ModuleType
+
+import pandas as pd
+
+from loaders.config.yaml_file import read_yaml
+from loaders.conforming import conform
+from loaders.contract import DatasetContract
+from loaders.errors import ConfigError
+from loaders.names import did_you_mean, quoted
+from loaders.planning.definitions import contracts_of
+from loaders.planning.sources import SOURCES, import_module, make_importable
+
+Contracts = ModuleType | DatasetContract | Mapping[str, DatasetContract] | Iterable[DatasetContract]
+
+
+def memory_module(
+    name: str, contracts: Mapping[str, DatasetContract], frames: Mapping[str, pd.DataFrame]
+) -> ModuleType:
+    """Return a loader module that serves the frames, and enter it under its name, which Hamilton looks it up by.
+
+    Frames are checked here, and each run gets copies. A dataset without a frame is there, but cannot be loaded.
+
+    Raises ConfigError for a frame of no dataset, ContractError for one that breaks its contract.
+    """
+    for dataset in frames:
+        if dataset not in contracts:
+            raise ConfigError(
+                f"There is no contract for the frame '{dataset}'. Contracts are: {quoted(contracts) or 'none'}."
+                f"{did_you_mean(dataset, contracts)}"
+            )
+    # After `loaders.planning.definitions`, which imports Hamilton with its pandas support alone.
+    from hamilton.function_modifiers import extract_columns
+
+    module = ModuleType(name, "Datasets from frames in memory.")
+    for dataset, contract in contracts.items():
+        function = _lacking(contract, frames)
+        if dataset in frames:
+            function = _serving(contract, conform(frames[dataset], contract, location=f"the frame '{dataset}'"))
+        function.__name__ = function.__qualname__ = dataset
+        function.__module__ = name
+        function.__doc__ = contract.description or f"The dataset {dataset}."
+        setattr(module, dataset, extract_columns(*contract.columns)(function))
+    module.__dict__["CONTRACTS"] = dict(contracts)
+    sys.modules[name] = module
+    return module
+
+
+def collect_contracts(given: Iterable[Contracts]) -> dict[str, DatasetContract]:
+    """Return contracts by name, given singly, in tables and lists, or as a module that holds them."""
+    found: dict[str, DatasetContract] = {}
+    for item in given:
+        if isinstance(item, DatasetContract):
+            found[item.name] = item
+        elif isinstance(item, ModuleType):
+            found |= contracts_of(item)
+        else:
+            found |= collect_contracts(item.values() if isinstance(item, Mapping) else item)
+    return found
+
+
+def project_contracts(root: Path) -> dict[str, DatasetContract]:
+    """Return the contracts of a project: those that the loader modules named in its `configs/` hold.
+
+    A project that names none uses the toolkit's own modules.
+    """
+    make_importable(root)
+    paths = sorted(path for path in (root / "configs").glob("*") if path.suffix in (".yaml", ".yml"))
+    named = [source for path in paths for source in (read_yaml(path)[0].get("sources") or {}).values()]
+    modules = [import_module(source, "Source") for source in dict.fromkeys(named)]
+    return collect_contracts(modules or [import_module(SOURCES["in_memory"], "Source")])
+
+
+def _serving(contract: DatasetContract, frame: pd.DataFrame) -> Callable[[], pd.DataFrame]:
+    def load() -> pd.DataFrame:
+        return frame.copy()
+
+    return load
+
+
+def _lacking(contract: DatasetContract, frames: Iterable[str]) -> Callable[[], pd.DataFrame]:
+    given = quoted(frames) or "none"
+
+    def load() -> pd.DataFrame:
+        raise ConfigError(
+            f"The dataflow needs dataset '{contract.name}', but no frame was given (given: {given}). "
+            f"Pass {contract.name}=<DataFrame>."
+        )
+
+    return load

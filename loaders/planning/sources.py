@@ -1,0 +1,89 @@
+"""The table of data sources: for each name that `data_source` may have, the module that loads from it."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+
+from loaders.errors import ConfigError, LoaderError
+from loaders.names import did_you_mean, quoted
+from loaders.redaction import first_line
+
+#: Adding a source to the toolkit: a module with the same functions, and its line here.
+SOURCES: Mapping[str, str] = {
+    "local": "loaders.local",
+    "staging": "loaders.staging",
+    "prod": "loaders.prod",
+    "in_memory": "loaders.in_memory",
+}
+
+
+def pick_source(
+    data_source: object, own: Mapping[str, str | ModuleType], where: str = "config"
+) -> tuple[str, str | ModuleType]:
+    """Return name and module (or its import path) of a data source; `own` entries extend and replace the table's.
+
+    Raises ConfigError where the name is missing or unknown, with the names there are and the nearest one.
+    """
+    table = {**SOURCES, **own}
+    if data_source is None:
+        raise ConfigError(f"{where}: 'data_source' is missing; say which of these serves the data: {quoted(table)}.")
+    if not isinstance(data_source, str) or data_source not in table:
+        hint = did_you_mean(data_source, table) if isinstance(data_source, str) else ""
+        raise ConfigError(f"{where}: data source {data_source!r} does not exist. Sources are: {quoted(table)}.{hint}")
+    return data_source, table[data_source]
+
+
+def import_module(module: str | ModuleType, role: str) -> ModuleType:
+    """Return a module given by itself or by its import path; `role` says in an error what it was wanted for."""
+    if isinstance(module, ModuleType):
+        return module
+    if not isinstance(module, str) or not all(module.split(".")):
+        raise ConfigError(
+            f"{role} must be a module or its import path, such as 'my_project.loaders'; found {module!r}."
+        )
+    from loaders.planning.hamilton_setup import import_dataflow
+
+    try:
+        return import_dataflow(module)
+    except ModuleNotFoundError as error:
+        # A module that exists but imports something missing has another cause, which its own error names.
+        wanted = error.name or ""
+        if module == wanted or module.startswith(f"{wanted}."):
+            raise ConfigError(
+                f"{role} '{module}' cannot be imported: there is no module '{wanted}'. "
+                f"Looked in the project's root and in {quoted(sys.path[:3])}, …"
+            ) from None
+        raise ConfigError(
+            f"{role} '{module}' cannot be imported: it needs '{wanted}', which is not installed."
+        ) from error
+    except LoaderError:
+        raise
+    except Exception as error:
+        said = first_line(str(error.msg if isinstance(error, SyntaxError) else error))
+        raise ConfigError(
+            f"{role} '{module}' cannot be imported: {type(error).__name__}: {said}{_place(error)}. Correct it there."
+        ) from error
+
+
+def _place(error: Exception) -> str:
+    """Return where a module that fails on import does so: the innermost line of code that is not installed."""
+    if isinstance(error, SyntaxError):
+        return f" ({error.filename}:{error.lineno})" if error.filename else ""
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own(frame.filename)]
+    return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
+
+
+def _is_own(file: str) -> bool:
+    inside = (Path(__file__).parents[1], Path(traceback.__file__).parent)
+    return Path(file).is_file() and not any(Path(file).is_relative_to(folder) for folder in inside)
+
+
+def make_importable(root: Path) -> None:
+    """Put a project's root first on the import path, once."""
+    entry = str(root)
+    if entry not in sys.path:
+        sys.path.insert(0, entry)

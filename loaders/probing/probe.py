@@ -1,0 +1,91 @@
+"""What a probe saw of a dataset's files, and how it says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from loaders.units import size_text
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What is known of one file without loading it.
+
+    Attributes:
+        format: csv, parquet, feather or jsonl, with the compression where there is one.
+        columns: the names in the file, in order.
+        types: the Arrow field of each column, where the format says it.
+        nulls: the nulls of each column, where they were counted.
+        rows: None where they were not counted.
+        ends_its_lines: whether the last line of a text is ended; None for other formats.
+        problems: what is wrong, as rule and sentence.
+    """
+
+    format: str = ""
+    columns: tuple[str, ...] = ()
+    types: Mapping[str, pa.Field] = field(default_factory=dict)
+    nulls: Mapping[str, int] = field(default_factory=dict)
+    rows: int | None = None
+    ends_its_lines: bool | None = None
+    problems: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The files of one dataset in one environment, and what fetching them cost.
+
+    Attributes:
+        location: as configured, safe to print.
+        rows: of the probed files; None where one did not tell.
+        modified: when the youngest of the probed files was written.
+        parts: the files that there are.
+        files: the facts of those that were probed.
+    """
+
+    environment: str
+    dataset: str
+    location: str
+    format: str = ""
+    rows: int | None = None
+    size_bytes: int = 0
+    modified: datetime | None = None
+    fetched_bytes: int = 0
+    parts: int = 0
+    files: tuple[FileFacts, ...] = ()
+
+    @property
+    def row(self) -> tuple[str, ...]:
+        """The probe as a line of a table."""
+        sampled = f" in {len(self.files)} of {self.parts} parts" if self.parts > 1 else ""
+        rows = "?" if self.rows is None else f"{self.rows:,}"
+        age = _age(datetime.now(UTC) - self.modified) if self.modified else "?"
+        fetched = f"{size_text(self.fetched_bytes)} of {size_text(self.size_bytes)}"
+        return (self.environment, self.dataset, self.location, self.format, f"{rows}{sampled}", age, fetched)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the probe as plain values, for JSON."""
+        return {
+            "environment": self.environment,
+            "dataset": self.dataset,
+            "location": self.location,
+            "format": self.format,
+            "rows": self.rows,
+            "size_bytes": self.size_bytes,
+            "modified": self.modified.isoformat() if self.modified else None,
+            "fetched_bytes": self.fetched_bytes,
+            "parts": self.parts,
+            "probed_parts": len(self.files),
+        }
+
+
+def _age(age: Any) -> str:
+    seconds = max(0, int(age.total_seconds()))
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"

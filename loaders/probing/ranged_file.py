@@ -1,0 +1,124 @@
+"""A file of which only parts are fetched, and no more of them than a probe may."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from loaders.clients.location import Location
+from loaders.clients.progress import Tracker
+from loaders.clients.source import Source
+from loaders.probing.budget import BUDGET_BYTES, PIECE_BYTES, OverBudgetError
+from loaders.reading.table import open_source
+
+
+class RangedFile(io.RawIOBase):
+    """An object at one version, read by ranges that are kept; what pyarrow needs to read a footer.
+
+    Attributes:
+        size_bytes: of the whole file.
+        fetched_bytes: what was fetched of it so far.
+        modified: when it was written, where that is known.
+    """
+
+    def __init__(self, location: Location) -> None:
+        super().__init__()
+        self.location = location
+        self._source = _open(location)
+        self.size_bytes = self._source.size_bytes
+        self.fetched_bytes = 0
+        self.modified = _modified(self._source, location)
+        self._ranges: dict[int, bytes] = {}
+        self._position = 0
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the whole file is worth no more than a head and a tail."""
+        return self.size_bytes <= 2 * PIECE_BYTES
+
+    def whole(self) -> bytes:
+        """Return every byte, of a file within the budget."""
+        return self.fetch(0, self.size_bytes)
+
+    def head(self) -> bytes:
+        """Return the first bytes, all of a small file."""
+        return self.fetch(0, self.size_bytes if self.is_small else PIECE_BYTES)
+
+    def tail(self) -> bytes:
+        """Return the last bytes, all of a small file."""
+        return self.fetch(0 if self.is_small else self.size_bytes - PIECE_BYTES, self.size_bytes)
+
+    def fetch(self, start: int, end: int) -> bytes:
+        """Return bytes of the file; those that are at hand are not fetched again."""
+        for begin, data in self._ranges.items():
+            if begin <= start and end <= begin + len(data):
+                return data[start - begin : end - begin]
+        if end <= start:
+            return b""
+        if self.fetched_bytes + end - start > BUDGET_BYTES:
+            raise OverBudgetError(f"more than {BUDGET_BYTES >> 10} KiB of it would have to be fetched")
+        data = memoryview(self._source.read_ranges([(start, end)])[0]).tobytes()
+        self.fetched_bytes += len(data)
+        self._ranges[start] = data
+        return data
+
+    def readable(self) -> bool:
+        """Tell pyarrow that it may read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Tell pyarrow that it may seek."""
+        return True
+
+    def size(self) -> int:
+        """Return the length of the file."""
+        return self.size_bytes
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move the position."""
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size_bytes}[whence]
+        self._position = start + offset
+        return self._position
+
+    def read(self, size: int = -1) -> bytes:
+        """Return bytes from the position on."""
+        end = self.size_bytes if size < 0 else min(self.size_bytes, self._position + size)
+        data = self.fetch(self._position, end)
+        self._position += len(data)
+        return data
+
+    def release(self) -> None:
+        """Let go of the object; a local file that was written to meanwhile is an error."""
+        self._source.close()
+
+
+def _open(location: Location) -> Source:
+    tracker = Tracker("", location.shown)
+    if location.protocol in ("file", "s3"):
+        return open_source(location, tracker)
+    from loaders.probing.remote_file import RemoteFile
+
+    return RemoteFile(location)
+
+
+def _modified(source: Source, location: Location) -> datetime | None:
+    if location.protocol == "file":
+        return datetime.fromtimestamp(Path(location.path).stat().st_mtime, UTC)
+    text = getattr(source, "modified", "")
+    try:
+        return parsedate_to_datetime(text) if text else None
+    except ValueError:
+        return None
+
+
+def buffer(data: bytes) -> pa.Buffer:
+    """Return bytes as pyarrow takes them."""
+    return pa.py_buffer(data)

@@ -1,0 +1,205 @@
+"""Files of text, CSV and JSON Lines, each also compressed: head and tail, held against the contract by reading them."""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import csv
+import io
+import json
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pyarrow as pa
+
+from loaders.compression import decompressed
+from loaders.conforming.conformity import typed_table
+from loaders.conforming.rules import broken_rules
+from loaders.conforming.violation import Origin, contract_error
+from loaders.errors import ContractError, LoaderError
+from loaders.formats.csv_format import parse_csv
+from loaders.formats.csv_reader import delimiter_of
+from loaders.formats.jsonl_format import parse_jsonl
+from loaders.formats.request import Request
+from loaders.probing.budget import PIECE_BYTES
+from loaders.probing.probe import FileFacts
+from loaders.probing.ranged_file import RangedFile, buffer
+from loaders.schema import DatasetSchema
+from loaders.schema.format_options import FormatOptions
+
+_MOST_PLAIN_BYTES = 1 << 20
+Problem = tuple[str, str]
+
+
+class TextProbe:
+    """The head and tail of one text file, in plain UTF-8, each cut at the ends of lines."""
+
+    def __init__(self, file: RangedFile, options: FormatOptions, compression: str | None, name: str) -> None:
+        self.format = name
+        self.shown = file.location.shown
+        self.options = replace(options, encoding="utf-8")
+        self.problems: list[Problem] = []
+        head, self.is_whole = self._head(file, compression)
+        text = _decoded(head, options.encoding, whole=self.is_whole)
+        self.ends_its_lines = text.endswith("\n") if self.is_whole else None
+        self.head = text if self.is_whole else _cut(text, options.quote_char if name == "csv" else "")
+        self.tail = "" if self.is_whole or compression else self._tail(file, options)
+
+    def _head(self, file: RangedFile, compression: str | None) -> tuple[bytes, bool]:
+        if compression is None:
+            return file.head(), file.is_small
+        if file.is_small:
+            return memoryview(decompressed(buffer(file.whole()), compression, self.shown)).tobytes(), True
+        return _inflated(file.head(), compression), False
+
+    def _tail(self, file: RangedFile, options: FormatOptions) -> str:
+        """Return the last whole lines, and note whether the last is ended."""
+        if codecs.lookup(options.encoding).name.startswith(("utf-16", "utf-32")):
+            return ""
+        text = file.tail().decode(options.encoding, errors="replace")
+        self.ends_its_lines = text.endswith("\n")
+        lines = text.partition("\n")[2]
+        quote = options.quote_char if self.format == "csv" else ""
+        # A tail that begins inside of a quoted value cannot be told from one that does not.
+        return "" if quote and lines.count(quote) % 2 else lines
+
+
+def csv_facts(
+    file: RangedFile,
+    contract: DatasetSchema | None,
+    options: FormatOptions,
+    compression: str | None,
+    given: dict[str, str | None],
+) -> FileFacts:
+    """Return what the head and tail of a CSV show: names, order, and whether their rows read under the contract."""
+    probe = TextProbe(file, options, compression, "csv")
+    delimiter = delimiter_of(options, file.location.shown)
+    header = next(_records(probe.head, delimiter, options.quote_char), [])
+    format_name = "csv" + (f", {compression}" if compression else "")
+    if not header:
+        return FileFacts(format_name, problems=(("live-empty", "it has no header"),))
+    header[0] = header[0].removeprefix("\ufeff")
+    rows = None
+    problems = probe.problems
+    if contract is not None:
+        request = Request(contract, probe.options, contract.columns, Origin(probe.shown), given)
+        counted, found = _read(parse_csv, probe.head, request)
+        problems += found
+        rows = counted if probe.is_whole else None
+        if probe.tail and not found:
+            first_line = probe.head.partition("\n")[0] + "\n"
+            problems += [
+                (_cut_short(rule), said) for rule, said in _read(parse_csv, first_line + probe.tail, request)[1]
+            ]
+    return FileFacts(format_name, tuple(header), {}, {}, rows, probe.ends_its_lines, tuple(problems))
+
+
+def jsonl_facts(
+    file: RangedFile,
+    contract: DatasetSchema | None,
+    options: FormatOptions,
+    compression: str | None,
+    given: dict[str, str | None],
+) -> FileFacts:
+    """Return what the head and tail of JSON Lines show."""
+    probe = TextProbe(file, options, compression, "jsonl")
+    format_name = "jsonl" + (f", {compression}" if compression else "")
+    first = next((line for line in probe.head.splitlines() if line.strip()), "")
+    if not first:
+        return FileFacts(format_name, problems=(("live-empty", "it has no line"),))
+    try:
+        names = tuple(json.loads(first))
+    except ValueError:
+        return FileFacts(format_name, problems=(("live-damaged", "its first line is no JSON"),))
+    rows = None
+    problems = probe.problems
+    if contract is not None:
+        request = Request(contract, probe.options, contract.columns, Origin(probe.shown), given)
+        counted, found = _read(parse_jsonl, probe.head, request)
+        problems += found
+        rows = counted if probe.is_whole else None
+        if probe.tail and not found:
+            problems += [(_cut_short(rule), said) for rule, said in _read(parse_jsonl, probe.tail, request)[1]]
+    return FileFacts(format_name, names, {}, {}, rows, probe.ends_its_lines, tuple(problems))
+
+
+def _read(
+    parse: Callable[[pa.Buffer, Request], pa.Table], text: str, request: Request
+) -> tuple[int | None, list[Problem]]:
+    """Return the rows of a piece of text, and what its contract says against it."""
+    try:
+        table = parse(buffer(text.encode(errors="surrogateescape")), request)
+        typed = typed_table(dict(zip(table.column_names, table.columns, strict=True)), request.contract, request.origin)
+        columns = dict(zip(typed.column_names, typed.columns, strict=True))
+        violations = list(broken_rules(columns, request.contract))
+        if violations:
+            raise contract_error(request.contract.name, violations, request.origin)
+    except ContractError as error:
+        lines = [line.strip() for line in str(error).splitlines()[1:] if not line.strip().startswith("Rows count")]
+        return None, [(_rule(line), line) for line in lines]
+    except LoaderError as error:
+        return None, [("live-damaged", str(error).replace(f"'{request.shown}' ", "it ", 1))]
+    return table.num_rows, [("live-empty", "it has no rows")] if not table.num_rows else []
+
+
+def _rule(line: str) -> str:
+    if line.startswith("columns:"):
+        return "live-columns"
+    if ": null in a column" in line:
+        return "live-nulls"
+    return "live-type" if "text that is no" in line else "live-values"
+
+
+def _cut_short(rule: str) -> str:
+    """What the head did not show and the last rows do is most often a file cut short."""
+    return "live-damaged" if rule in ("live-type", "live-columns") else rule
+
+
+def _records(text: str, delimiter: str, quote_char: str) -> Iterator[list[str]]:
+    # A quote character that cannot stand in text is the csv module's way to have none.
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quotechar=quote_char or "\0")
+    try:
+        yield from (record for record in reader if record)
+    except csv.Error:
+        return
+
+
+def _decoded(data: bytes, encoding: str, *, whole: bool) -> str:
+    """Return text in some encoding; the last character of a piece may be cut."""
+    try:
+        return codecs.getincrementaldecoder(encoding)("strict").decode(data, final=whole)
+    except UnicodeDecodeError:
+        # Reading says which byte it is.
+        return data.decode("utf-8", errors="surrogateescape")
+
+
+def _cut(text: str, quote_char: str) -> str:
+    """Return the text up to the last end of a line that is none inside of quotes."""
+    end = text.rfind("\n") + 1
+    while quote_char and end and text.count(quote_char, 0, end) % 2:
+        end = text.rfind("\n", 0, end - 1) + 1
+    return text[:end]
+
+
+def _inflated(data: bytes, compression: str) -> bytes:
+    """Return what the beginning of a compressed file holds, as far as it goes."""
+    if compression == "gzip":
+        return zlib.decompressobj(wbits=31).decompress(data, _MOST_PLAIN_BYTES)
+    if compression == "bz2":
+        return bz2.BZ2Decompressor().decompress(data, _MOST_PLAIN_BYTES)
+    if compression == "xz":
+        return lzma.LZMADecompressor().decompress(data, _MOST_PLAIN_BYTES)
+    stream = pa.CompressedInputStream(pa.BufferReader(data), compression)
+    plain = b""
+    try:
+        while len(plain) < _MOST_PLAIN_BYTES:
+            piece = stream.read(PIECE_BYTES)
+            if not piece:
+                break
+            plain += piece
+    except (OSError, pa.ArrowException):
+        # The end of what was fetched is in the middle of a frame.
+        return plain
+    return plain

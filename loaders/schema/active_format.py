@@ -1,0 +1,29 @@
+"""The format options in force: those of the contract, with the overrides of the environment that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from caching.threads import InheritedVar
+from loaders.schema.dataset_schema import DatasetSchema
+from loaders.schema.format_options import FormatOptions
+
+_overrides: InheritedVar[Mapping[str, Mapping[str, Any]] | None] = InheritedVar("sourceswap_formats", default=None)
+
+
+def active_format(contract: DatasetSchema) -> FormatOptions:
+    """Return how the dataset's files are written: as its contract says, unless the environment overrides it."""
+    return replace(contract.format, **(_overrides.get() or {}).get(contract.name, {}))
+
+
+@contextmanager
+def use_formats(overrides: Mapping[str, Mapping[str, Any]]) -> Iterator[None]:
+    """Override single format options, by dataset, for reads in this context."""
+    token = _overrides.set(overrides)
+    try:
+        yield
+    finally:
+        _overrides.reset(token)

@@ -1,0 +1,53 @@
+"""Rules for the values of a column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from loaders.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """Rules that each value of a column obeys; nulls are judged by the column's nullability alone.
+
+    `minimum` and `maximum` are inclusive; `allowed` lists every permitted value; `pattern` is a regular expression
+    that the whole text matches.
+    """
+
+    minimum: Any = None
+    maximum: Any = None
+    allowed: tuple[Any, ...] = ()
+    pattern: str | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.allowed, str) or not isinstance(self.allowed, Iterable):
+            raise ConfigError(f"Check allowed must list the values, as allowed=('a', 'b'); found {self.allowed!r}.")
+        object.__setattr__(self, "allowed", tuple(self.allowed))
+        if _exceeds(self.minimum, self.maximum):
+            raise ConfigError(f"Check minimum {self.minimum!r} is above its maximum {self.maximum!r}; no value fits.")
+        if self.pattern is not None:
+            try:
+                re.compile(self.pattern)
+            except (re.error, TypeError) as error:
+                raise ConfigError(f"Check pattern {self.pattern!r} is no regular expression: {error}.") from None
+
+    def __str__(self) -> str:
+        """The rules in words, as `show` lists them."""
+        bounds = [("≥", self.minimum), ("≤", self.maximum)]
+        rules = [f"{sign} {value}" for sign, value in bounds if value is not None]
+        if self.allowed:
+            rules.append(f"one of {', '.join(map(str, self.allowed))}")
+        if self.pattern is not None:
+            rules.append(f"matches {self.pattern}")
+        return ", ".join(rules)
+
+
+def _exceeds(minimum: Any, maximum: Any) -> bool:
+    try:
+        return minimum is not None and maximum is not None and bool(minimum > maximum)
+    except TypeError:
+        return False

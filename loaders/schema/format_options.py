@@ -1,0 +1,100 @@
+"""How a dataset's files are written, where the format alone does not say."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from loaders.errors import OptionError
+
+FORMATS = ("csv", "parquet", "feather", "jsonl")
+COMPRESSIONS = ("none", "gzip", "zstd", "bz2", "xz")
+
+_KIND = "Format option"
+# Python counts them among the encodings of text, but they write the names of hosts, or nothing.
+_NAME_CODECS = ("idna", "punycode", "undefined")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormatOptions:
+    """Options for reading a dataset's files; part of its contract, an environment may override single ones.
+
+    Raises ConfigError for options that no file can have.
+
+    Args:
+        format: one of `FORMATS`; None tells it from the location's name, or from the first bytes.
+        compression: one of `COMPRESSIONS`; None tells it from the name, "none" says that there is none.
+        delimiter: between the fields of a CSV; None is a comma, or a tab where the name ends in `.tsv`.
+        quote_char: around fields of a CSV that hold delimiters, quotes or line ends; "" where quotes mean nothing.
+        null_values: texts that stand for null in a CSV. In a text column they do only unquoted, so that a quoted empty
+            field is the empty text; with `()` every field of a text column is text.
+        encoding: of CSV and JSON Lines; any that Python knows.
+        hive_partitions: whether folders named `column=value` give columns of a dataset in parts.
+    """
+
+    format: str | None = None
+    compression: str | None = None
+    delimiter: str | None = None
+    quote_char: str = '"'
+    null_values: tuple[str, ...] = ("",)
+    encoding: str = "utf-8"
+    hive_partitions: bool = True
+
+    def __post_init__(self) -> None:
+        refuse_impossible(vars(self))
+        object.__setattr__(self, "null_values", tuple(self.null_values))
+        if self.quote_char and self.quote_char == self.delimiter:
+            problem = f"must be another character than the quote_char {self.quote_char!r}"
+            raise OptionError(_KIND, "delimiter", problem, repr(self.delimiter))
+        if self.delimiter is None and self.quote_char in (",", "\t"):
+            problem = "must be no comma or tab where no delimiter is given: the file's name chooses one of them"
+            raise OptionError(_KIND, "quote_char", problem, repr(self.quote_char))
+
+
+def refuse_impossible(options: Mapping[str, Any]) -> None:
+    """Raise OptionError for an option that no file can have, whatever the others are."""
+    for name, value in options.items():
+        problem = _problem(name, value)
+        if problem:
+            raise OptionError(_KIND, name, problem, repr(value))
+
+
+def _problem(name: str, value: Any) -> str | None:
+    """Return what an option must be where it is something else."""
+    match name:
+        case "format" | "compression":
+            known = FORMATS if name == "format" else COMPRESSIONS
+            return None if value is None or value in known else f"must be one of {', '.join(known)}"
+        case "delimiter":
+            fits = value is None or _is_one_character(value)
+            return None if fits else "must be one ASCII character, no line end"
+        case "quote_char":
+            return (
+                None if value == "" or _is_one_character(value) else "must be one ASCII character, no line end, or ''"
+            )
+        case "null_values":
+            # A text is a sequence of texts too: "NA" would mean "N" and "A".
+            fits = isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+            return None if fits else "must be a list or tuple of texts, such as ('', 'NA')"
+        case "encoding":
+            return None if _is_encoding(value) else "must name an encoding of text that Python knows, such as 'latin-1'"
+        case "hive_partitions":
+            return None if isinstance(value, bool) else "must be true or false"
+    return None
+
+
+def _is_one_character(value: Any) -> bool:
+    return isinstance(value, str) and len(value) == 1 and value.isascii() and value not in "\n\r\0"
+
+
+def _is_encoding(value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        # Python refuses codecs that make no bytes of a text, as rot13, and no text of bytes, as base64.
+        "".encode(value)
+        return codecs.lookup(value).name not in _NAME_CODECS
+    except (LookupError, ValueError):
+        return False
