@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, TypeVar, overload
 
 from caching.calls import CachedFunction, Lookup
 from caching.errors import CachingException
+from caching.hamilton_tag import tag_recompute
 from caching.keys.key import ArgumentEncoder, plain_function
 from caching.keys.values import UnhashableError, type_name
 from caching.store.local_cache import LocalCache, local_cache
@@ -102,6 +103,7 @@ def _decorate(function: Any, *, options: dict[str, Any]) -> Any:
 
     cached.wrapper = wrapper
     vars(wrapper).update(__cached_function__=cached, lookup=lookup)
+    tag_recompute(wrapper)
     return wrapper
 
 

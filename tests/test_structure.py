@@ -45,7 +45,7 @@ def import_graph(root: Path) -> dict[str, set[str]]:
 
 
 def cycles(graph: dict[str, set[str]]) -> list[list[str]]:
-    """Groups of nodes that reach each other; a node that depends on a finished one only is taken away, until none is."""
+    """Return the nodes that lie on a cycle, or between two: what is left when ends and beginnings are taken away."""
     left = {node: set(targets) for node, targets in graph.items()}
     while leaves := [node for node, targets in left.items() if not targets & left.keys()]:
         for node in leaves:
@@ -130,3 +130,13 @@ def test_modules_stay_below_four_hundred_lines_and_functions_short() -> None:
                 documented = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
                 lengths.append((node.end_lineno or 0) - (first.end_lineno if documented else node.lineno))  # type: ignore[operator]
     assert sorted(lengths)[len(lengths) // 2] <= 10
+
+
+def test_the_architecture_page_names_every_folder_and_no_file_that_is_not_there() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    for top in ("caching", "loaders"):
+        for folder in (path.parent.name for path in (ROOT / top).glob("*/__init__.py")):
+            assert f"  {folder}/ " in text, f"docs/architecture.md does not name {top}/{folder}/"
+    known = {path.relative_to(ROOT).as_posix() for top in PACKAGES for path in (ROOT / top).rglob("*.py")}
+    for name in set(re.findall(r"`((?:\w+/)+\w+\.py)`", text)) - {"tests/test_structure.py"}:
+        assert any(f"/{path}".endswith(f"/{name}") for path in known), f"docs/architecture.md names {name}"
