@@ -81,7 +81,7 @@ def sourceswap(folder: Path) -> tuple[Callable[[pd.DataFrame], Any], Callable[[]
     from caching.store.local_cache import LocalCache
 
     cache = LocalCache(folder)
-    return lambda frame: cache.save(NAMESPACE, KEY, frame), lambda: cache.load(NAMESPACE, KEY)
+    return lambda frame: cache.save((NAMESPACE, KEY), frame), lambda: cache.load((NAMESPACE, KEY))
 
 
 def floor(folder: Path) -> tuple[Callable[[pd.DataFrame], Any], Callable[[], Any]]:
@@ -261,8 +261,8 @@ def _our_tiny(folder: Path, table: Path) -> Callable[[], Any]:
     try:
         from caching import function_cache
     except ImportError:
-        cache.save(NAMESPACE, KEY, _tiny(str(table), 3))
-        return lambda: cache.load(NAMESPACE, KEY)
+        cache.save((NAMESPACE, KEY), _tiny(str(table), 3))
+        return lambda: cache.load((NAMESPACE, KEY))
     cached = function_cache(cache)(_tiny)
     return lambda: cached(str(table), 3)
 

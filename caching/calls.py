@@ -24,7 +24,7 @@ from caching.keys.values import digest
 from caching.locations import locations_among, shown
 from caching.misses import LATEST_MISS, NO_ENTRY, pack_parts
 from caching.store.entry import MISSING
-from caching.store.local_cache import Entry, LocalCache, local_cache
+from caching.store.local_cache import Entry, Key, LocalCache, local_cache
 from caching.tracking.active_recorder import current_recorder, recording
 from caching.tracking.audit_hook import watch_reads
 from caching.tracking.child_processes import follow_processes, gather_from_children
@@ -41,7 +41,7 @@ class Lookup:
     outcome: Outcome
     reason: str
     namespace: str
-    key: str
+    key: Key | None
 
 
 @dataclass(slots=True)
@@ -101,14 +101,14 @@ class CachedFunction:
         if not isinstance(call, _Call):
             with contextlib.nullcontext() if wanted is None else wanted.alone():
                 value = self.function(*args, **kwargs)
-            self._tell(call[0], "uncached", started, call[1], (), value)
+            self._tell(None, "uncached", started, call, (), value)
             return value
         refresh = active_context().mode == "refresh"
         if not refresh and (value := self._look(call)) is not _MISS:
             return value
         if wanted is not None:
             return self._call_by_column(call, wanted, args, kwargs, refresh=refresh)
-        with call.cache.lock(call.key.namespace, call.key.key):
+        with call.cache.lock(call.key.key):
             if not refresh and (value := self._look(call)) is not _MISS:
                 return value
             return self._run_whole(call, args, kwargs, refresh=refresh)
@@ -127,7 +127,7 @@ class CachedFunction:
         """A frame of the wanted columns: those that are cached, and the others from one run for them alone."""
         if not refresh and (value := self._look_by_column(call, wanted)) is not _MISS:
             return value
-        with call.cache.lock(call.key.namespace, call.key.key):
+        with call.cache.lock(call.key.key):
             if not refresh and (value := self._look(call)) is not _MISS:
                 return value
             if not refresh and (value := self._look_by_column(call, wanted)) is not _MISS:
@@ -182,7 +182,7 @@ class CachedFunction:
         cached = CachedColumns()
         looked_at: dict[Source, str] = {}
         for column in wanted.columns:
-            single = replace(call, key=replace(call.key, key=_column_key(call, column)), reason="")
+            single = replace(call, key=replace(call.key, digest=_column_key(call, column)[1]), reason="")
             found = self._find(single, looked_at)
             if found is not None:
                 entry, sources = found
@@ -197,12 +197,12 @@ class CachedFunction:
         call = self._begin(args, kwargs, started)
         if not isinstance(call, _Call):
             value = await self.function(*args, **kwargs)
-            self._tell(call[0], "uncached", started, call[1], (), value)
+            self._tell(None, "uncached", started, call, (), value)
             return value
         refresh = active_context().mode == "refresh"
         if not refresh and (value := self._look(call)) is not _MISS:
             return value
-        async with call.cache.lock_async(call.key.namespace, call.key.key):
+        async with call.cache.lock_async(call.key.key):
             if not refresh and (value := self._look(call)) is not _MISS:
                 return value
             recorder = self._recorder(call)
@@ -215,7 +215,7 @@ class CachedFunction:
         """Whether a call would hit; nothing is run."""
         call = self._begin(args, kwargs, time.perf_counter())
         if not isinstance(call, _Call):
-            return Lookup("uncached", call[1], self.keys.namespace, call[0])
+            return Lookup("uncached", call, self.keys.namespace, None)
         if active_context().mode == "refresh":
             return Lookup("refresh", "the cache is being refreshed", call.key.namespace, call.key.key)
         wanted = wanted_columns(self.keys.namespace)
@@ -232,22 +232,22 @@ class CachedFunction:
 
     # Its steps.
 
-    def _begin(self, args: tuple[Any, ...], kwargs: dict[str, Any], started: float) -> _Call | tuple[str, str]:
-        """The call with its key, or ("", why it runs uncached)."""
+    def _begin(self, args: tuple[Any, ...], kwargs: dict[str, Any], started: float) -> _Call | str:
+        """The call with its key, or why it runs uncached."""
         context = active_context()
         if context.mode == "off":
-            return "", "the cache is off"
+            return "the cache is off"
         try:
             settings = None if context.environment is None else context.environment.settings(self.keys.namespace)
             key = self.keys.of(args, kwargs, settings)
         except Unbound:
-            return "", "the arguments do not fit"
+            return "the arguments do not fit"
         except UnkeyableError as error:
             self._warn(f"{self.keys.namespace}() is not cached, because {error}.")
             recorder = current_recorder()
             if recorder is not None:
                 recorder.trouble = recorder.trouble or f"{self.keys.namespace}() cannot be cached: {error}"
-            return "", str(error)
+            return str(error)
         return _Call(key, self.cacher or context.cache or local_cache, started)
 
     def _look(self, call: _Call) -> Any:
@@ -271,7 +271,7 @@ class CachedFunction:
 
     def _find(self, call: _Call, looked_at: dict[Source, str] | None = None) -> tuple[Entry, list[Source]] | None:
         """The entry of a call and its sources, if it may be served; `looked_at` are sources asked just before."""
-        entry = call.cache.find(call.key.namespace, call.key.key)
+        entry = call.cache.find(call.key.key)
         if entry is None:
             call.reason = call.reason or NO_ENTRY
             return None
@@ -322,7 +322,7 @@ class CachedFunction:
             record = {**entry.record, "sources": [hide(source, given).as_json() for source in aged]}
             if remote:
                 record["checked_at"] = now
-            call.cache.update_record(call.key.namespace, call.key.key, record)
+            call.cache.update_record(call.key.key, record)
 
     def _recorder(self, call: _Call) -> Recorder:
         watch_reads()
@@ -354,7 +354,7 @@ class CachedFunction:
                 trouble = str(error)
         return _Made(sources, recorder.given, sorted(recorder.rules), checked_at, recorder.expires_at, trouble)
 
-    def _keep(self, call: _Call, made: _Made, entries: Mapping[str, Any], value: Any, *, refresh: bool) -> None:
+    def _keep(self, call: _Call, made: _Made, entries: Mapping[Key, Any], value: Any, *, refresh: bool) -> None:
         """Store a result, as its entries by key, with what it was made from; tell those who are concerned."""
         with recording(None):
             if made.trouble:
@@ -371,7 +371,7 @@ class CachedFunction:
                 if made.rules:
                     record["rules"] = made.rules
                 for key, stored in entries.items():
-                    call.cache.save(call.key.namespace, key, stored, record=record)
+                    call.cache.save(key, stored, record=record)
             self._note_miss(call, refresh=refresh)
         outer = current_recorder()
         if outer is not None:
@@ -389,13 +389,13 @@ class CachedFunction:
         with recording(None):
             for entry in call.cache.entries(call.key.namespace):
                 if entry.record.get("parts") == parts:
-                    call.cache.remove(entry.namespace, entry.key)
+                    call.cache.remove(entry.key)
 
     def _note_miss(self, call: _Call, *, refresh: bool) -> None:
         if not refresh:
             now = time.time()
             note = {
-                "key": call.key.key,
+                "key": call.key.digest,
                 "at": now,
                 "began_at": now - (time.perf_counter() - call.started),
                 "reason": call.reason,
@@ -404,7 +404,7 @@ class CachedFunction:
             call.cache.write_note(call.key.namespace, LATEST_MISS, note)
 
     def _tell(
-        self, key: str, outcome: Outcome, started: float, reason: str, sources: tuple[str, ...], value: object
+        self, key: Key | None, outcome: Outcome, started: float, reason: str, sources: tuple[str, ...], value: object
     ) -> None:
         observer = active_context().observer
         if observer is not None:
@@ -422,5 +422,5 @@ def _locations(sources: list[Source]) -> tuple[str, ...]:
     return tuple(shown(source.location) for source in sources if source.kind != "absent")
 
 
-def _column_key(call: _Call, column: str) -> str:
-    return digest(f"{call.key.key} column {column}".encode())
+def _column_key(call: _Call, column: str) -> Key:
+    return call.key.namespace, digest(f"{call.key.digest} column {column}".encode())

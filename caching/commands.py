@@ -1,4 +1,4 @@
-"""The commands `cache …`: what is cached, how much, why not, and away with it.
+"""The commands `cache …`: list what is cached, explain a miss, verify, prune and clear.
 
 The group is a plain click object: `python -m caching` runs it, and other command lines mount it. A
 `LocalCache` in the context's `obj` is the one to use where `--cache-dir` is not given.
@@ -24,7 +24,7 @@ from caching.store.local_cache import LocalCache
 )
 @click.pass_context
 def cache(context: click.Context, cache_dir: Path | None) -> None:
-    """Look at what is cached, explain a miss, clear and check."""
+    """List what is cached, explain a miss, verify, prune and clear."""
     if cache_dir is not None or not isinstance(context.obj, LocalCache):
         context.obj = LocalCache(cache_dir)
 
@@ -33,18 +33,21 @@ def cache(context: click.Context, cache_dir: Path | None) -> None:
 @click.option("--all", "everything", is_flag=True, help="Clear every function.")
 @click.option("--funcs", metavar="NAME…", multiple=True, help="A function in every module, or module.function.")
 @click.argument("more", nargs=-1, metavar="")
-@click.pass_obj
-def clear(store: LocalCache, everything: bool, funcs: Sequence[str], more: Sequence[str]) -> None:
-    """Remove entries: of all functions, or of those that are named."""
+@click.pass_context
+def clear(context: click.Context, everything: bool, funcs: Sequence[str], more: Sequence[str]) -> None:
+    """Remove entries: of all functions, or of those that are named; exit 2 where none of the names is cached."""
+    store: LocalCache = context.obj
     names = [*funcs, *more] if funcs else []
     if everything == bool(names) or (more and not funcs):
         raise click.UsageError("Say what to clear: either --all or --funcs NAME….")
     if everything:
         click.echo(f"Cleared {_entries(store.clear_all())}.")
         return
-    # To clear what is not there is no error: nothing of it is left.
-    for namespace in _matching(store, names)[0]:
+    found, unknown = _matching(store, names)
+    for namespace in found:
         click.echo(f"Cleared {_entries(store.clear(namespace))} of {namespace}.")
+    if unknown and not found:
+        context.exit(2)
 
 
 @cache.command("list-cache")
@@ -68,7 +71,7 @@ cache.add_command(list_cache, "ls")
 @cache.command()
 @click.pass_obj
 def stats(store: LocalCache) -> None:
-    """Show the folder, how many entries there are and how large they are."""
+    """Show the folder, the number of entries and their size."""
     found = store.stats()
     click.echo(f"folder     {store.cache_directory}")
     click.echo(f"functions  {len(found.namespaces)}")
@@ -83,7 +86,7 @@ def stats(store: LocalCache) -> None:
 @click.option("--ttl-seconds", type=click.FloatRange(min=0), help="Remove what is older.")
 @click.pass_obj
 def prune(store: LocalCache, max_size: str | None, ttl_seconds: float | None) -> None:
-    """Remove what is damaged, expired or unfinished, and the least recently used beyond a size."""
+    """Remove damaged, expired and unfinished entries, and the least recently used ones beyond a size."""
     try:
         pruned = store.prune(max_size=max_size, ttl_seconds=ttl_seconds)
     except ValueError as error:
@@ -120,8 +123,8 @@ def why(context: click.Context, funcs: Sequence[str]) -> None:
 
 
 def _matching(store: LocalCache, names: Iterable[str]) -> tuple[list[str], list[str]]:
-    """The namespaces that are meant, a bare name in every module, a dotted one as it stands; and the unknown names."""
-    known = store.get_namespaces()
+    """Return the namespaces that the names mean, and the unknown names; a bare name means it in every module."""
+    known = sorted(store.get_namespaces())
     found: list[str] = []
     unknown: list[str] = []
     for name in names:
@@ -141,7 +144,7 @@ def _entries(count: int) -> str:
 
 
 def _size(size_bytes: int) -> str:
-    """A size to read.
+    """Return a size with its unit.
 
     >>> _size(999), _size(1_500_000)
     ('999 B', '1.5 MB')

@@ -23,7 +23,7 @@ class CacheEvent:
 
     function: str
     namespace: str
-    key: str
+    key: tuple[str, str] | None
     outcome: Outcome
     seconds: float
     reason: str

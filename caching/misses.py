@@ -43,7 +43,7 @@ def explain_miss(cache: LocalCache, namespace: str) -> list[str]:
     others = [
         (len(differences), -entry.created_at, differences)
         for entry in cache.entries(namespace)
-        if entry.key != note["key"] and "parts" in entry.record and entry.created_at < began_at
+        if entry.key[1] != note["key"] and "parts" in entry.record and entry.created_at < began_at
         for differences in [list(_differences(namespace, unpack_parts(str(entry.record["parts"])), now))]
     ]
     if not others:

@@ -140,11 +140,16 @@ class CallKey:
     """The key of one call, and what it was made from."""
 
     namespace: str
-    key: str
+    digest: str
     values: list[Any]
     code: Fingerprint
     arguments: list[tuple[str, bytes]]
     surroundings: dict[str, bytes]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Namespace and digest: what entries are saved under."""
+        return self.namespace, self.digest
 
     def parts(self) -> dict[str, str]:
         """The named parts, each as a digest (libraries as their versions): never a value itself."""
@@ -313,7 +318,7 @@ def get_key(
 
         signature(keys.function).bind(*args, **(kwargs or {}))
         raise
-    return call.namespace, call.key
+    return call.key
 
 
 def plain_function(fn: object) -> types.FunctionType:

@@ -70,9 +70,9 @@ class Entry:
         return self._head.namespace
 
     @property
-    def key(self) -> str:
+    def key(self) -> tuple[str, str]:
         """The key it was saved under."""
-        return self._head.key
+        return self._head.namespace, self._head.key
 
     @property
     def created_at(self) -> float:
@@ -171,7 +171,7 @@ class Entry:
             self.close()
 
     def __repr__(self) -> str:
-        return f"<Entry {self.namespace} {self.key[:12]} {self.size_bytes} bytes>"
+        return f"<Entry {self.namespace} {self.key[1][:12]} {self.size_bytes} bytes>"
 
 
 # Tiny values are asked for again and again: for them, opening and parsing the file is most of a hit. They are

@@ -58,11 +58,9 @@ def _digest(text: str) -> str:
 def make_folders(cache_directory: Path, folder: str) -> None:
     """Make the folder of a namespace and all above it, readable by their owner alone."""
     created = not cache_directory.exists()
+    # A folder that is there already keeps its mode; what the cache makes below it is private.
     cache_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if created or not any(cache_directory.iterdir()):
-        # An empty folder was made for us; one that holds something else keeps its mode, ours below it is
-        # private.
-        cache_directory.chmod(0o700)
         with contextlib.suppress(OSError):
             (cache_directory / "CACHEDIR.TAG").write_text(_TAG)
     path = Path(folder)

@@ -88,7 +88,7 @@ def check_all(entries_folder: Path) -> Verified:
             if entry is None:
                 continue
             count, size_bytes = count + 1, size_bytes + entry.size_bytes
-            place = Path(namespace_folder(entry.namespace), file_stem(entry.key) + ENTRY)
+            place = Path(namespace_folder(entry.namespace), file_stem(entry.key[1]) + ENTRY)
             if entries_folder / place != Path(found.path):
                 raise Damaged("it was saved under another name")
             entry.check()

@@ -1,4 +1,4 @@
-"""A cache in a folder: values saved under a namespace and a key, and served only when every byte is right."""
+"""A cache in a folder: values saved under keys, and served only when every byte is right."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from caching.codec import Damaged, NotExact, encode, prepare
-from caching.errors import warn_user
+from caching.errors import CachingException, warn_user
 from caching.store.entry import EXACT, MISSING, PICKLE, Entry, Missing, mark_uses, open_entry, read_record, warn_damaged
 from caching.store.entry_file import write_entry
 from caching.store.eviction import Pruned, add_usage, evict, parse_size
@@ -35,8 +35,13 @@ from caching.store.locks import LockFile
 
 # Somebody who clears a namespace again and again can remove its folder between its making and its use.
 _ATTEMPTS = 8
+_NO_DEFAULT = object()
 
 __all__ = ["MISSING", "Entry", "LocalCache", "Missing", "NamespaceStats", "Pruned", "Stats", "Verified"]
+
+
+Key: TypeAlias = tuple[str, str]
+"""Namespace and digest of a call, as `get_key` returns them."""
 
 
 class LocalCache:
@@ -46,6 +51,19 @@ class LocalCache:
     entries older than `ttl_seconds` are not served. Values that the exact codec refuses are stored only with
     `allow_pickle=True`: loading a pickle runs code that its file chooses, so allow it only where you trust
     every writer. Nothing touches the disk before the first use.
+
+    A key is the tuple that `get_key` returns: namespace and digest.
+
+    >>> import tempfile
+    >>> store = LocalCache(tempfile.mkdtemp())
+    >>> store.save(("reports.spend", "1f"), [1, 2])
+    True
+    >>> store.has(("reports.spend", "1f")), store.load(("reports.spend", "1f"))
+    (True, [1, 2])
+    >>> store.load(("reports.spend", "2e"), "absent")
+    'absent'
+    >>> store.get_namespaces()
+    {'reports.spend'}
     """
 
     def __init__(
@@ -93,15 +111,16 @@ class LocalCache:
 
     # Values
 
-    def save(self, namespace: str, key: str, value: object, *, record: Mapping[str, object] | None = None) -> bool:
-        """Store a value with a JSON-able record beside it; whether it could be stored.
+    def save(self, key: Key, value: object, *, record: Mapping[str, object] | None = None) -> bool:
+        """Store a value with a JSON-able record beside it; return whether it could be stored.
 
         Never raises for what a disk can do or for values that cannot come back exactly: one CachingWarning
         says why.
         """
+        namespace, digest = _checked(key)
         try:
             form, parts = self._encode(value)
-            size = self._write(namespace, key, ENTRY, form, parts, record or {})
+            size = self._write(namespace, digest, ENTRY, form, parts, record or {})
         except Exception as error:  # noqa: BLE001 - the caller has its result; a cache must not take it away
             warn_user(f"A result of {namespace} is not cached: {self._reason(error)}")
             return False
@@ -158,14 +177,15 @@ class LocalCache:
             with contextlib.suppress(OSError):
                 evict(self._entries_folder, usage, self._max_bytes)
 
-    def find(self, namespace: str, key: str) -> Entry | None:
-        """The entry, its header checked and its value unread; None when absent, expired or not this one."""
-        path = self._entry_path(namespace, key)
+    def find(self, key: Key) -> Entry | None:
+        """Return the entry, its header checked and its value unread; None when absent, expired or not this one."""
+        namespace, digest = _checked(key)
+        path = self._entry_path(namespace, digest)
         try:
             entry = open_entry(path, recent=True)
             if entry is None:
                 return None
-            if entry.namespace != namespace or entry.key != key:
+            if entry.key != (namespace, digest):
                 raise Damaged("it was saved under another name")
             if entry.is_pickle and not self._allow_pickle:
                 raise Damaged("it is a pickle, which only LocalCache(allow_pickle=True) loads")
@@ -179,14 +199,22 @@ class LocalCache:
         # A time in the future is no promise either: the clock was changed since.
         return ttl_seconds is not None and not -1.0 <= time.time() - created_at <= ttl_seconds
 
-    def has(self, namespace: str, key: str) -> bool:
-        """Whether `load` would find an entry; its content is not checked."""
-        return self.find(namespace, key) is not None
+    def has(self, key: Key) -> bool:
+        """Return whether `load` would find an entry; its content is not checked."""
+        return self.find(key) is not None
 
-    def load(self, namespace: str, key: str) -> Any:
-        """The value, or MISSING when it is absent, expired or damaged; damage is warned of."""
-        entry = self.find(namespace, key)
-        return MISSING if entry is None else entry.load()
+    def load(self, key: Key, default: Any = _NO_DEFAULT) -> Any:
+        """Return the value that was saved; when it is absent, expired or damaged, `default`, or raise KeyError.
+
+        Damage is warned of.
+        """
+        entry = self.find(key)
+        value = MISSING if entry is None else entry.load()
+        if value is not MISSING:
+            return value
+        if default is _NO_DEFAULT:
+            raise KeyError(f"Nothing is cached in {self._root()} for {key[0]} under the key {key[1]}.")
+        return default
 
     def entries(self, namespace: str | None = None) -> Iterator[Entry]:
         """All entries, headers only; damaged ones are passed over with a warning."""
@@ -204,15 +232,16 @@ class LocalCache:
 
     # Records and notes
 
-    def update_record(self, namespace: str, key: str, record: Mapping[str, object]) -> bool:
-        """Replace the record of an entry, and leave its value as it is; whether there was such an entry."""
-        entry = self.find(namespace, key)
+    def update_record(self, key: Key, record: Mapping[str, object]) -> bool:
+        """Replace the record of an entry, not its value; return whether there was such an entry."""
+        namespace, digest = key
+        entry = self.find(key)
         if entry is None:
             return False
         newer = {"of": entry._head.identity, "record": dict(record)}
-        written = self._write_beside(namespace, key, RECORD, newer)
+        written = self._write_beside(namespace, digest, RECORD, newer)
         with contextlib.suppress(OSError):
-            os.utime(self._entry_path(namespace, key))  # whoever keeps the entry in memory looks at it anew
+            os.utime(self._entry_path(namespace, digest))  # whoever keeps the entry in memory looks at it anew
         return written
 
     def write_note(self, namespace: str, name: str, data: Mapping[str, object]) -> bool:
@@ -250,34 +279,32 @@ class LocalCache:
 
     # Single flight
 
-    def lock(self, namespace: str, key: str, *, timeout_seconds: float | None = None) -> AbstractContextManager[bool]:
+    def lock(self, key: Key, *, timeout_seconds: float | None = None) -> AbstractContextManager[bool]:
         """Be the only one to compute this key, among all threads and processes.
 
         Yields False when the lock could not be had: the waiting limit passed (0 tries once), the folder
         cannot be written, or two callers wait for each other. Compute all the same, the lock only saves work.
         """
-        return self._lock(namespace, key, timeout_seconds)
+        return self._lock(_checked(key), timeout_seconds)
 
-    def lock_async(
-        self, namespace: str, key: str, *, timeout_seconds: float | None = None
-    ) -> AbstractAsyncContextManager[bool]:
+    def lock_async(self, key: Key, *, timeout_seconds: float | None = None) -> AbstractAsyncContextManager[bool]:
         """The same for coroutines: waiting does not block the event loop."""
-        return self._lock_async(namespace, key, timeout_seconds)
+        return self._lock_async(_checked(key), timeout_seconds)
 
     @contextlib.contextmanager
-    def _lock(self, namespace: str, key: str, timeout_seconds: float | None) -> Iterator[bool]:
+    def _lock(self, key: Key, timeout_seconds: float | None) -> Iterator[bool]:
         with contextlib.ExitStack() as stack:
             try:
-                held = stack.enter_context(self._lock_file(namespace).hold(f"{namespace}\0{key}", timeout_seconds))
+                held = stack.enter_context(self._lock_file(key[0]).hold("\0".join(key), timeout_seconds))
             except OSError:
                 held = False
             yield held
 
     @contextlib.asynccontextmanager
-    async def _lock_async(self, namespace: str, key: str, timeout_seconds: float | None) -> AsyncIterator[bool]:
+    async def _lock_async(self, key: Key, timeout_seconds: float | None) -> AsyncIterator[bool]:
         async with contextlib.AsyncExitStack() as stack:
             try:
-                lock = self._lock_file(namespace).hold_async(f"{namespace}\0{key}", timeout_seconds)
+                lock = self._lock_file(key[0]).hold_async("\0".join(key), timeout_seconds)
                 held = await stack.enter_async_context(lock)
             except OSError:
                 held = False
@@ -291,9 +318,9 @@ class LocalCache:
 
     # Upkeep
 
-    def remove(self, namespace: str, key: str) -> bool:
-        """Remove an entry; whether there was one. Its value stays usable where it is in use."""
-        path = self._entry_path(namespace, key)
+    def remove(self, key: Key) -> bool:
+        """Remove an entry; return whether there was one. Its value stays usable where it is in use."""
+        path = self._entry_path(*_checked(key))
         removed = remove(path)
         remove(path.removesuffix(ENTRY) + RECORD)
         return removed
@@ -320,9 +347,9 @@ class LocalCache:
             folder.rmdir()
         return count
 
-    def get_namespaces(self) -> list[str]:
-        """The namespaces that hold an entry, sorted."""
-        return sorted(stats.namespace for stats in self.stats().namespaces)
+    def get_namespaces(self) -> set[str]:
+        """Return the namespaces that hold an entry."""
+        return {stats.namespace for stats in self.stats().namespaces}
 
     def stats(self) -> Stats:
         """How many entries there are and how large they are, as a whole and by namespace."""
@@ -345,6 +372,13 @@ class LocalCache:
     def verify(self) -> Verified:
         """Check every byte of every entry; nothing is removed (`prune` does that)."""
         return check_all(self._entries_folder)
+
+
+def _checked(key: Key) -> Key:
+    """Return the key; raise CachingException where it is not a tuple of namespace and digest."""
+    if type(key) is tuple and len(key) == 2 and isinstance(key[0], str) and isinstance(key[1], str):
+        return key
+    raise CachingException(f"A key is the tuple (namespace, digest) that get_key returns, found {key!r:.100}.")
 
 
 def _absolute(path: str | os.PathLike[str]) -> str:

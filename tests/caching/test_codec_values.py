@@ -372,7 +372,7 @@ def test_plain_values_need_no_library() -> None:
     script = (
         "import sys, tempfile\nfrom caching.store.local_cache import LocalCache\n"
         "cache, value = LocalCache(tempfile.mkdtemp()), [1, {'a': (2.5, None)}, b'x']\n"
-        "assert cache.save('n', 'k', value) and cache.load('n', 'k') == value\n"
+        "assert cache.save(('n', 'k'), value) and cache.load(('n', 'k')) == value\n"
         "print([name for name in ('numpy', 'pandas', 'pyarrow', 'polars') if name in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -304,7 +304,7 @@ def test_a_damaged_column_is_loaded_again(cache: LocalCache, data: str) -> None:
     cached = function_cache(frame)
     call(cache, cached, data, columns="abc")
     (entry,) = [entry for entry in cache.entries() if "b" in entry.load()]
-    path = cache.cache_directory.joinpath("v1", "entries").rglob(f"{entry.key}.entry")
+    path = cache.cache_directory.joinpath("v1", "entries").rglob(f"{entry.key[1]}.entry")
     for file in path:
         content = bytearray(file.read_bytes())
         content[-1] ^= 1

@@ -145,7 +145,7 @@ def test_an_exception_is_the_callers_own_and_nothing_is_stored(cacher: LocalCach
     for _ in range(2):
         with pytest.raises(ValueError, match="mine"):
             loader(1)
-    assert cacher.get_namespaces() == []
+    assert cacher.get_namespaces() == set()
 
 
 @dataclass
@@ -334,7 +334,7 @@ def test_an_explicit_cacher_wins_over_the_active_cache(cacher: LocalCache, tmp_p
 
     with activate(cacher):
         loader()
-    assert (cacher.get_namespaces(), len(own.get_namespaces())) == ([], 1)
+    assert (cacher.get_namespaces(), len(own.get_namespaces())) == (set(), 1)
 
 
 def test_a_file_that_changes_while_it_is_read_is_not_cached(tmp_path: Path, events: list[CacheEvent]) -> None:

@@ -31,9 +31,9 @@ print("ready", flush=True)
 while True:
     number += 1
     key = f"{number % 4:032x}"
-    with cache.lock("n", key):
-        assert cache.save("n", key, np.full(40_000 + number % 7 * 100_000, number))
-    found = cache.load("n", f"{(number + 1) % 4:032x}")
+    with cache.lock(("n", key)):
+        assert cache.save(("n", key), np.full(40_000 + number % 7 * 100_000, number))
+    found = cache.load(("n", f"{(number + 1) % 4:032x}"), MISSING)
     assert found is MISSING or (found == found[0]).all()
 """
 
@@ -60,9 +60,9 @@ def _kill_writers(folder: Path, times: int, max_size: str) -> int:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # not even a damaged entry may be left
             for number in range(4):
-                found = cache.load("n", f"{number:032x}")
+                found = cache.load(("n", f"{number:032x}"), MISSING)
                 assert found is MISSING or (found == found[0]).all()
-                with cache.lock("n", f"{number:032x}", timeout_seconds=5) as held:
+                with cache.lock(("n", f"{number:032x}"), timeout_seconds=5) as held:
                     assert held
         assert not cache.verify().damaged
     cache.prune()
@@ -86,7 +86,7 @@ def test_debris_is_swept_and_what_is_being_written_is_not(tmp_path: Path, monkey
     # Without nameless files, as on most network file systems, a killed writer leaves its file behind.
     monkeypatch.delattr(os, "O_TMPFILE")
     cache = LocalCache(tmp_path / "cache")
-    cache.save("n", "a", 1)
+    cache.save(("n", "a"), 1)
     body = f"""
     import os, sys
     del os.O_TMPFILE
@@ -106,19 +106,19 @@ def test_debris_is_swept_and_what_is_being_written_is_not(tmp_path: Path, monkey
         process.wait()
     cache.prune()
     assert not list((tmp_path / "cache").rglob(".new-*"))
-    assert cache.load("n", "a") == 1
+    assert cache.load(("n", "a")) == 1
 
 
 def _unharmed(cache: LocalCache, key: str, value: object) -> None:
     """A save that cannot work says so once, and raises nothing."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        assert not cache.save("n", key, value)
-        assert cache.load("n", key) is MISSING
-        with cache.lock("n", key, timeout_seconds=1):
+        assert not cache.save(("n", key), value)
+        assert cache.load(("n", key), MISSING) is MISSING
+        with cache.lock(("n", key), timeout_seconds=1):
             pass
         assert [warning.category for warning in caught] == [CachingWarning]
-        cache.update_record("n", key, {})
+        cache.update_record(("n", key), {})
         cache.stats(), cache.verify(), cache.prune(), cache.get_namespaces()
 
 
@@ -136,15 +136,15 @@ def test_a_full_disk_costs_the_entry_and_nothing_else(tmp_path: Path) -> None:
         pytest.skip("mounting a small disk takes more rights than this process has")
     try:
         cache = LocalCache(disk / "cache")
-        assert cache.save("n", "small", 1)
+        assert cache.save(("n", "small"), 1)
         _unharmed(cache, "large", np.arange(10**6))
-        assert cache.load("n", "small") == 1
+        assert cache.load(("n", "small")) == 1
         (disk / "filler").write_bytes(bytes(shutil.disk_usage(disk).free))
         _unharmed(cache, "another", list(range(10**5)))
-        assert cache.load("n", "small") == 1
+        assert cache.load(("n", "small")) == 1
         assert not cache.verify().damaged
         (disk / "filler").unlink()
-        assert cache.save("n", "another", 2)
+        assert cache.save(("n", "another"), 2)
         assert not list(disk.rglob(".new-*"))
     finally:
         subprocess.run(["umount", "--lazy", str(disk)], check=True)
@@ -156,11 +156,11 @@ def test_a_read_only_disk_serves_what_it_has(tmp_path: Path) -> None:
         pytest.skip("mounting a small disk takes more rights than this process has")
     try:
         cache = LocalCache(disk / "cache", max_size="1MB")
-        assert cache.save("n", "a", [1])
-        assert cache.save("n", "b", np.arange(50_000))
+        assert cache.save(("n", "a"), [1])
+        assert cache.save(("n", "b"), np.arange(50_000))
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
-        assert cache.load("n", "a") == [1]
-        assert cache.load("n", "b")[-1] == 49_999
+        assert cache.load(("n", "a")) == [1]
+        assert cache.load(("n", "b"))[-1] == 49_999
         _unharmed(cache, "c", 1)
         assert cache.clear("n") == 0
         _unharmed(LocalCache(disk / "nowhere"), "c", 1)
@@ -170,14 +170,14 @@ def test_a_read_only_disk_serves_what_it_has(tmp_path: Path) -> None:
 
 def test_a_limit_on_file_sizes_costs_the_entry_and_nothing_else(tmp_path: Path) -> None:
     cache = LocalCache(tmp_path / "cache")
-    cache.save("n", "small", 1)
+    cache.save(("n", "small"), 1)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
     try:
         _unharmed(cache, "large", np.arange(10**6))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert cache.load("n", "small") == 1
+    assert cache.load(("n", "small")) == 1
 
 
 def test_a_folder_of_somebody_else_costs_the_entry_and_nothing_else(tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_a_folder_of_somebody_else_costs_the_entry_and_nothing_else(tmp_path: Pa
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become somebody else")
 def test_a_user_without_rights_is_not_harmed(tmp_path: Path) -> None:
     folder = Path("/tmp") / f"sourceswap-test-{os.getpid()}"
-    LocalCache(folder).save("n", "k", 1)
+    LocalCache(folder).save(("n", "k"), 1)
     child = os.fork()
     if not child:
         try:
@@ -198,8 +198,8 @@ def test_a_user_without_rights_is_not_harmed(tmp_path: Path) -> None:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 cache = LocalCache(folder)
-                fine = cache.load("n", "k") is MISSING and not cache.save("n", "k", 2) and len(caught) == 2
-                with cache.lock("n", "k", timeout_seconds=1):
+                fine = cache.load(("n", "k"), MISSING) is MISSING and not cache.save(("n", "k"), 2) and len(caught) == 2
+                with cache.lock(("n", "k"), timeout_seconds=1):
                     os._exit(0 if fine else 1)
         finally:
             os._exit(2)
@@ -216,15 +216,15 @@ def test_a_stampede_on_a_cold_key_computes_once(tmp_path: Path) -> None:
     cache = LocalCache({str(tmp_path / "cache")!r})
     print("ready", flush=True)
     sys.stdin.readline()
-    value = cache.load("n", "k")
+    value = cache.load(("n", "k"), MISSING)
     if value is MISSING:
-        with cache.lock("n", "k") as held:
-            value = cache.load("n", "k")
+        with cache.lock(("n", "k")) as held:
+            value = cache.load(("n", "k"), MISSING)
             if value is MISSING:
                 open({str(tmp_path / "computed")!r}, "a").write(f"{{os.getpid()}}\\n")
                 os.close(os.open({str(tmp_path / "once")!r}, os.O_CREAT | os.O_EXCL))
                 time.sleep(0.2)
-                value = cache.save("n", "k", os.getpid()) and os.getpid()
+                value = cache.save(("n", "k"), os.getpid()) and os.getpid()
     print(value)
     """
     command = [sys.executable, "-c", textwrap.dedent(body)]

@@ -46,7 +46,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(namespace=NAMESPACES, key=KEYS, value=VALUES, bounded=st.booleans())
     def save(self, namespace: str, key: str, value: Any, bounded: bool) -> None:
         cache = self.bounded if bounded else self.free
-        assert cache.save(namespace, key, value, record={"value": repr(value)})
+        assert cache.save((namespace, key), value, record={"value": repr(value)})
         self.model[namespace, key] = value
         self.uncertain.discard((namespace, key))
         if bounded:
@@ -57,7 +57,7 @@ class StoreMachine(RuleBasedStateMachine):
     def load(self, namespace: str, key: str) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore" if (namespace, key) in self.uncertain else "error")
-            value = self.free.load(namespace, key)
+            value = self.free.load((namespace, key), MISSING)
         if (namespace, key) not in self.model:
             assert value is MISSING
         elif value is MISSING:
@@ -86,8 +86,8 @@ class StoreMachine(RuleBasedStateMachine):
     def record(self, namespace: str, key: str) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", CachingWarning)
-            if self.free.update_record(namespace, key, {"value": repr(self.model.get((namespace, key))), "again": 1}):
-                entry = self.free.find(namespace, key)
+            if self.free.update_record((namespace, key), {"value": repr(self.model.get((namespace, key))), "again": 1}):
+                entry = self.free.find((namespace, key))
                 assert entry is not None
                 assert entry.record["value"] == repr(self.model[namespace, key])
 

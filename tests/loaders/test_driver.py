@@ -496,7 +496,7 @@ def test_the_users_own_thread_pool_works_with_the_environments_cache(features: M
     pool = FutureAdapter(max_workers=2, result_builder=base.PandasDataFrameResult())
     result = build_driver(config, features, adapters=[pool]).execute(["spend_per_signup"])
     assert list(result["spend_per_signup"]) == [10.0, 2.0, 0.8]
-    assert LocalCache(cache["directory"]).get_namespaces() == ["loaders.local.marketing_spend"]
+    assert LocalCache(cache["directory"]).get_namespaces() == {"loaders.local.marketing_spend"}
 
 
 @pytest.mark.parametrize("password", ["s3cr3tpw", "s3cr3tpw" * 10])
