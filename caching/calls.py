@@ -1,4 +1,4 @@
-"""What becomes of a call of a cached function.
+"""One call of a cached function: look up, compute once, store.
 
 A call asks: key → entry → are its sources as they were → value. Otherwise it takes the key's lock, looks once
 more, runs the function while its reads are recorded, checks what it read, and saves.
@@ -124,7 +124,7 @@ class CachedFunction:
     def _call_by_column(
         self, call: _Call, wanted: Wanted, args: tuple[Any, ...], kwargs: dict[str, Any], *, refresh: bool
     ) -> Any:
-        """A frame of the wanted columns: those that are cached, and the others from one run for them alone."""
+        """Return a frame of the wanted columns: those that are cached, and the others from one run for them alone."""
         if not refresh and (value := self._look_by_column(call, wanted)) is not _MISS:
             return value
         with call.cache.lock(call.key.key):
@@ -169,7 +169,7 @@ class CachedFunction:
         return value, self._settle(recorder)
 
     def _look_by_column(self, call: _Call, wanted: Wanted) -> Any:
-        """The frame of the wanted columns, if all are cached and belong together; else _MISS."""
+        """Return the frame of the wanted columns, if all are cached and belong together; else _MISS."""
         cached = self._cached_columns(call, wanted)
         value = cached.joined(wanted.columns)
         if value is None:
@@ -178,7 +178,7 @@ class CachedFunction:
         return value
 
     def _cached_columns(self, call: _Call, wanted: Wanted) -> CachedColumns:
-        """The columns that are cached in the present version of their sources."""
+        """Return the columns that are cached in the present version of their sources."""
         cached = CachedColumns()
         looked_at: dict[Source, str] = {}
         for column in wanted.columns:
@@ -192,7 +192,7 @@ class CachedFunction:
         return cached
 
     async def call_async(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The same for a coroutine function; waiting for others does not block the event loop."""
+        """Return the same for a coroutine function; waiting for others does not block the event loop."""
         started = time.perf_counter()
         call = self._begin(args, kwargs, started)
         if not isinstance(call, _Call):
@@ -212,7 +212,7 @@ class CachedFunction:
         return value
 
     def lookup(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Lookup:
-        """Whether a call would hit; nothing is run."""
+        """Return whether a call would hit; nothing is run."""
         call = self._begin(args, kwargs, time.perf_counter())
         if not isinstance(call, _Call):
             return Lookup("uncached", call, self.keys.namespace, None)
@@ -233,7 +233,7 @@ class CachedFunction:
     # Its steps.
 
     def _begin(self, args: tuple[Any, ...], kwargs: dict[str, Any], started: float) -> _Call | str:
-        """The call with its key, or why it runs uncached."""
+        """Return the call with its key, or why it runs uncached."""
         context = active_context()
         if context.mode == "off":
             return "the cache is off"
@@ -251,7 +251,7 @@ class CachedFunction:
         return _Call(key, self.cacher or context.cache or local_cache, started)
 
     def _look(self, call: _Call) -> Any:
-        """The value of a valid entry, or _MISS."""
+        """Return the value of a valid entry, or _MISS."""
         outer = current_recorder()
         # The cache's own files are nobody's sources.
         with recording(None) if outer is not None else _NOTHING:

@@ -1,4 +1,4 @@
-"""A frame as its columns, each an entry of its own: what was cached for some columns serves calls for others.
+"""The columns of a frame as entries of their own, so that calls for other columns can reuse them.
 
 Columns of one frame belong together: they are joined only where each is what one run would have returned.
 """
@@ -35,7 +35,7 @@ class Wanted:
 
 
 def wanted_columns(namespace: str) -> Wanted | None:
-    """The columns that are wanted of a function's frame; None where all are."""
+    """Return the columns that are wanted of a function's frame; None where all are."""
     environment = active_context().environment
     # A cached function that calls another may use every column: nothing of its own key says which are wanted.
     if environment is None or current_recorder() is not None:
@@ -72,7 +72,7 @@ class CachedColumns:
         self._rules |= {frozenset(rule) for rule in entry.record.get("rules", ())}
 
     def missing(self, columns: tuple[str, ...]) -> tuple[str, ...]:
-        """The columns that have to be loaded to complete these: all where these cannot be completed."""
+        """Return the columns that have to be loaded to complete these: all where these cannot be completed."""
         missing = self._lacking(columns)
         return missing if missing and self._run is None else columns
 
@@ -93,7 +93,7 @@ class CachedColumns:
         return tuple(column for column in columns if column in missing)
 
     def joined(self, columns: tuple[str, ...]) -> pd.DataFrame | None:
-        """The frame of these columns; None where not all are there, or not checked together."""
+        """Return the frame of these columns; None where not all are there, or not checked together."""
         return None if self._lacking(columns) else join_columns(self.parts, columns)
 
     def completed(self, value: Any, missing: tuple[str, ...], wanted: Wanted, sources: list[Source]) -> Any:
@@ -109,13 +109,13 @@ def _versions(sources: list[Source]) -> frozenset[Hashable]:
 
 
 def _tell_all(sources: list[Source]) -> bool:
-    """Whether the versions tell what the data was: something was read, and all of it has a version."""
+    """Return whether the versions tell what the data was: something was read, and all of it has a version."""
     read = [source for source in sources if source.kind != "absent"]
     return bool(read) and all(source.version is not None for source in read)
 
 
 def _agree(before: list[Source], now: list[Source]) -> bool:
-    """Whether files too young for their times to tell have the same content."""
+    """Return whether files too young for their times to tell have the same content."""
     contents = {source.location: source.content for source in now if source.content}
     return all(
         not source.content or contents.get(source.location, source.content) == source.content for source in before

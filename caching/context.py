@@ -1,4 +1,4 @@
-"""What surrounds a call of a cached function: which cache, who is told, what else the call depends on."""
+"""The cache context: the active cache, its mode, the observer, and the settings that calls depend on."""
 
 from __future__ import annotations
 
@@ -78,5 +78,5 @@ def activate(
 
 
 def active_context() -> CacheContext:
-    """The context that holds here."""
+    """Return the context that holds here."""
     return _context.get()

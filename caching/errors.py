@@ -1,4 +1,4 @@
-"""What the cache raises and what it warns of.
+"""The exception and the warning of the cache.
 
 CachingException   a call cannot be keyed, or a cache is set up wrongly
 CachingWarning     a result was not cached, or an entry was not served; the caller has its result all the same
@@ -34,7 +34,7 @@ def warn_user(text: str) -> None:
 
 
 def _is_inner(file: str, module: str) -> bool:
-    """Whether a file is of this toolkit, of what runs its dataflows and commands, or of Python."""
+    """Return whether a file is of this toolkit, of what runs its dataflows and commands, or of Python."""
     if file.startswith(f"{_LIBRARY}{os.sep}"):
         inside = file[len(_LIBRARY) + 1 :].partition(os.sep)[0]
         if inside not in ("site-packages", "dist-packages"):

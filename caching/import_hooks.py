@@ -1,4 +1,4 @@
-"""What is done to a module as soon as it is there: at once where it is imported already, else when it will be.
+"""Run an action on a module: immediately if it is imported already, otherwise as soon as it is.
 
 Most of what is observed is never imported in most processes, and importing it for that alone would cost them time.
 """

@@ -1,4 +1,4 @@
-"""Where something can be read: paths, globs and URLs, found among a call's arguments, and shown without secrets."""
+"""Find paths, globs and URLs among the arguments of a call, and show them without secrets."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def protocol_of(location: str) -> str | None:
 
 
 def local_path(location: str) -> str:
-    """The path of a local location, which may be spelled as a URL."""
+    """Return the path of a local location, which may be spelled as a URL."""
     return location.partition("://")[2] if _URL.match(location) else location
 
 
 def shown(location: str) -> str:
-    """A location without what may be a secret in it.
+    """Return a location without what may be a secret in it.
 
     >>> shown("https://user:word@host/a.csv?signature=1f")
     'https://host/a.csv'
@@ -43,7 +43,7 @@ def shown(location: str) -> str:
 
 
 def locations_among(values: Iterable[Any]) -> Iterator[tuple[str, Kind]]:
-    """Every location among a call's arguments: paths, globs and URLs, also within containers."""
+    """Yield every location among a call's arguments: paths, globs and URLs, also within containers."""
     for text, depth in texts_among(values, 0):
         kind = _kind(text, certain=depth == 0)
         if kind is not None:
@@ -51,7 +51,7 @@ def locations_among(values: Iterable[Any]) -> Iterator[tuple[str, Kind]]:
 
 
 def texts_among(values: Iterable[Any], depth: int) -> Iterator[tuple[str, int]]:
-    """Every text among values, and how deep it lies within containers."""
+    """Yield every text among values, and how deep it lies within containers."""
     for value in values:
         if isinstance(value, str):
             yield value, depth

@@ -1,4 +1,4 @@
-"""Why the latest call of a function was no hit: what differed from the nearest entry."""
+"""Explain the latest miss of a function: the parts of its key that differ from the nearest entry."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ NO_ENTRY = "no entry"
 
 
 def pack_parts(parts: dict[str, str]) -> str:
-    """The named parts of a key as one text, for a record is parsed at every hit, where nobody needs them."""
+    """Return the named parts of a key as one text, for a record is parsed at every hit, where nobody needs them."""
     return "\n".join(f"{name}\t{part}" for name, part in parts.items())
 
 
 def unpack_parts(text: str) -> dict[str, str]:
-    """The other way round.
+    """Return the other way round.
 
     >>> unpack_parts(pack_parts({"value m.K": "1f", "argument a": "2e"}))
     {'value m.K': '1f', 'argument a': '2e'}

@@ -1,4 +1,4 @@
-"""What surrounds a function goes along with the work that it hands to threads: who records it, from where it reads.
+"""Context variables that the threads and pools started by a function inherit.
 
 Python starts a thread in an empty context. A function that reads ten files in a pool would read them from another
 storage than its own, and nobody would note them. So from the first value of an `InheritedVar` on, the functions of the

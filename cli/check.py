@@ -1,4 +1,4 @@
-"""`check`: are the sources and environments of the project interchangeable?"""
+"""`check`: check that the sources and environments of the project are interchangeable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`diff`: how the data of a dataset differs between two environments."""
+"""`diff`: compare the data of a dataset in two environments."""
 
 from __future__ import annotations
 

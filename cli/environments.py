@@ -1,4 +1,4 @@
-"""`envs` and `config show`: which environments there are, and where each value of one comes from."""
+"""`envs` and `config show`: list the environments, and show the origin of each value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`graph`: a picture of an environment's dataflow."""
+"""`graph`: draw an environment's dataflow."""
 
 from __future__ import annotations
 

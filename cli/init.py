@@ -1,4 +1,4 @@
-"""`init`: a project of one's own that runs, tests and checks green at once."""
+"""`init`: create a project that runs, tests and checks green immediately."""
 
 from __future__ import annotations
 

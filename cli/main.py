@@ -1,4 +1,4 @@
-"""The command `sourceswap`: its groups, and how errors become a few lines and an exit code.
+"""The command `sourceswap`: its groups, and the conversion of errors to a few lines and an exit code.
 
 Nothing here or in the command modules imports pandas, Hamilton, boto3 or s3fs before a command runs: `--help` is
 asked for more often than anything else.

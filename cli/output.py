@@ -1,4 +1,4 @@
-"""The results of a run, printed or written as one table."""
+"""Print the results of a run, or write them to a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far the reads of a command are: one line on a terminal, rewritten in place; nothing anywhere else."""
+"""Show the progress of reads: one line on a terminal, nothing elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every command that works on a project shares: its options, and how its errors are told."""
+"""Options and error handling shared by the commands that work on a project."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def telling_command(command: Command) -> Command:
 
 
 def project_command(command: Command) -> Command:
-    """The same for a command that works on a project: it has `--configs` too."""
+    """Return the same for a command that works on a project: it has `--configs` too."""
     return _configs(telling_command(command))
 
 

@@ -1,4 +1,4 @@
-"""What a run tells on standard error: of each dataset its location, hit or miss, rows and seconds."""
+"""The report of a run on standard error: location, hit or miss, rows and seconds of each dataset."""
 
 from __future__ import annotations
 

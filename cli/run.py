@@ -1,4 +1,4 @@
-"""`run`: execute an environment's dataflow, or say what would be executed."""
+"""`run`: execute an environment's dataflow, or show the plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`sample`: a small part of an environment's data, put where another environment expects it."""
+"""`sample`: copy a small part of an environment's data to where another environment expects it."""
 
 from __future__ import annotations
 

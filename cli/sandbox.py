@@ -1,4 +1,4 @@
-"""`sandbox`: run a command, or stay up, with a real S3 on this machine in place of every bucket."""
+"""`sandbox`: run a command, or stay up, with a local S3 server in place of every bucket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compressed files: each codec is imported where a file needs it."""
+"""Compress and decompress files; each codec is imported when a file needs it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contracts of the datasets that the toolkit's own loader modules offer.
+"""The contracts of the sample project's datasets.
 
 Adding a dataset: declare its contract here, list it in `CONTRACTS`, and give each loader module one function of its
 name.

@@ -1,4 +1,4 @@
-"""The driver factory: one Hamilton driver, its data from the source that the configuration names."""
+"""The driver factory: build a Hamilton driver on the source that the configuration names."""
 
 from __future__ import annotations
 

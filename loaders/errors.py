@@ -1,4 +1,4 @@
-"""The errors that a user of the loaders can meet; the command line prints them without a traceback.
+"""The exceptions of the loaders; the command line prints them without a traceback.
 
 LoaderError
 ├── ConfigError      an environment, a source, an input or a module is not as it must be

@@ -1,4 +1,4 @@
-"""The datasets from frames that the caller hands in: for tests, without files and without patching."""
+"""The datasets from frames that the caller passes: for tests."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""How an error names things: quoted lists and the nearest match of what was probably meant."""
+"""Text helpers for errors: quoted lists of names and the nearest match."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Take secrets out of locations before they are shown."""
+"""Remove secrets from locations and messages before they are shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same datasets in one module, for those who prefer Hamilton's `@config.when` to a module for each source.
+"""The same datasets in one module, by Hamilton's `@config.when` instead of one module for each source.
 
 Hamilton drops a function whose `@config.when` does not match without a word; the factory's `data_source` check is
 what makes a misspelt value an error.

@@ -1,4 +1,4 @@
-"""The pytest plugin: data sources in memory, generated ones, and a real S3, as fixtures.
+"""The pytest plugin: fixtures for sources in memory, generated data and a local S3 server.
 
     def test_spend_per_signup(loader_driver, memory_loaders):
         driver = loader_driver(features, sources=memory_loaders(marketing_spend=frame))

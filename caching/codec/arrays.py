@@ -25,7 +25,7 @@ _MAX_OVERLAP_WORK = 10_000
 
 
 def write_dtype(dtype: np.dtype[Any]) -> Node:
-    """A dtype as a string, or as the parts of a structure."""
+    """Return a dtype as a string, or as the parts of a structure."""
     if dtype.metadata is not None:
         raise NotExact("it contains a numpy dtype with metadata")
     if dtype.subdtype is not None:
@@ -76,7 +76,7 @@ def read_dtype(node: Node) -> np.dtype[Any]:
 
 
 def write_array(encoder: Encoder, array: np.ndarray[Any, Any]) -> Node:
-    """An array, whose memory becomes a buffer as it is when it is contiguous in either order."""
+    """Return an array, whose memory becomes a buffer as it is when it is contiguous in either order."""
     if array.dtype.hasobject:
         return _write_objects(encoder, array)
     order = "F" if array.flags.f_contiguous and not array.flags.c_contiguous else "C"

@@ -36,7 +36,7 @@ _OFFSETS_AT_ONCE = 1 << 15
 
 
 def write_type(kind: pa.DataType) -> Node:
-    """A type by name, or as the schema message of Arrow's IPC format."""
+    """Return a type by name, or as the schema message of Arrow's IPC format."""
     if _NAMED.get(str(kind)) == kind:
         return str(kind)
     return [base64.b85encode(_write_schema(pa.schema([pa.field("", kind)]))).decode("ascii")]
@@ -81,7 +81,7 @@ def write_chunks(encoder: Encoder, kind: pa.DataType, chunks: list[pa.Array]) ->
 
 
 def _bit_width(kind: pa.DataType) -> int:
-    """The bits of one item of a flat type; 0 for every other type."""
+    """Return the bits of one item of a flat type; 0 for every other type."""
     if kind.num_fields or not (pa.types.is_primitive(kind) or pa.types.is_decimal(kind)):
         return 8 * kind.byte_width if pa.types.is_fixed_size_binary(kind) else 0
     return int(kind.bit_width)

@@ -57,7 +57,7 @@ class Encoder:
         self._depth = 0
 
     def encode(self, value: object) -> Node:
-        """The node that describes the value."""
+        """Return the node that describes the value."""
         kind = type(value)
         write = WRITERS.get(kind) or self._find_writer(kind)
         if kind in IMMUTABLE:
@@ -103,7 +103,7 @@ class Decoder:
         self._known: dict[int, object] = {}
 
     def decode(self, node: Node) -> Any:
-        """The value that the node describes."""
+        """Return the value that the node describes."""
         if type(node) is not list:
             if type(node) in _JSON_SCALARS:
                 return node
@@ -127,7 +127,7 @@ class Decoder:
         self._known[number] = value
 
     def buffer(self, number: int) -> memoryview:
-        """The buffer of that number."""
+        """Return the buffer of that number."""
         if type(number) is not int or not 0 <= number < len(self._buffers):
             raise Damaged(f"the document refers to buffer {number!r} of {len(self._buffers)}")
         return self._buffers[number]

@@ -67,7 +67,7 @@ def prepare() -> None:
 
 
 def find_writer(kind: type) -> Writer:
-    """How objects of exactly this type are written; NotExact when they are not."""
+    """Return how objects of exactly this type are written; NotExact when they are not."""
     writer = WRITERS.get(kind)
     if writer is None:
         package = kind.__module__.partition(".")[0]
@@ -82,7 +82,7 @@ def find_writer(kind: type) -> Writer:
 
 
 def find_reader(tag: object) -> Reader:
-    """How nodes of this tag are read; Damaged when there is no such tag."""
+    """Return how nodes of this tag are read; Damaged when there is no such tag."""
     if type(tag) is not str:
         raise Damaged(f"the document has a {type(tag).__name__} where a tag belongs")
     reader = READERS.get(tag)

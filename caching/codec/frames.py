@@ -29,7 +29,7 @@ def _find_writer(kind: type) -> Writer | None:
 
 
 def _write_values(encoder: Encoder, values: Any) -> Node:
-    """A column's or an index's values: a numpy array, or one of pandas' own."""
+    """Return a column's or an index's values: a numpy array, or one of pandas' own."""
     return ["np", write_array(encoder, values)] if type(values) is np.ndarray else encoder.encode(values)
 
 

@@ -86,7 +86,7 @@ def _read_interval(decoder: Decoder, left: Node, right: Node, closed: Any) -> An
 
 
 def find_offset_writer(kind: type) -> Writer | None:
-    """How date offsets are written: those of pandas itself, not the user's own."""
+    """Return how date offsets are written: those of pandas itself, not the user's own."""
     if issubclass(kind, pd.offsets.BaseOffset) and getattr(pd.offsets, kind.__name__, None) is kind:
         return _write_offset
     return None

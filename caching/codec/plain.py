@@ -114,13 +114,13 @@ def _read_ellipsis(decoder: Decoder) -> object:
 
 
 def write_items(encoder: Encoder, items: list[Any]) -> Node:
-    """A sequence of items; long ones of JSON's own types at the speed of the json module."""
+    """Return a sequence of items; long ones of JSON's own types at the speed of the json module."""
     packed = _pack(encoder, items)
     return [encoder.encode(item) for item in items] if packed is None else packed
 
 
 def _pack(encoder: Encoder, items: list[Any]) -> int | None:
-    """The number of a buffer with the items as JSON; None where that is not exact or not worth it."""
+    """Return the number of a buffer with the items as JSON; None where that is not exact or not worth it."""
     if len(items) < 16:
         return None
     kinds = set(map(type, items))

@@ -22,7 +22,7 @@ _SIMPLE = {
 
 
 def _write_dtype(dtype: Any) -> Node:
-    """A dtype of polars; types that Arrow has no exact counterpart of are refused."""
+    """Return a dtype of polars; types that Arrow has no exact counterpart of are refused."""
     kind = type(dtype)
     if _SIMPLE.get(kind.__name__) is kind:
         return kind.__name__

@@ -86,7 +86,7 @@ def _write_dateutil(encoder: Encoder, value: Any) -> Node:
 
 
 def _zone_name(path: str) -> str | None:
-    """The part of a zone file's path that names the zone, wherever the machine keeps its zones."""
+    """Return the part of a zone file's path that names the zone, wherever the machine keeps its zones."""
     head, separator, name = path.rpartition("zoneinfo/")
     return name if separator else (None if head or path.startswith("/") else path)
 

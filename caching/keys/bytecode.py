@@ -98,7 +98,7 @@ class _ConstantEncoder(Encoder):
 
 @lru_cache(maxsize=4096)
 def read_code(code: CodeType) -> CodeFacts:
-    """The facts of a code object; code objects do not change, so they are read once."""
+    """Return the facts of a code object; code objects do not change, so they are read once."""
     return _read(code, {})
 
 
@@ -159,7 +159,7 @@ def _digest(code: CodeType) -> str:
 
 
 def _position(positions: dict[int, int], offset: int) -> int:
-    """The number of the first instruction at or behind an offset: some that do nothing are left out."""
+    """Return the number of the first instruction at or behind an offset: some that do nothing are left out."""
     while offset not in positions and offset < 1 << 24:
         if offset > max(positions):
             return len(positions)
@@ -250,7 +250,7 @@ def _uses(code: CodeType, instructions: list[Instruction], aliases: dict[str, li
 
 
 def _is_written_only(instructions: list[Instruction], index: int) -> bool:
-    """Whether what is loaded here is only changed: `a.append(x)`, `n += 1`, `d[x] += 1`, `d[x] = y`, `c.n += 1`.
+    """Return whether what is loaded here is only changed: `a.append(x)`, `n += 1`, `d[x] += 1`, `d[x] = y`, `c.n += 1`.
 
     The walk follows the stack without branches from the load on; anything it does not know counts as a read.
     """

@@ -112,19 +112,19 @@ class Walk(ObjectEncoder):
             self.library(top)
 
     def library(self, top: str) -> None:
-        """A library that is used."""
+        """Return a library that is used."""
         self.parts.setdefault(f"library {top}", version_of_library(top))
 
     def service(self, value: Any) -> bytes:
-        """A logger or a lock in a global: its class is all that counts."""
+        """Return a logger or a lock in a global: its class is all that counts."""
         return frame(b"O", type_name(type(value)).encode())
 
     def identity(self, value: Any) -> bytes:
-        """A bare object(): which one it is, among those met."""
+        """Return a bare object(): which one it is, among those met."""
         return frame(b"@", self._label(value, "object").encode())
 
     def code(self, value: Any) -> bytes:
-        """A function, class or module: its label; what it does is a part of its own."""
+        """Return a function, class or module: its label; what it does is a part of its own."""
         if isinstance(value, FunctionType):
             cached = cached_function(value)
             if cached is not None:
@@ -336,7 +336,7 @@ class Walk(ObjectEncoder):
             self.code(top)
 
     def _import(self, namespace: dict[str, Any], item: Import) -> ModuleType | None:
-        """The module that an import in a body gives; imported now, as the call would."""
+        """Return the module that an import in a body gives; imported now, as the call would."""
         name = item.module
         if item.level:
             package = namespace.get("__package__") or str(namespace.get("__name__", "")).rpartition(".")[0]
@@ -360,7 +360,7 @@ class Walk(ObjectEncoder):
         return module
 
     def _whole_namespace(self, held: dict[str, Any]) -> None:
-        """A module handed about as a value: anything in it may be used."""
+        """Return a module handed about as a value: anything in it may be used."""
         self.watch.mapping(held)
         for name in sorted(held):
             if name.startswith("__") and name.endswith("__"):
@@ -396,7 +396,7 @@ class Walk(ObjectEncoder):
         return b"".join(parts)
 
     def _library_wrapper(self, function: FunctionType, top: str) -> bytes:
-        """A function made by a library's decorator: the library, and what it wraps."""
+        """Return a function made by a library's decorator: the library, and what it wraps."""
         if id(function) in self._labels:
             return frame(b"@", self._labels[id(function)].encode())
         label = self._label(function, label_of(function))

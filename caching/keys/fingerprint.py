@@ -34,7 +34,7 @@ _fingerprints: dict[tuple[int, bool], tuple[Any, Fingerprint]] = {}
 
 
 def fingerprint(root: Any, *, as_value: bool = False) -> Fingerprint:
-    """The fingerprint of a function, class or module as it stands now.
+    """Return the fingerprint of a function, class or module as it stands now.
 
     The root is walked wherever it comes from; as a value (an argument) it is a library's where it is from
     one. Raises UnkeyableError where the code does not tell what it reaches.

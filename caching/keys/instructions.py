@@ -34,7 +34,7 @@ class Instruction(NamedTuple):
 
 
 def decode(code: CodeType) -> list[Instruction]:
-    """The instructions of a code object, without those that do nothing."""
+    """Return the instructions of a code object, without those that do nothing."""
     raw = code.co_code
     local_names = (
         *code.co_varnames,

@@ -65,7 +65,7 @@ class ArgumentEncoder(ObjectEncoder):
         self.surroundings: dict[str, bytes] = {}
 
     def code(self, value: Any) -> bytes:
-        """A function or class given as an argument: its fingerprint."""
+        """Return a function or class given as an argument: its fingerprint."""
         if isinstance(value, types.FunctionType):
             # A cached function is the function itself.
             cached = cached_function(value)
@@ -152,7 +152,7 @@ class CallKey:
         return self.namespace, self.digest
 
     def parts(self) -> dict[str, str]:
-        """The named parts, each as a digest (libraries as their versions): never a value itself."""
+        """Return the named parts, each as a digest (libraries as their versions): never a value itself."""
         named = {f"argument {name}": digest(encoded)[:16] for name, encoded in self.arguments}
         asked = {name: digest(encoded)[:16] for name, encoded in self.surroundings.items()}
         code = {
@@ -185,7 +185,7 @@ class FunctionKey:
     def of(
         self, args: Sequence[Any], kwargs: Mapping[str, Any], settings: Mapping[str, object] | None = None
     ) -> CallKey:
-        """The key of a call; `settings` are what else its result depends on.
+        """Return the key of a call; `settings` are what else its result depends on.
 
         Raises Unbound where the arguments do not fit, CachingException for one that cannot be hashed,
         UnkeyableError where the code does not tell what it reaches.
@@ -268,7 +268,7 @@ class FunctionKey:
 
 
 def _call_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Hashable:
-    """A call that may have been met before, with the types of its arguments; None where those are not plain."""
+    """Return a call that may have been met before, with the types of its arguments; None where those are not plain."""
     kinds = (*map(type, args), *map(type, kwargs.values()))
     return (*args, *kwargs.items(), *kinds) if _REMEMBERED.issuperset(kinds) else None
 
@@ -322,7 +322,7 @@ def get_key(
 
 
 def plain_function(fn: object) -> types.FunctionType:
-    """The function itself; CachingException for what is none."""
+    """Return the function itself; CachingException for what is none."""
     if isinstance(fn, types.FunctionType):
         return fn
     raise CachingException(

@@ -26,7 +26,7 @@ STANDARD = "python"
 
 
 def library_of_module(module: ModuleType | str) -> str:
-    """The top-level name of the library a module belongs to, "python", or "" where it is the project's.
+    """Return the top-level name of the library a module belongs to, "python", or "" where it is the project's.
 
     >>> library_of_module(os), library_of_module("click.core")
     ('python', 'click')
@@ -42,7 +42,7 @@ def library_of_module(module: ModuleType | str) -> str:
 
 
 def library_of_globals(attributes: dict[str, Any]) -> str:
-    """The same for the globals of a function."""
+    """Return the same for the globals of a function."""
     name = attributes.get("__name__")
     top = name.partition(".")[0] if isinstance(name, str) else ""
     if top == "__main__":
@@ -60,7 +60,7 @@ def library_of_globals(attributes: dict[str, Any]) -> str:
 
 
 def library_of_file(file: str, top: str) -> str:
-    """The same for a file of code, whose module's top-level name is known."""
+    """Return the same for a file of code, whose module's top-level name is known."""
     if file.startswith(site_folders()):
         return top
     if file.startswith(STANDARD_FOLDER) or file.startswith("<frozen"):
@@ -69,12 +69,12 @@ def library_of_file(file: str, top: str) -> str:
 
 
 def is_of_library(place: str) -> bool:
-    """Whether a file, by its absolute path, came with Python or with an installed package."""
+    """Return whether a file, by its absolute path, came with Python or with an installed package."""
     return "__pycache__" in place or place.startswith((STANDARD_FOLDER, *site_folders()))
 
 
 def site_folders() -> tuple[str, ...]:
-    """The folders that installed packages lie in."""
+    """Return the folders that installed packages lie in."""
     return _site_folders(tuple(sys.path))
 
 

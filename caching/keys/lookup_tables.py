@@ -15,7 +15,7 @@ _is: Callable[[Any, Any], bool] = isinstance
 
 
 def is_known(value: object) -> bool:
-    """Whether a value is of one of the libraries of arrays and tables."""
+    """Return whether a value is of one of the libraries of arrays and tables."""
     return _encode_kind(value) is not None
 
 
@@ -25,7 +25,7 @@ def _encode_kind(value: object) -> Callable[[Encoder, Any], bytes | None] | None
 
 
 def encode(encoder: Encoder, value: Any) -> bytes | None:
-    """A value of numpy, pandas, pyarrow or polars; None where it is none of the kinds known here."""
+    """Return a value of numpy, pandas, pyarrow or polars; None where it is none of the kinds known here."""
     encode_kind = _encode_kind(value)
     encoded = None if encode_kind is None else encode_kind(encoder, value)
     return None if encoded is None else frame(b"V", type_name(type(value)).encode()) + encoded

@@ -9,7 +9,7 @@ from typing import Any
 
 
 def canonical_module(name: str, attributes: dict[str, Any] | None = None) -> str:
-    """The name of a module; that of `__main__` is the one it would be imported by.
+    """Return the name of a module; that of `__main__` is the one it would be imported by.
 
     >>> canonical_module("json")
     'json'
@@ -41,5 +41,5 @@ def name_of(value: Any) -> str:
 
 
 def name_in_module(namespace: dict[str, Any], name: str) -> str:
-    """A name bound in a module, with the module's own name."""
+    """Return a name bound in a module, with the module's own name."""
     return f"{canonical_module(str(namespace.get('__name__', '?')), namespace)}.{name}"

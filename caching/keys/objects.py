@@ -72,7 +72,7 @@ _SLOT_TYPES = (MemberDescriptorType, GetSetDescriptorType)
 
 
 def library_of_class(cls: type) -> str:
-    """The library a class comes from, "python", or "" where it is the project's own."""
+    """Return the library a class comes from, "python", or "" where it is the project's own."""
     if not cls.__flags__ & _HEAP_TYPE and cls.__module__ == "builtins":
         return "python"
     module = cls.__module__
@@ -90,7 +90,7 @@ def is_memo(value: object) -> bool:
 
 
 def is_service(value: object) -> bool:
-    """Whether a value is a logger, a lock, a pool or the like, or a text stream of the process."""
+    """Return whether a value is a logger, a lock, a pool or the like, or a text stream of the process."""
     cls = type(value)
     if cls.__module__ == "_io":
         # Streams to write to; one to read from has a position that nobody can hash.
@@ -137,7 +137,7 @@ def class_attributes(cls: type) -> Iterator[tuple[str, Any]]:
 
 
 def steady_values(own: MappingProxyType[str, Any]) -> Iterator[Any]:
-    """The values in a class's dictionary that nobody changes but the project."""
+    """Return the values in a class's dictionary that nobody changes but the project."""
     return (value for name, value in own.items() if name not in _CLASS_NOISE)
 
 
@@ -145,22 +145,22 @@ class ObjectEncoder(Encoder):
     """Encodes objects by class and state; functions, classes and modules are left to a subclass."""
 
     def code(self, value: Any) -> bytes:
-        """The bytes that stand for a function, a class or a module."""
+        """Return the bytes that stand for a function, a class or a module."""
         raise NotImplementedError
 
     def service(self, value: Any) -> bytes:
-        """A logger, lock or pool."""
+        """Return a logger, lock or pool."""
         raise UnhashableError(value)
 
     def identity(self, value: Any) -> bytes:
-        """A bare `object()`: nothing but itself."""
+        """Return a bare `object()`: nothing but itself."""
         raise UnhashableError(value, "has no content to compare")
 
     def library(self, top: str) -> None:
         """Take note of a library whose version matters."""
 
     def reference(self, cls: type) -> bytes:
-        """A class, as the type of a value."""
+        """Return a class, as the type of a value."""
         return self.code(cls)
 
     def encode_object(self, value: Any) -> bytes:
@@ -199,7 +199,7 @@ class ObjectEncoder(Encoder):
         return self.nested(value, lambda: self._instance(value))
 
     def _compiled(self, function: Any) -> bytes:
-        """A function that Cython compiled: a library's, whose version stands for it."""
+        """Return a function that Cython compiled: a library's, whose version stands for it."""
         top = library_of_module(str(function.__module__))
         if top == PROJECT:
             raise UnhashableError(function, "is compiled code")
@@ -256,7 +256,7 @@ def project_functions(value: FunctionType) -> Iterator[Any]:
 
 
 def library_of_function(function: FunctionType) -> str:
-    """The library a function comes from, "python", or "" where it is the project's own."""
+    """Return the library a function comes from, "python", or "" where it is the project's own."""
     return library_of_globals(function.__globals__)
 
 

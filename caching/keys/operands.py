@@ -23,7 +23,7 @@ class Arguments(NamedTuple):
     keywords: tuple[str, ...] = ()
 
     def has(self, position: int, *names: str) -> bool:
-        """Whether a parameter is given."""
+        """Return whether a parameter is given."""
         return self._index(position, names) is not None
 
     def get(self, position: int, *names: str) -> Operand:
@@ -97,13 +97,13 @@ def arguments_after(instructions: Sequence[Instruction], index: int) -> Argument
 
 
 def text_of(operand: Operand, namespace: dict[str, Any]) -> str | None:
-    """The text that an operand is, where it is one, in a function of this namespace."""
+    """Return the text that an operand is, where it is one, in a function of this namespace."""
     value = namespace.get(operand[1]) if isinstance(operand, tuple) else operand
     return value if isinstance(value, str) else None
 
 
 def operand_before(instructions: Sequence[Instruction], index: int) -> Operand:
-    """The left side of `in`, where this index loads the right side."""
+    """Return the left side of `in`, where this index loads the right side."""
     if not index:
         return None
     before, here = instructions[index - 1], instructions[index]
@@ -131,7 +131,7 @@ def _operand(instruction: Instruction) -> Operand:
 
 
 def _taken(instruction: Instruction, before: Sequence[Instruction], stack: list[Operand]) -> Arguments:
-    """The arguments, where this instruction takes all that has been put on the stack, and nothing else."""
+    """Return the arguments, where this instruction takes all that has been put on the stack, and nothing else."""
     if instruction.name in _SUBSCRIPTS:
         return Arguments(tuple(stack)) if len(stack) == 1 else UNKNOWN
     if instruction.name == "CALL_KW":

@@ -33,7 +33,7 @@ class Queries:
         self._given: set[tuple[int, str]] = set()
 
     def function(self, function: FunctionType, label: str, facts: CodeFacts) -> None:
-        """A function that is reached."""
+        """Return a function that is reached."""
         self._functions.append((function, label, facts))
         defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
         self._defaults |= {text for text in defaults if type(text) is str}  # a root's count as arguments
@@ -43,7 +43,7 @@ class Queries:
                 self.call(".".join(path), use.arguments, function.__globals__)
 
     def call(self, called: str, arguments: Arguments, namespace: dict[str, Any]) -> None:
-        """A call of a library's function."""
+        """Return a call of a library's function."""
         if called in _EVALUATORS:
             text = text_of(arguments.get(0, "expr"), namespace)
             self._evaluates_any |= text is None

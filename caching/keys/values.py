@@ -33,7 +33,7 @@ class UnhashableError(Exception):
 
 
 def type_name(cls: type) -> str:
-    """The name that a message shows: `module.Class`, without the module for the built-in ones.
+    """Return the name that a message shows: `module.Class`, without the module for the built-in ones.
 
     >>> type_name(int), type_name(deque)
     ('int', 'collections.deque')
@@ -49,12 +49,12 @@ def digest(data: bytes) -> str:
 
 
 def frame(tag: bytes, payload: bytes) -> bytes:
-    """The payload with its length in front, so that what follows cannot run into it."""
+    """Return the payload with its length in front, so that what follows cannot run into it."""
     return b"%b%d:%b" % (tag, len(payload), payload)
 
 
 def buffer(tag: bytes, data: bytes | bytearray | memoryview) -> bytes:
-    """A buffer of any size: itself where short, else its digest."""
+    """Return a buffer of any size: itself where short, else its digest."""
     if len(data) <= _LARGE:
         return frame(tag, bytes(data))
     return b"%b#%d:%b" % (tag, len(data), xxhash.xxh3_128_digest(data))
@@ -67,7 +67,7 @@ class Encoder:
         self._open: dict[int, int] = {}
 
     def encode(self, value: Any) -> bytes:
-        """The bytes that stand for this value.
+        """Return the bytes that stand for this value.
 
         >>> len({Encoder().encode(v) for v in (1, True, 1.0, "1", b"1", [1], (1,))})
         7
@@ -78,7 +78,7 @@ class Encoder:
         return self.encode_other(value)
 
     def encode_all(self, tag: bytes, values: Iterable[Any]) -> bytes:
-        """A sequence of values, counted."""
+        """Return a sequence of values, counted."""
         parts = [self.encode(value) for value in values]
         return b"%b%d(%b)" % (tag, len(parts), b"".join(parts))
 
@@ -97,7 +97,7 @@ class Encoder:
             del self._open[identity]
 
     def encode_other(self, value: Any) -> bytes:
-        """A value whose exact type is not among the plain ones."""
+        """Return a value whose exact type is not among the plain ones."""
         cls = type(value)
         if isinstance(value, enum.Enum):
             return b"E" + self.reference(cls) + frame(b"", str(value._name_).encode()) + self.encode(value._value_)
@@ -112,11 +112,11 @@ class Encoder:
         return self.encode_object(value)
 
     def encode_object(self, value: Any) -> bytes:
-        """A function, class, module or an object of a class that has no encoding of its own."""
+        """Return a function, class, module or an object of a class that has no encoding of its own."""
         raise UnhashableError(value)
 
     def reference(self, cls: type) -> bytes:
-        """The bytes that stand for a class as the type of a value."""
+        """Return the bytes that stand for a class as the type of a value."""
         return frame(b"C", type_name(cls).encode())
 
     def encode_content(self, value: Any) -> bytes | None:

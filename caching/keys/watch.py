@@ -28,15 +28,15 @@ class Watch:
         self._bound: list[tuple[Any, Callable[[Any], tuple[Any, ...]], tuple[Any, ...]]] | None = None
 
     def name(self, namespace: dict[str, Any], name: str) -> None:
-        """A name bound in a module's or an object's dictionary."""
+        """Return a name bound in a module's or an object's dictionary."""
         self._names.setdefault(id(namespace), (namespace, {}))[1][name] = namespace[name]
 
     def absence(self, namespace: dict[str, Any], name: str) -> None:
-        """A name that is not bound there."""
+        """Return a name that is not bound there."""
         self._absent.setdefault(id(namespace), (namespace, set()))[1].add(name)
 
     def function(self, function: FunctionType) -> None:
-        """The code and the defaults of a function."""
+        """Return the code and the defaults of a function."""
         self._functions[id(function)] = (function, function.__code__, function.__defaults__, function.__kwdefaults__)
         if function.__kwdefaults__:
             self.members(function.__kwdefaults__, dict.values)
@@ -51,19 +51,19 @@ class Watch:
         self._containers[id(container), members] = (container, members, tuple(members(container)))
 
     def content(self, value: Any, encode: Callable[[Any], bytes], encoded: bytes) -> None:
-        """A value that has to be encoded again to be compared."""
+        """Return a value that has to be encoded again to be compared."""
         self._contents[id(value)] = (value, encode, encoded)
 
     def mapping(self, mapping: Any) -> None:
-        """The keys and values of a dictionary."""
+        """Return the keys and values of a dictionary."""
         self.members(mapping, _keys_and_values)
 
     def sequence(self, value: list[Any] | deque[Any] | set[Any]) -> None:
-        """The members of a list, a deque or a set."""
+        """Return the members of a list, a deque or a set."""
         self.members(value, tuple)
 
     def holds(self) -> bool:
-        """Whether nothing of it has changed."""
+        """Return whether nothing of it has changed."""
         if self._bound is None:
             self._bound = [_getter(namespace, names) for namespace, names in self._names.values()]
         try:

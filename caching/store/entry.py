@@ -1,4 +1,4 @@
-"""One entry of a cache as its reader sees it."""
+"""One entry of a cache, opened for reading."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Entry:
         return self._head.form != EXACT
 
     def load(self) -> Any:
-        """The value, every byte of it checked; MISSING, with a warning, when it is damaged."""
+        """Return the value, every byte of it checked; MISSING, with a warning, when it is damaged."""
         try:
             document, *buffers = self._parts()
             if self.is_pickle:  # noqa: SIM108 - the reason for the exception deserves a line
@@ -191,7 +191,7 @@ def mark_uses() -> None:
 
 
 def open_entry(path: str, *, recent: bool = False) -> Entry | None:
-    """The entry of that file, its header checked; None without a file, Damaged when it is no entry.
+    """Return the entry of that file, its header checked; None without a file, Damaged when it is no entry.
 
     With `recent`, a small one that was loaded a moment ago comes from memory while its file is untouched.
     """
@@ -216,7 +216,7 @@ def open_entry(path: str, *, recent: bool = False) -> Entry | None:
 
 
 def _newer_record(path: str, head: Head) -> dict[str, Any] | None:
-    """The record that was written after the entry, if there is one and it is about this entry."""
+    """Return the record that was written after the entry, if there is one and it is about this entry."""
     try:
         newer = read_record(path.removesuffix(".entry") + RECORD)
         if newer is not None and newer.record["of"] == head.identity:
@@ -227,7 +227,7 @@ def _newer_record(path: str, head: Head) -> dict[str, Any] | None:
 
 
 def read_record(path: str) -> Head | None:
-    """The header of a file that is nothing but a header; None when there is no file."""
+    """Return the header of a file that is nothing but a header; None when there is no file."""
     try:
         fd = os.open(path, _OPEN_FLAGS)
     except (FileNotFoundError, NotADirectoryError):

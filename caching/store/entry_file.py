@@ -1,4 +1,4 @@
-"""The file of one entry: a prefix, a JSON header, and the value's buffers, all of it under checksums.
+"""The file format of an entry: a prefix, a JSON header and the value's buffers, each with a checksum.
 
     prefix (64 bytes)   magic, length of the header, length of the file, xxh3-128 of all that and the header
     header (JSON)       namespace and key (an entry names itself), when it was made, its record, the places of
@@ -115,7 +115,7 @@ def _write_data(fd: int, views: list[memoryview]) -> list[str]:
 
 
 def _chunks(views: list[memoryview]) -> Iterator[list[memoryview]]:
-    """The data cut at multiples of the chunk's size, across the bounds of buffers."""
+    """Yield the data cut at multiples of the chunk's size, across the bounds of buffers."""
     pieces: list[memoryview] = []
     room = _CHUNK_BYTES
     for view in views:
@@ -146,7 +146,7 @@ def _write_all(fd: int, pieces: list[memoryview]) -> None:
 
 
 def read_head(first: bytes, file_size: int, fd: int) -> Head:
-    """The head of an entry whose first bytes were read already; Damaged when it is not whole."""
+    """Return the head of an entry whose first bytes were read already; Damaged when it is not whole."""
     if len(first) < _PREFIX.size:
         raise Damaged("it is too short to be an entry")
     magic, length, size, digest = _PREFIX.unpack_from(first)
@@ -186,7 +186,7 @@ def _check_fields(head: Head) -> None:
 
 
 def read_parts(head: Head, first: bytes, fd: int) -> list[memoryview]:
-    """The value's document and buffers: every byte checked, and the caller's own to write into."""
+    """Return the value's document and buffers: every byte checked, and the caller's own to write into."""
     if head.size_bytes <= len(first):
         whole = memoryview(bytearray(first))
     elif head.size_bytes < _MAPPED_FROM_BYTES:

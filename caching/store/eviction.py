@@ -1,4 +1,4 @@
-"""How full a cache is, and what has to go.
+"""Keep a cache folder within its size: measure it, and evict the least recently used entries.
 
 The size is kept in a small file that every save adds to, so that saving needs no look at ten thousand others.
 The figure may drift (a writer that is killed, a folder that somebody tidies): each eviction counts anew, and
@@ -54,7 +54,7 @@ _SIZE = re.compile(r"([0-9.]+)\s*([a-z]*)")
 
 
 def parse_size(size: int | str, *, may_be_zero: bool = False) -> int:
-    """A number of bytes from a number or a text; 0 only where that `may_be_zero`.
+    """Return a number of bytes from a number or a text; 0 only where that `may_be_zero`.
 
     >>> parse_size("10GB"), parse_size("1.5 KiB"), parse_size(100)
     (10000000000, 1536, 100)

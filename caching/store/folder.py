@@ -1,4 +1,4 @@
-"""Where things lie in a cache folder, and how files get there whole.
+"""The layout of a cache folder, and writing files into it atomically.
 
 <cache directory>/CACHEDIR.TAG              tells backup tools to pass it over
 <cache directory>/v1/entries/<namespace>/   one folder a namespace
@@ -40,14 +40,14 @@ _NO_TMPFILE = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}
 
 @lru_cache(maxsize=4096)
 def namespace_folder(namespace: str) -> str:
-    """A folder's name for any namespace: readable, safe on every file system, and its alone."""
+    """Return a folder's name for any namespace: readable, safe on every file system, and its alone."""
     readable = _UNSAFE.sub("_", namespace.lower())[-48:].strip(".")
     return f"{readable}~{_digest(namespace)}"
 
 
 @lru_cache(maxsize=4096)
 def file_stem(key: str) -> str:
-    """A file's name for any key: digests as they are, everything else by its digest."""
+    """Return a file's name for any key: digests as they are, everything else by its digest."""
     return key if _DIGEST.fullmatch(key) else f"x{_digest(key)}"
 
 
@@ -142,7 +142,7 @@ def _claim(fd: int) -> bool:
 
 
 def scan(entries_folder: Path) -> Iterator[os.DirEntry[str]]:
-    """All files of all namespaces; folders that vanish meanwhile are passed over."""
+    """Yield all files of all namespaces; folders that vanish meanwhile are passed over."""
     for folder in _scandir(entries_folder):
         if folder.is_dir(follow_symlinks=False):
             yield from _scandir(folder.path)
@@ -157,12 +157,12 @@ def _scandir(path: str | Path) -> Iterator[os.DirEntry[str]]:
 
 
 def is_debris(name: str) -> bool:
-    """Whether a file of that name is unfinished."""
+    """Return whether a file of that name is unfinished."""
     return name.startswith(_NEW)
 
 
 def sweep(path: str) -> bool:
-    """Remove an unfinished file unless its writer is alive; whether it was removed."""
+    """Remove an unfinished file unless its writer is alive; return whether it was removed."""
     try:
         fd = os.open(path, os.O_RDWR | _OPEN_FLAGS)
     except OSError:
@@ -183,7 +183,7 @@ def sweep(path: str) -> bool:
 
 
 def remove(path: str) -> bool:
-    """Remove a file; whether it was there. One that is mapped stays readable for those who mapped it."""
+    """Remove a file; return whether it was there. One that is mapped stays readable for those who mapped it."""
     try:
         os.unlink(path)
     except OSError:

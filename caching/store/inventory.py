@@ -1,4 +1,4 @@
-"""What a cache folder holds: counted, checked byte by byte, and freed of what nobody can use."""
+"""Statistics, verification and cleaning of a cache folder."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Verified:
 
 
 def take_stock(entries_folder: Path) -> Stats:
-    """How many entries there are and how large they are, as a whole and by namespace."""
+    """Return how many entries there are and how large they are, as a whole and by namespace."""
     folders: dict[str, NamespaceStats] = {}
     size_bytes = 0
     for found in scan(entries_folder):
@@ -68,7 +68,7 @@ def take_stock(entries_folder: Path) -> Stats:
 
 
 def _namespace_of(path: str) -> str | None:
-    """The namespace as the entry names it; None when it is damaged or lies in a foreign folder."""
+    """Return the namespace as the entry names it; None when it is damaged or lies in a foreign folder."""
     with contextlib.suppress(OSError, Damaged):
         entry = open_entry(path)
         if entry is not None and namespace_folder(entry.namespace) == Path(path).parent.name:

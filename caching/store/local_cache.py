@@ -1,4 +1,4 @@
-"""A cache in a folder: values saved under keys, and served only when every byte is right."""
+"""LocalCache: values in a folder, saved under keys and returned only if every byte is intact."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ class LocalCache:
         return default
 
     def entries(self, namespace: str | None = None) -> Iterator[Entry]:
-        """All entries, headers only; damaged ones are passed over with a warning."""
+        """Yield all entries, headers only; damaged ones are passed over with a warning."""
         folder = None if namespace is None else namespace_folder(namespace)
         for found in scan(self._entries_folder):
             if found.name.endswith(ENTRY) and folder in (None, Path(found.path).parent.name):
@@ -249,7 +249,7 @@ class LocalCache:
         return self._write_beside(namespace, name, NOTE, data)
 
     def read_note(self, namespace: str, name: str) -> dict[str, Any] | None:
-        """The note of that name, or None."""
+        """Return the note of that name, or None."""
         with contextlib.suppress(OSError, Damaged, KeyError, TypeError, ValueError):
             note = read_record(f"{self._folder(namespace)}/{file_stem(name)}{NOTE}")
             if note is not None and (note.namespace, note.key) == (namespace, name):
@@ -257,7 +257,7 @@ class LocalCache:
         return None
 
     def _reason(self, error: Exception) -> str:
-        """Why something could not be written, and what to do about it."""
+        """Return why something could not be written, and what to do about it."""
         if isinstance(error, NotExact):
             return str(error)
         if not isinstance(error, OSError):
@@ -288,7 +288,7 @@ class LocalCache:
         return self._lock(_checked(key), timeout_seconds)
 
     def lock_async(self, key: Key, *, timeout_seconds: float | None = None) -> AbstractAsyncContextManager[bool]:
-        """The same for coroutines: waiting does not block the event loop."""
+        """Return the same for coroutines: waiting does not block the event loop."""
         return self._lock_async(_checked(key), timeout_seconds)
 
     @contextlib.contextmanager
@@ -326,11 +326,11 @@ class LocalCache:
         return removed
 
     def clear(self, namespace: str) -> int:
-        """Remove a namespace; how many entries it had. Values that are in use stay usable."""
+        """Remove a namespace; return how many entries it had. Values that are in use stay usable."""
         return self._clear_folder(Path(self._folder(namespace)))
 
     def clear_all(self) -> int:
-        """Remove all namespaces; how many entries they had."""
+        """Remove all namespaces; return how many entries they had."""
         with contextlib.suppress(OSError):
             return sum(self._clear_folder(folder) for folder in self._entries_folder.iterdir())
         return 0
@@ -352,7 +352,7 @@ class LocalCache:
         return {stats.namespace for stats in self.stats().namespaces}
 
     def stats(self) -> Stats:
-        """How many entries there are and how large they are, as a whole and by namespace."""
+        """Return how many entries there are and how large they are, as a whole and by namespace."""
         return take_stock(self._entries_folder)
 
     def prune(self, *, max_size: int | str | None = None, ttl_seconds: float | None = None) -> Pruned:

@@ -1,4 +1,4 @@
-"""Single flight: at most one holder of a name, among threads and processes.
+"""Single flight: locks that let one thread of one process compute a key while others wait.
 
 Every name has a byte of its own in one lock file, at an offset that follows from the name, and a lock is an
 open-file-description lock on that byte: it excludes threads as well as processes, and the kernel drops it
@@ -135,7 +135,7 @@ class LockFile:
             wait.end()
 
     def _try(self, name: str) -> _Lock | None:
-        """The lock, or None while somebody else has it."""
+        """Return the lock, or None while somebody else has it."""
         digest = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
         offset = int.from_bytes(digest, "little") >> 2
         path = self._path if _HAS_RANGES else f"{self._path}-{offset % 1024:03x}"
@@ -166,7 +166,7 @@ def _holding(lock: _Lock | None) -> Iterator[None]:
 
 
 def _is_same_file(fd: int, path: str) -> bool:
-    """Whether the path still leads to the file that was locked: the folder may have been removed."""
+    """Return whether the path still leads to the file that was locked: the folder may have been removed."""
     try:
         return sys.platform == "win32" or os.fstat(fd).st_ino == Path(path).stat().st_ino
     except FileNotFoundError:
@@ -219,7 +219,7 @@ class _Wait:
         self._tries = 0
 
     def lasts(self) -> bool:
-        """Whether to try once more; the first try is always granted."""
+        """Return whether to try once more; the first try is always granted."""
         self._tries += 1
         if self._tries == 1:
             return True
@@ -232,7 +232,7 @@ class _Wait:
         return True
 
     def pause(self) -> float:
-        """How long to sleep before the next try."""
+        """Return how long to sleep before the next try."""
         pause = self._pause
         self._pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
         return pause if self._ends_at is None else max(0.0, min(pause, self._ends_at - time.monotonic()))
@@ -244,7 +244,7 @@ class _Wait:
                 (self._folder / self._token).unlink()
 
     def _must_give_up(self) -> bool:
-        """Whether this wait closes a circle of waiters and is the one chosen to break it."""
+        """Return whether this wait closes a circle of waiters and is the one chosen to break it."""
         with contextlib.suppress(OSError):
             self._announce()
             waits = self._read_waits()

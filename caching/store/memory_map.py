@@ -1,4 +1,4 @@
-"""A file in memory, copied page by page as it is written to."""
+"""Private memory maps of files: pages are copied when they are written to."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def map_privately(fd: int, size: int) -> memoryview:
-    """The file's bytes; whoever writes into them changes neither the file nor anybody else's mapping.
+    """Return the file's bytes; whoever writes into them changes neither the file nor anybody else's mapping.
 
     The mapping lives as long as anything that refers to it, and keeps no file descriptor.
     """
@@ -22,7 +22,7 @@ def map_privately(fd: int, size: int) -> memoryview:
 
 
 def _map_with_libc(fd: int, size: int) -> memoryview:
-    """The same before Python 3.13, whose mmap objects keep a descriptor each: a thousand are too many."""
+    """Return the same before Python 3.13, whose mmap objects keep a descriptor each: a thousand are too many."""
     import ctypes
     import weakref
 

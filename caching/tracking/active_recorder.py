@@ -56,7 +56,7 @@ def replace_recorder(recorder: ReadRecorder) -> None:
 
 
 def current_recorder() -> ReadRecorder | None:
-    """The recorder of the cached function that runs here, if any."""
+    """Return the recorder of the cached function that runs here, if any."""
     return _recorder.get()
 
 

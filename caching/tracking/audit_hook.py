@@ -182,7 +182,7 @@ def _path(value: Any) -> str | None:
 
 
 def _counts(location: str, *, is_listing: bool = False) -> bool:
-    """Whether a file is the function's own business, not a library's or the interpreter's."""
+    """Return whether a file is the function's own business, not a library's or the interpreter's."""
     place = os.path.abspath(location)
     if (place.startswith(_NEVER) and not place.startswith(_NEVER_BUT)) or is_of_library(place):
         return False
@@ -195,7 +195,7 @@ def _counts(location: str, *, is_listing: bool = False) -> bool:
 
 
 def _opener(*, is_code: bool) -> FrameType | None:
-    """The code that wants the file, thin readers passed over; None where the interpreter reads code."""
+    """Return the code that wants the file, thin readers passed over; None where the interpreter reads code."""
     frame: FrameType | None = sys._getframe(1)
     first = None
     while frame is not None:

@@ -72,7 +72,7 @@ class Memos:
         return {location: source for memo in self._memos for location, source in list(_sources[memo].items())}
 
     def stale(self) -> str:
-        """Why what one of them holds is not what it would read now, or may not be, or an empty text."""
+        """Return why what one of them holds is not what it would read now, or may not be, or an empty text."""
         for memo in self._memos:
             if memo in _filled_unseen:
                 name = memo.__qualname__
@@ -91,7 +91,7 @@ class Memos:
 
 
 def _only_computes(function: FunctionType, known: list[FunctionType]) -> bool:
-    """Whether it certainly reads nothing, nor does any function of the project that it calls."""
+    """Return whether it certainly reads nothing, nor does any function of the project that it calls."""
     known.append(function)
     facts = read_code(function.__code__)
     if not (facts.attributes.isdisjoint(_READING_METHODS) and _COMPUTING.issuperset(i.module for i in facts.imports)):

@@ -91,7 +91,7 @@ class Recorder:
         self.made.add(os.path.abspath(folder))
 
     def knows(self, location: str) -> bool:
-        """Whether a file was noted, under whatever name, or is the run's own."""
+        """Return whether a file was noted, under whatever name, or is the run's own."""
         place = os.path.realpath(location)
         known = (*self.sources, *self.written)
         return self._is_own(place) or any(os.path.realpath(name) == place for name in known)
@@ -115,7 +115,7 @@ class Recorder:
             self.trouble = f"{shown(source.location)} changed while it was read"
 
     def _lists_same(self, source: Source) -> bool:
-        """Whether a folder holds for this run what it held for an inner one, but for what that wrote itself."""
+        """Return whether a folder holds for this run what it held for an inner one, but for what that wrote itself."""
         self.written.update(source.without)
         with self._troubled(source.location):
             if source.location not in self.contents:
@@ -125,7 +125,7 @@ class Recorder:
         return False
 
     def settle(self) -> list[Source]:
-        """The sources as they are to be stored, looked at once more.
+        """Return the sources as they are to be stored, looked at once more.
 
         Raises UnversionedError where one changed during the run or has no version.
         """
@@ -182,12 +182,12 @@ class Recorder:
         return tuple(sorted({*self.written, *self.made, *([self.private] if self.private else ())}))
 
     def _is_own(self, location: str) -> bool:
-        """Whether it was written by the run itself, or belongs to the cache."""
+        """Return whether it was written by the run itself, or belongs to the cache."""
         place = os.path.abspath(location)
         return place in self.written or is_below(place, (*self.made, *([self.private] if self.private else ())))
 
     def _as_meant(self, location: str) -> str:
-        """A path as the function knows it: a library may have made a relative one absolute on the way."""
+        """Return a path as the function knows it: a library may have made a relative one absolute on the way."""
         if not os.path.isabs(location) and _working_folder() != self.folder:
             return os.path.abspath(location)
         if not os.path.isabs(location) or location in self.arguments or location.startswith(self.anchors):

@@ -22,7 +22,7 @@ def register_version(protocol: str, version_of: Callable[[str], str | None]) -> 
 
 
 def remote_version(location: str) -> str | None:
-    """The version of a remote location, by the registered function of its protocol, else by fsspec."""
+    """Return the version of a remote location, by the registered function of its protocol, else by fsspec."""
     protocol = protocol_of(location) or ""
     version_of = _versions.get(protocol) or _versions.get(protocol.partition("+")[0])
     with recording(None):

@@ -29,7 +29,7 @@ class Source:
         return [self.location, self.kind, self.version, self.content, list(self.without)]
 
     def aged(self) -> Source:
-        """The same without the digest of its content, once the file is too old to change unnoticed."""
+        """Return the same without the digest of its content, once the file is too old to change unnoticed."""
         if not self.content:
             return self
         try:

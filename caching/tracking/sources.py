@@ -55,7 +55,7 @@ def _observe_file(path: str) -> Source:
 
 
 def content_of(path: str) -> str:
-    """The digest of a file's bytes."""
+    """Return the digest of a file's bytes."""
     total = xxhash.xxh3_128()
     with recording(None), open(path, "rb") as file:
         while block := file.read(1 << 20):
@@ -95,7 +95,7 @@ def _places(path: str, kind: Kind) -> Iterator[str]:
 
 
 def is_below(place: str, folders: tuple[str, ...]) -> bool:
-    """Whether a place is one of these folders, or below one."""
+    """Return whether a place is one of these folders, or below one."""
     return any(place == folder or place.startswith(folder + os.sep) for folder in folders)
 
 
@@ -105,7 +105,7 @@ def digest_of_lines(lines: Iterable[str]) -> str:
 
 
 def stale_reason(source: Source, *, ask_remote: bool = True) -> str:
-    """Why a recorded source is not as it was, or an empty text."""
+    """Return why a recorded source is not as it was, or an empty text."""
     if source.kind == "remote" and (not ask_remote or source.version is None):
         return ""
     if source.kind == "file" and not source.content and signature(source.location) == source.version:
@@ -136,7 +136,7 @@ def _when(path: str) -> str:
 
 
 def hide(source: Source, given: Collection[str]) -> Source:
-    """A source as it may be written down: an argument that may be a secret only as its digest.
+    """Return a source as it may be written down: an argument that may be a secret only as its digest.
 
     A text that names no file may be a password; a URL may carry one.
     """
@@ -145,7 +145,7 @@ def hide(source: Source, given: Collection[str]) -> Source:
 
 
 def reveal(sources: list[Source], values: Iterable[Any]) -> list[Source]:
-    """The sources with the locations that were hidden, found among the arguments again."""
+    """Return the sources with the locations that were hidden, found among the arguments again."""
     if not any(source.location.startswith(_HIDDEN) for source in sources):
         return sources
     known = {_digest_of_text(place): place for text, _ in texts_among(values, 0) for place in (text, local_path(text))}

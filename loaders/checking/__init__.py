@@ -1,4 +1,4 @@
-"""Are the sources interchangeable?
+"""Check that the sources of a project are interchangeable.
 
 Swapping data sources is safe only if they are the same from outside. `sourceswap check` says so before anything runs:
 

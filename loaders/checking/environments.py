@@ -1,4 +1,4 @@
-"""Environments held against the sources that they name, the dataflow that they run, and each other."""
+"""Check environments against their sources, their dataflow and each other."""
 
 from __future__ import annotations
 

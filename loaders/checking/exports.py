@@ -1,4 +1,4 @@
-"""What a loader module offers under the name of one data source, seen as Hamilton will see it."""
+"""The datasets that a loader module exports, as Hamilton sees them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a check finds, and the report that it makes."""
+"""A finding: one difference that a check reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loaders that Hamilton does not see: it takes a module's own public functions, and passes over the rest silently."""
+"""Find loaders that Hamilton ignores: imported, private or callable objects instead of public functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The inputs that a dataset takes from source to source: a source may take others, but not by mistake."""
+"""Compare the inputs that each source takes for a dataset."""
 
 from __future__ import annotations
 

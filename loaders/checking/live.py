@@ -1,4 +1,4 @@
-"""The real files of each environment, probed: against the contract, and one environment against the other."""
+"""Probe the real files of each environment, and compare them with the contract and with each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the body of a loader shows without running it: names that do not exist, the wrong contract, a fixed location."""
+"""Analyse loader bodies without running them: unknown names, another dataset's contract, fixed locations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What most say, and who says otherwise: who is at fault when nothing else tells."""
+"""Find the sources that differ from the majority."""
 
 from __future__ import annotations
 

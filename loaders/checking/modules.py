@@ -1,4 +1,4 @@
-"""Loader modules held against each other and against the contracts: the same from outside, or a finding."""
+"""Compare loader modules with the contracts and with each other."""
 
 from __future__ import annotations
 

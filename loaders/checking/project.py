@@ -1,4 +1,4 @@
-"""`check_interchangeable`: the sources and environments of a project, or loader modules by themselves."""
+"""Check a whole project, or a set of loader modules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A report for people, for machines, and for GitHub's annotations."""
+"""The report of a check, as text, JSON or GitHub annotations."""
 
 from __future__ import annotations
 

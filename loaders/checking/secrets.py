@@ -1,4 +1,4 @@
-"""Secrets written into files: found by shape and by name, and never shown."""
+"""Find secrets written into files, by their shape and their key, without showing them."""
 
 from __future__ import annotations
 

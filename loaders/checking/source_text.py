@@ -1,4 +1,4 @@
-"""A module's source text: where things stand in it, and what Hamilton does not see of it."""
+"""The source text of a module: the lines of its definitions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where an environment's S3 is and who asks: the settings of the environment, then the AWS chain."""
+"""Endpoint, region and credentials of an environment's S3, from its settings and then the AWS chain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ends reads that nobody waits for any more: a flag that all reads of one undertaking share.
+"""Cancel the remaining reads of a task when one of them fails or the caller is interrupted.
 
 An undertaking is the execution of a driver, the parts of a dataset, the ranges of an object: where one of its threads
 fails, or its caller is interrupted, what the others would bring is of no use. They look at the flag before each piece

@@ -1,4 +1,4 @@
-"""What a store says an object's bytes add up to, and whether they do."""
+"""The checksum that a store has for an object, and its comparison with the bytes received."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cyclic redundancy checks that S3 stores, also of parts computed apart: ranges are checked as they arrive.
+"""The cyclic redundancy checks that S3 stores, computed piece by piece and combined.
 
 CRC-32 comes from zlib. The other two come from awscrt where it is installed, else from numpy, at some 800 MB/s.
 """

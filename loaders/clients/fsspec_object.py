@@ -1,4 +1,4 @@
-"""Any other protocol, through the fsspec file system that is installed for it.
+"""Read objects of any other protocol through an installed fsspec file system.
 
 What fsspec promises is less than what S3 does: the length is held against what the file system said, and the version
 before against the version after. There are no checksums, and waits are the file system's own.

@@ -1,4 +1,4 @@
-"""What a server answers, RFC 9112: a status, headers, and a body whose end is known or which is refused."""
+"""Parse an HTTP response (RFC 9112): status, headers, and a body of known length."""
 
 from __future__ import annotations
 

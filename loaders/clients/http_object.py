@@ -1,4 +1,4 @@
-"""A file on a web server: one GET, repeated from the start when it breaks off.
+"""Read a file from a web server with one GET, repeated from the start if it breaks off.
 
 There is no HEAD: a presigned URL is signed for GET alone. Length and ETag are held against the answer's own headers,
 and the bytes against a digest where the server sends one.

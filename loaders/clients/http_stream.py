@@ -1,4 +1,4 @@
-"""A connection whose every wait is bounded: for the next byte, and for a whole line or head however it trickles in.
+"""A connection on which each wait is bounded: for the next byte and for a whole header.
 
 The standard library's client bounds only the wait for the next piece, so that a server which sends a header byte by
 byte holds it for as long as it likes; and its responses cannot be read into memory that is already there.

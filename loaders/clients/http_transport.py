@@ -1,4 +1,4 @@
-"""HTTP requests on connections that are kept, through proxies where the environment names some."""
+"""Send HTTP requests over reused connections, through the proxies that the environment names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Local files: opened once, read from that one descriptor, and looked at again afterwards."""
+"""Read a local file through one descriptor, and check afterwards that it did not change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where data lies, as a user writes it: a path or a URL; and how it may be shown."""
+"""Locations: the path or URL of a dataset, parsed, and shown without secrets."""
 
 from __future__ import annotations
 

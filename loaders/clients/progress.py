@@ -1,4 +1,4 @@
-"""Who wants to know how far a read is: an observer in a context variable, told a few times a second."""
+"""Report the progress of reads to an observer, a few times a second."""
 
 from __future__ import annotations
 

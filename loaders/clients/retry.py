@@ -1,4 +1,4 @@
-"""How long a read may take and how often it is tried: nothing waits for ever, nothing gives up without saying why."""
+"""Retry policy: attempts, backoff, deadline and minimum throughput of a read."""
 
 from __future__ import annotations
 

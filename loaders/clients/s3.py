@@ -1,4 +1,4 @@
-"""One S3 object, pinned: HEAD says which version there is, and every GET takes that one or fails."""
+"""Read one version of an S3 object: HEAD pins it, and each GET demands it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The three requests that reading S3 takes: HEAD, GET and the list of a prefix."""
+"""The S3 requests that reading needs: HEAD, GET and LIST."""
 
 from __future__ import annotations
 

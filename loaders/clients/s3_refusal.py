@@ -1,4 +1,4 @@
-"""What to tell a user of an S3 store that answered no: which thing is wrong, and what to do."""
+"""Explain why an S3 store refused a request, and what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a format reads from: the bytes of one object, at one version."""
+"""The interface from which formats read: the bytes of one object in one version."""
 
 from __future__ import annotations
 

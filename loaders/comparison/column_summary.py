@@ -1,4 +1,4 @@
-"""A column in a few numbers: nulls, distinct values, range, quantiles, the most frequent, and a histogram."""
+"""Summarise a column: nulls, distinct values, range, quantiles, most frequent values, histogram."""
 
 from __future__ import annotations
 

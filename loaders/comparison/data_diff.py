@@ -1,4 +1,4 @@
-"""How the data of one dataset differs between two frames: rows, keys, and each column; bounded, whatever their size."""
+"""Compare two frames of one dataset: rows, keys and columns, with a report of bounded size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A difference of data as one page of HTML: no scripts, nothing fetched, small plots as inline SVG."""
+"""A data comparison as one HTML page without scripts or external files."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def _edge(text: str) -> str:
 
 
 def _frequency_plot(sides: tuple[ColumnSummary | None, ColumnSummary | None], names: tuple[str, str]) -> str:
-    """The most frequent values of either side, a pair of bars for each."""
+    """Return the most frequent values of either side, a pair of bars for each."""
     counts = [dict(side.frequent) if side else {} for side in sides]
     values = list(dict.fromkeys([*counts[0], *counts[1]]))[:8]
     if not values:

@@ -1,4 +1,4 @@
-"""A difference of data as a table for people."""
+"""A data comparison as plain text."""
 
 from __future__ import annotations
 

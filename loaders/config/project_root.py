@@ -1,4 +1,4 @@
-"""The folder that relative locations start from."""
+"""The project root, from which relative locations start."""
 
 from __future__ import annotations
 

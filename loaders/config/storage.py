@@ -1,4 +1,4 @@
-"""How S3 and other stores are reached: the settings of the environment that runs. None of them is a secret.
+"""Storage settings: how an environment reaches S3 and other stores. None of them is a secret.
 
 Credentials come from the AWS chain (environment variables, profile, instance role), never from here.
 """

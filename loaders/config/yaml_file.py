@@ -1,4 +1,4 @@
-"""YAML with the line of each value, so that an error and `config show` can say where a value comes from."""
+"""Read YAML with the file and line of each value."""
 
 from __future__ import annotations
 

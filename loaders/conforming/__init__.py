@@ -1,4 +1,4 @@
-"""Make a frame or table what its contract says, exactly, or say what breaks it."""
+"""Convert a table or frame to what its contract says, exactly, or report what breaks the contract."""
 
 from loaders.conforming.conformity import conform
 

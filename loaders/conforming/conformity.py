@@ -1,4 +1,4 @@
-"""A table or a frame in, the frame that the contract promises out; or a `ContractError` that says why not."""
+"""Convert tables and frames to the frame that a contract promises, or raise `ContractError`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arrow values to the type of a contract: every value survives exactly, or the cast is refused."""
+"""Cast Arrow values to the type of a contract without loss, or refuse."""
 
 from __future__ import annotations
 

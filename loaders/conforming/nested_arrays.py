@@ -1,4 +1,4 @@
-"""Arrays of lists, maps and structs, made from what is in them."""
+"""Build arrays of lists, maps and structs from their parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Between pandas columns and Arrow arrays, both ways without loss."""
+"""Convert pandas columns to Arrow arrays and back without loss."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules that a contract sets for values: nulls, key, checks."""
+"""Check the rules of a contract: nulls, key and value checks."""
 
 from __future__ import annotations
 

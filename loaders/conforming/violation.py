@@ -1,4 +1,4 @@
-"""What is wrong with a frame, said within bounds: the report has a few lines, whatever the size of the frame."""
+"""Violations of a contract, reported in a few lines whatever the size of the frame."""
 
 from __future__ import annotations
 

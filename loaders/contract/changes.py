@@ -1,4 +1,4 @@
-"""What changed from one version of a contract to the next, and whether those who read the dataset notice."""
+"""Compare two versions of a contract, and tell which changes break readers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`DatasetContract`: the class that users write, with everything that can be done with a contract."""
+"""`DatasetContract`: the class that users write, with all operations on a contract."""
 
 from __future__ import annotations
 

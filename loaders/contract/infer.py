@@ -1,4 +1,4 @@
-"""A draft of a contract from a real file: exact where the format says its types, a guess where it does not."""
+"""Draft a contract from a real file: exact for Parquet and Arrow, a guess for text formats."""
 
 from __future__ import annotations
 

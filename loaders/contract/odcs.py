@@ -1,4 +1,4 @@
-"""A contract as YAML of the Open Data Contract Standard (ODCS) v3.1.0, of the Bitol project.
+"""Write a contract as YAML of the Open Data Contract Standard (ODCS) v3.1.0, of the Bitol project.
 
 https://bitol-io.github.io/open-data-contract-standard/v3.1.0/
 

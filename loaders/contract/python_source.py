@@ -1,4 +1,4 @@
-"""A contract as Python source: what a project's `contracts.py` says."""
+"""Write a contract as Python source."""
 
 from __future__ import annotations
 

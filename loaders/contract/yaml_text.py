@@ -1,4 +1,4 @@
-"""A contract as YAML and back, the same contract."""
+"""Write a contract as YAML, and read it back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CSV: Arrow's parser, told the contract's types; nothing is inferred, so nothing is coerced."""
+"""Parse CSV with Arrow's parser into the contract's types, without inference."""
 
 from __future__ import annotations
 

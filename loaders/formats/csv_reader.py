@@ -1,4 +1,4 @@
-"""The bytes of one CSV file and its parser, Arrow's, told the types: header, slices, and what is wrong with them."""
+"""Read one CSV file: its header, its slices, and a clear error for text that does not parse."""
 
 from __future__ import annotations
 

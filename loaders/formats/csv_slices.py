@@ -1,4 +1,4 @@
-"""Where a CSV can be cut, so that its slices are parsed at the same time and each begins with a row.
+"""Cut a CSV file into slices that begin with a row, to parse them in parallel.
 
 Arrow can cut a file itself. Told that values hold no line ends, it parts a row that has one where a block ends; told
 that they may, it looks for all quotes first, in one thread, and drops the line feed of a CRLF that a block's end parts.

@@ -1,4 +1,4 @@
-"""Arrow IPC, which Feather is: files and streams."""
+"""Parse Arrow IPC files and streams, which Feather is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which format a location holds, and who parses it."""
+"""Choose the format of a location, and parse it."""
 
 from __future__ import annotations
 

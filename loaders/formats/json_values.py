@@ -1,4 +1,4 @@
-"""Values of JSON, as Python's parser gives them, to the types of a contract: strictly, at any depth."""
+"""Convert parsed JSON values to the types of a contract, strictly and at any depth."""
 
 from __future__ import annotations
 

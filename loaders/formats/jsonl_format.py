@@ -1,4 +1,4 @@
-"""JSON Lines: Arrow's parser where it types exactly, Python's where Arrow refuses a line, to say which and why."""
+"""Parse JSON Lines with Arrow where it types exactly, otherwise with Python."""
 
 from __future__ import annotations
 

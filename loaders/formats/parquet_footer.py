@@ -1,4 +1,4 @@
-"""What a Parquet footer says: where the chunks of each column lie, how large they are, and whether that can be so."""
+"""Read and validate a Parquet footer: position and size of each column's chunks."""
 
 from __future__ import annotations
 

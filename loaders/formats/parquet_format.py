@@ -1,4 +1,4 @@
-"""Parquet: the footer says where the columns lie; only what is wanted is fetched and decoded."""
+"""Parse Parquet, fetching and decoding only the needed columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked of one file: which columns of which contract, and how to speak of the file."""
+"""A parse request: the contract, the columns and the format options for one file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text files in whichever encoding, as UTF-8."""
+"""Convert text files of any encoding to UTF-8."""
 
 from __future__ import annotations
 

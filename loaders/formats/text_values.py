@@ -1,4 +1,4 @@
-"""Text that stands for values, in CSV and JSON, to the types of a contract: strictly, and each value exactly.
+"""Convert text from CSV and JSON to the types of a contract, strictly and exactly.
 
 The parsers of Arrow type what they can at full speed; what they refuse, or cannot read, comes here as text. Here the
 lossless spellings that they do not know are read (`12.0` for an integer, midnight for a date, pandas' durations), and

@@ -1,4 +1,4 @@
-"""The threads that decode: as many as there are cores, whichever and however many reads are under way."""
+"""The decoding threads, one for each core, shared by all reads of the process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the values of a column come from that refers to another dataset's."""
+"""The values for columns that refer to another dataset."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""From a configuration and modules to a driver: what there would be, whether it fits, what surrounds a run."""
+"""Turn a configuration and modules into a checked plan, and the plan into a Hamilton driver."""

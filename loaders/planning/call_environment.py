@@ -1,4 +1,4 @@
-"""What the cache cannot see of a loader's call: the environment's formats and root, and which columns are needed."""
+"""The settings that a loader's call depends on besides code and arguments: formats, root, needed columns."""
 
 from __future__ import annotations
 

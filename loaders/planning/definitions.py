@@ -1,4 +1,4 @@
-"""What a set of Hamilton modules would make: nodes, what each needs, which datasets are among them.
+"""The functions of Hamilton modules, with the nodes they define and the inputs they need.
 
 Hamilton itself accepts a misspelt name as one more external input and a repeated one as an override; seeing the
 nodes before a driver is built is what lets the factory refuse both.

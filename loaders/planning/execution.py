@@ -1,4 +1,4 @@
-"""What surrounds each execution of a driver: its storage, its cache, and threads that know of both."""
+"""Hamilton adapters that give each execution its storage, its cache and a thread pool."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A picture of the dataflow in Graphviz's DOT language: locations, datasets, the columns in use, and the functions."""
+"""Draw the dataflow in Graphviz's DOT language: locations, datasets, used columns and functions."""
 
 from __future__ import annotations
 

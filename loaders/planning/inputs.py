@@ -1,4 +1,4 @@
-"""The values that a configuration hands to loaders and dataflow, checked against what their functions declare."""
+"""Convert input values to the types that functions declare."""
 
 from __future__ import annotations
 

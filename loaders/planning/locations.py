@@ -1,4 +1,4 @@
-"""The inputs that a loader function reads a location from, as its text says, and whether anything is there."""
+"""Find the inputs from which a loader reads a location, and check that local files exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loader modules made of frames in memory, for the contracts of any project: what the test kit gives to a driver."""
+"""Loader modules made of frames in memory, for the test kit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A configuration and its modules, found to fit together.
+"""The plan of a run: a configuration and its modules, checked before anything is read.
 
 Checking fails closed: whatever can be known to be wrong before data is read is an error here, with the names that
 would be right, and not a surprise in the middle of a run.

@@ -1,4 +1,4 @@
-"""The table of data sources: for each name that `data_source` may have, the module that loads from it."""
+"""The table of data sources, by the name that `data_source` has, and the import of their modules."""
 
 from __future__ import annotations
 

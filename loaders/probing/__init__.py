@@ -1,1 +1,1 @@
-"""Look at the head or footer of a file, to hold it against a contract or to draft one, without loading the data."""
+"""Probe a file: compare its head or footer with a contract, or draft one, without loading the data."""

@@ -1,4 +1,4 @@
-"""What a probe may fetch."""
+"""The number of bytes that a probe may fetch."""
 
 from loaders.errors import LoaderError
 

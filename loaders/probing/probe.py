@@ -1,4 +1,4 @@
-"""What a probe saw of a dataset's files, and how it says so."""
+"""The result of a probe: what is known of a dataset's files."""
 
 from __future__ import annotations
 

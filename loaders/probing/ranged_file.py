@@ -1,4 +1,4 @@
-"""A file of which only parts are fetched, and no more of them than a probe may."""
+"""A remote file read by ranges, within the budget of a probe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A file of any other protocol, by ranges, through its fsspec file system."""
+"""A file read by ranges through its fsspec file system."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of text, CSV and JSON Lines, each also compressed: head and tail, held against the contract by reading them."""
+"""Probe CSV and JSON Lines files, plain or compressed, by their head and tail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that say the types of their columns, Parquet and Arrow: their footers, held against the contract exactly."""
+"""Probe Parquet and Arrow files by their footers."""
 
 from __future__ import annotations
 

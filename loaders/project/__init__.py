@@ -1,1 +1,1 @@
-"""Projects of the user's own: their scaffold, and samples of their data."""
+"""Create a project, and sample its data."""

@@ -1,4 +1,4 @@
-"""A dataset drafted from a file that is at hand whole: a contract that every row of it obeys."""
+"""Draft a dataset from a whole local file: a contract that each of its rows obeys."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _fits(file: Path, contract: DatasetContract, columns: list[str] | None = Non
 
 
 def _with_nulls(file: Path, contract: DatasetContract) -> DatasetContract:
-    """The contract with those texts for null that make another of its columns fit."""
+    """Return the contract with those texts for null that make another of its columns fit."""
     known = contract.format.null_values
     for null in _NULLS:
         more = replace(contract, format=replace(contract.format, null_values=(*known, null)))
@@ -63,7 +63,7 @@ def _with_nulls(file: Path, contract: DatasetContract) -> DatasetContract:
 
 
 def _widened(file: Path, contract: DatasetContract, column: str) -> DatasetContract:
-    """The contract with the narrowest type of the column that fits every row."""
+    """Return the contract with the narrowest type of the column that fits every row."""
     while not _fits(file, contract, [column]):
         found = contract.schema.field(column)
         wider = _WIDER.get(found.type, pa.string())

@@ -1,4 +1,4 @@
-"""The data of one environment, moved to where another environment expects it: for the sandbox and for samples."""
+"""Copy data from one environment to the locations of another, for samples and the sandbox."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small part of each dataset that still belongs together: rows of one, and what they refer to in the others."""
+"""Take a small sample of datasets that keeps the rows they refer to."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _referred_rows(
     sampled: Mapping[str, pd.DataFrame],
     contracts: Mapping[str, DatasetContract],
 ) -> pd.Series | None:
-    """The rows that the samples so far refer to, None where none of them refers to this dataset."""
+    """Return the rows that the samples so far refer to, None where none of them refers to this dataset."""
     wanted: pd.Series | None = None
     for other, sample in sampled.items():
         for column in contracts[other].references:

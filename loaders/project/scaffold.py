@@ -1,4 +1,4 @@
-"""A new project: contracts, loader modules, a dataflow, environments, tests and a CI workflow that run at once."""
+"""Create a new project: contracts, loader modules, dataflow, environments, tests and a CI workflow."""
 
 from __future__ import annotations
 

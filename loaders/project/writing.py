@@ -1,4 +1,4 @@
-"""A dataset's frame as a file that reads back as the same frame: for samples, the sandbox and tests."""
+"""Write a dataset's frame to a file that reads back as the same frame."""
 
 from __future__ import annotations
 

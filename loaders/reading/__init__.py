@@ -1,5 +1,4 @@
-"""One way in for every location: `read_table(location, contract)` gives the frame that the contract promises, or says
-why not.
+"""Read a dataset from any location: `read_table(location, contract)` returns the frame of the contract, or raises.
 
 Locations
     A local path (relative to the project's root), `s3://bucket/key`, `http(s)://` (also presigned), `memory://`, and

@@ -1,4 +1,4 @@
-"""Datasets that are in memory already."""
+"""Take a dataset from frames in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files that a location stands for: itself, those that a pattern matches, or the parts in a folder."""
+"""List the files of a location: one file, those that match a pattern, or the parts in a folder."""
 
 from __future__ import annotations
 

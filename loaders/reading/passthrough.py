@@ -1,4 +1,4 @@
-"""Which loader functions do nothing with a frame but return it, as their bytecode shows.
+"""Recognise loader functions that only return `read_table(…)`, from their bytecode.
 
 Only such a function may be given fewer columns than the contract has: any other might use a column that no output
 asks for. So the rule errs on one side: what is not plainly `return read_table(…)` gets every column.

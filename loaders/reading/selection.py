@@ -1,4 +1,4 @@
-"""Which columns of a dataset the running dataflow needs; `read_table` fetches and parses only those.
+"""The columns of a dataset that the running dataflow needs; `read_table` fetches and parses only those.
 
     use_selection(Selection(("order_id", "amount"), passage(loader)))
 

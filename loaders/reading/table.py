@@ -1,4 +1,4 @@
-"""`read_table`: the one way from a location to the frame that a contract promises."""
+"""`read_table`: from a location to the verified, typed and checked frame of a contract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which version a location holds: what the cache records of a read, and asks again before it answers for one.
+"""The version of a location, which the cache records at a read and compares before a hit.
 
 The same function of listings and headers serves both, so that what was read and what is there now compare equal
 where they are. Local files need nothing from here: the cache observes those itself.

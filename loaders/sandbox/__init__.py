@@ -1,1 +1,1 @@
-"""A real S3 on this machine, for tests and to run every environment without an account."""
+"""A real S3 server on this machine, for tests and for running each environment without an account."""

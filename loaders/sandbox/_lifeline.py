@@ -1,4 +1,4 @@
-"""Runs one command in a folder of its own for exactly as long as the process that asked for it lives.
+"""Run a server in a folder of its own, and end it when the process that started it ends.
 
 Started as `python -I -S _lifeline.py`, so it imports the standard library alone. It reads one line of JSON from
 its standard input and ends the command at the next line, or when that pipe closes: `command`; `files` to write

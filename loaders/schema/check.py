@@ -36,7 +36,7 @@ class Check:
                 raise ConfigError(f"Check pattern {self.pattern!r} is no regular expression: {error}.") from None
 
     def __str__(self) -> str:
-        """The rules in words, as `show` lists them."""
+        """Return the rules in words, as `show` lists them."""
         bounds = [("≥", self.minimum), ("≤", self.maximum)]
         rules = [f"{sign} {value}" for sign, value in bounds if value is not None]
         if self.allowed:

@@ -1,4 +1,4 @@
-"""The one pandas dtype that each Arrow type of a contract becomes.
+"""The pandas dtype of each Arrow type.
 
 It depends on the field alone (type and nullability), never on the data, so that the same frame comes out of every
 format and source. No column is ever `object`: what numpy cannot hold natively stays in Arrow memory, because turning

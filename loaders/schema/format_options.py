@@ -1,4 +1,4 @@
-"""How a dataset's files are written, where the format alone does not say."""
+"""Format options: how a dataset's files are written."""
 
 from __future__ import annotations
 

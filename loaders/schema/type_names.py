@@ -1,4 +1,4 @@
-"""Arrow types as text and back: how YAML writes the type of a column."""
+"""Arrow types as text and back, as YAML writes them."""
 
 from __future__ import annotations
 
