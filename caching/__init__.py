@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from caching.calls import Lookup
+    from caching.call import Lookup
     from caching.context import CacheContext, CacheEvent, CallEnvironment, activate, active_context
     from caching.decorator import cache, function_cache
     from caching.errors import CachingException, CachingWarning
@@ -24,7 +24,7 @@ _MODULES = {
     "CallEnvironment": "context",
     "Entry": "store.local_cache",
     "LocalCache": "store.local_cache",
-    "Lookup": "calls",
+    "Lookup": "call",
     "MISSING": "store.local_cache",
     "activate": "context",
     "active_context": "context",

@@ -12,16 +12,16 @@ import secrets
 import time
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from caching.call import Call, Lookup, RunRecord, column_key, shown_locations
 from caching.columns import CachedColumns, Wanted, join_columns, split_columns, wanted_columns
 from caching.context import CacheEvent, Outcome, active_context
 from caching.errors import warn_user
 from caching.keys.error_context import UnkeyableError
-from caching.keys.key import CallKey, FunctionKey, Unbound
-from caching.keys.values import digest
-from caching.locations import locations_among, shown
+from caching.keys.key import FunctionKey, Unbound
+from caching.locations import locations_among
 from caching.misses import LATEST_MISS, NO_ENTRY, pack_parts
 from caching.store.entry import MISSING
 from caching.store.local_cache import Entry, Key, LocalCache, local_cache
@@ -33,45 +33,12 @@ from caching.tracking.recorder import Recorder
 from caching.tracking.source import Source, UnversionedError
 from caching.tracking.sources import hide, reveal, stale_reason
 
-
-@dataclass(frozen=True)
-class Lookup:
-    """Whether a call would be served from the cache, and if not, why."""
-
-    outcome: Outcome
-    reason: str
-    namespace: str
-    key: Key | None
-
-
-@dataclass(slots=True)
-class _Call:
-    """One call on its way: its key, the cache it goes to, and why it was not served."""
-
-    key: CallKey
-    cache: LocalCache
-    started: float
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class _Made:
-    """What a run was made from, or why that cannot be told."""
-
-    sources: list[Source]
-    given: frozenset[str]
-    rules: list[tuple[str, ...]]
-    checked_at: float
-    expires_at: float | None
-    trouble: str
-
-
 _MISS: Any = object()
 _NOTHING = contextlib.nullcontext()
 
 
 class CachedFunction:
-    """A function with its cache, reached as `wrapper.__cached_function__`."""
+    """A function with its cache; the wrapper keeps it as `__cached_function__`."""
 
     def __init__(
         self,
@@ -94,14 +61,14 @@ class CachedFunction:
     # The way of a call.
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """What the function returns, from the cache where that is the same."""
+        """Return the function's result, from the cache if that is the same."""
         started = time.perf_counter()
         call = self._begin(args, kwargs, started)
         wanted = wanted_columns(self.keys.namespace)
-        if not isinstance(call, _Call):
+        if not isinstance(call, Call):
             with contextlib.nullcontext() if wanted is None else wanted.alone():
                 value = self.function(*args, **kwargs)
-            self._tell(None, "uncached", started, call, (), value)
+            self._report(None, "uncached", started, call, (), value)
             return value
         refresh = active_context().mode == "refresh"
         if not refresh and (value := self._look(call)) is not _MISS:
@@ -113,8 +80,8 @@ class CachedFunction:
                 return value
             return self._run_whole(call, args, kwargs, refresh=refresh)
 
-    def _run_whole(self, call: _Call, args: tuple[Any, ...], kwargs: dict[str, Any], *, refresh: bool) -> Any:
-        """What the function returns, kept as one entry."""
+    def _run_whole(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any], *, refresh: bool) -> Any:
+        """Run the function, and store its result as one entry."""
         recorder = self._recorder(call)
         with recording(recorder):
             value = self.function(*args, **kwargs)
@@ -122,9 +89,9 @@ class CachedFunction:
         return value
 
     def _call_by_column(
-        self, call: _Call, wanted: Wanted, args: tuple[Any, ...], kwargs: dict[str, Any], *, refresh: bool
+        self, call: Call, wanted: Wanted, args: tuple[Any, ...], kwargs: dict[str, Any], *, refresh: bool
     ) -> Any:
-        """Return a frame of the wanted columns: those that are cached, and the others from one run for them alone."""
+        """Return a frame of the wanted columns: cached ones, and the others from one run."""
         if not refresh and (value := self._look_by_column(call, wanted)) is not _MISS:
             return value
         with call.cache.lock(call.key.key):
@@ -137,13 +104,13 @@ class CachedFunction:
             value, made = self._run_alone(call, wanted, missing, args, kwargs)
             loaded, joined = split_columns(value, missing), None
             if missing != wanted.columns:
-                joined = None if made.trouble else cached.completed(value, missing, wanted, made.sources)
+                joined = None if made.problem else cached.completed(value, missing, wanted, made.sources)
                 if joined is None:
                     # What was cached is of another version than what was read now, or does not fit: all anew.
                     missing = wanted.columns
                     value, made = self._run_alone(call, wanted, missing, args, kwargs)
                     loaded = split_columns(value, missing)
-            if loaded is None and not made.trouble:
+            if loaded is None and not made.problem:
                 # What cannot be cut into columns is kept whole, and so it has to be the whole.
                 return self._run_whole(call, args, kwargs, refresh=refresh)
             if joined is None:
@@ -153,36 +120,36 @@ class CachedFunction:
             else:
                 call.reason = cached.lack(wanted.columns)
                 value = joined
-            entries = {_column_key(call, column): frame for column, frame in (loaded or {}).items()}
-            if refresh and not made.trouble:
+            entries = {column_key(call, column): frame for column, frame in (loaded or {}).items()}
+            if refresh and not made.problem:
                 self._forget(call)
             self._keep(call, made, entries, value, refresh=refresh)
         return value
 
     def _run_alone(
-        self, call: _Call, wanted: Wanted, columns: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[Any, _Made]:
-        """What the function returns when it is to return these columns alone, and what it was made from."""
+        self, call: Call, wanted: Wanted, columns: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Any, RunRecord]:
+        """Run the function for these columns only; return its result and its sources."""
         recorder = self._recorder(call)
         with recording(recorder), wanted.alone(columns):
             value = self.function(*args, **kwargs)
         return value, self._settle(recorder)
 
-    def _look_by_column(self, call: _Call, wanted: Wanted) -> Any:
-        """Return the frame of the wanted columns, if all are cached and belong together; else _MISS."""
+    def _look_by_column(self, call: Call, wanted: Wanted) -> Any:
+        """Return the frame of the wanted columns if all are cached and fit together; otherwise _MISS."""
         cached = self._cached_columns(call, wanted)
         value = cached.joined(wanted.columns)
         if value is None:
             return _MISS
-        self._tell(call.key.key, "hit", call.started, "", _locations(cached.sources), value)
+        self._report(call.key.key, "hit", call.started, "", shown_locations(cached.sources), value)
         return value
 
-    def _cached_columns(self, call: _Call, wanted: Wanted) -> CachedColumns:
-        """Return the columns that are cached in the present version of their sources."""
+    def _cached_columns(self, call: Call, wanted: Wanted) -> CachedColumns:
+        """Return the columns that are cached for the present version of their sources."""
         cached = CachedColumns()
         looked_at: dict[Source, str] = {}
         for column in wanted.columns:
-            single = replace(call, key=replace(call.key, digest=_column_key(call, column)[1]), reason="")
+            single = replace(call, key=replace(call.key, digest=column_key(call, column)[1]), reason="")
             found = self._find(single, looked_at)
             if found is not None:
                 entry, sources = found
@@ -192,12 +159,12 @@ class CachedFunction:
         return cached
 
     async def call_async(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Return the same for a coroutine function; waiting for others does not block the event loop."""
+        """Return a coroutine function's result; waiting for a lock does not block the event loop."""
         started = time.perf_counter()
         call = self._begin(args, kwargs, started)
-        if not isinstance(call, _Call):
+        if not isinstance(call, Call):
             value = await self.function(*args, **kwargs)
-            self._tell(None, "uncached", started, call, (), value)
+            self._report(None, "uncached", started, call, (), value)
             return value
         refresh = active_context().mode == "refresh"
         if not refresh and (value := self._look(call)) is not _MISS:
@@ -212,9 +179,9 @@ class CachedFunction:
         return value
 
     def lookup(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Lookup:
-        """Return whether a call would hit; nothing is run."""
+        """Return whether a call would be a hit; nothing is run."""
         call = self._begin(args, kwargs, time.perf_counter())
-        if not isinstance(call, _Call):
+        if not isinstance(call, Call):
             return Lookup("uncached", call, self.keys.namespace, None)
         if active_context().mode == "refresh":
             return Lookup("refresh", "the cache is being refreshed", call.key.namespace, call.key.key)
@@ -232,8 +199,8 @@ class CachedFunction:
 
     # Its steps.
 
-    def _begin(self, args: tuple[Any, ...], kwargs: dict[str, Any], started: float) -> _Call | str:
-        """Return the call with its key, or why it runs uncached."""
+    def _begin(self, args: tuple[Any, ...], kwargs: dict[str, Any], started: float) -> Call | str:
+        """Return the call with its key, or the reason why it runs uncached."""
         context = active_context()
         if context.mode == "off":
             return "the cache is off"
@@ -246,11 +213,11 @@ class CachedFunction:
             self._warn(f"{self.keys.namespace}() is not cached, because {error}.")
             recorder = current_recorder()
             if recorder is not None:
-                recorder.trouble = recorder.trouble or f"{self.keys.namespace}() cannot be cached: {error}"
+                recorder.problem = recorder.problem or f"{self.keys.namespace}() cannot be cached: {error}"
             return str(error)
-        return _Call(key, self.cacher or context.cache or local_cache, started)
+        return Call(key, self.cacher or context.cache or local_cache, started)
 
-    def _look(self, call: _Call) -> Any:
+    def _look(self, call: Call) -> Any:
         """Return the value of a valid entry, or _MISS."""
         outer = current_recorder()
         # The cache's own files are nobody's sources.
@@ -266,11 +233,11 @@ class CachedFunction:
         if outer is not None:
             outer.absorb(sources, "", self._expiry(entry))
         if active_context().observer is not None:
-            self._tell(call.key.key, "hit", call.started, "", _locations(sources), value)
+            self._report(call.key.key, "hit", call.started, "", shown_locations(sources), value)
         return value
 
-    def _find(self, call: _Call, looked_at: dict[Source, str] | None = None) -> tuple[Entry, list[Source]] | None:
-        """The entry of a call and its sources, if it may be served; `looked_at` are sources asked just before."""
+    def _find(self, call: Call, looked_at: dict[Source, str] | None = None) -> tuple[Entry, list[Source]] | None:
+        """Return a call's entry and its sources if it is valid; `looked_at` are sources checked just before."""
         entry = call.cache.find(call.key.key)
         if entry is None:
             call.reason = call.reason or NO_ENTRY
@@ -310,8 +277,8 @@ class CachedFunction:
             limits.append(entry.created_at + self.ttl_seconds)
         return min((limit for limit in limits if limit is not None), default=None)
 
-    def _remember_check(self, call: _Call, entry: Entry, sources: list[Source], now: float, *, fresh: bool) -> None:
-        """Keep what this check has cost: the time of a remote one, that a young file has grown old."""
+    def _remember_check(self, call: Call, entry: Entry, sources: list[Source], now: float, *, fresh: bool) -> None:
+        """Store the time of a check of remote sources, and that young files have grown old."""
         remote = self.revalidate_seconds is not None and not fresh and any(s.kind == "remote" for s in sources)
         young = any(source.content for source in sources)
         if not (remote or young):
@@ -324,7 +291,7 @@ class CachedFunction:
                 record["checked_at"] = now
             call.cache.update_record(call.key.key, record)
 
-    def _recorder(self, call: _Call) -> Recorder:
+    def _recorder(self, call: Call) -> Recorder:
         watch_reads()
         follow_processes()
         recorder = Recorder(
@@ -341,24 +308,24 @@ class CachedFunction:
             recorder.expect(location, "file")
         return recorder
 
-    def _settle(self, recorder: Recorder) -> _Made:
-        """What a run that is over was made from, looked at once more."""
+    def _settle(self, recorder: Recorder) -> RunRecord:
+        """Return the sources of a finished run, compared with their present state."""
         checked_at = time.time()
         sources: list[Source] = []
-        trouble = ""
+        problem = ""
         with recording(None):
             try:
                 gather_from_children(recorder)
                 sources = recorder.settle()
             except UnversionedError as error:
-                trouble = str(error)
-        return _Made(sources, recorder.given, sorted(recorder.rules), checked_at, recorder.expires_at, trouble)
+                problem = str(error)
+        return RunRecord(sources, recorder.given, sorted(recorder.rules), checked_at, recorder.expires_at, problem)
 
-    def _keep(self, call: _Call, made: _Made, entries: Mapping[Key, Any], value: Any, *, refresh: bool) -> None:
-        """Store a result, as its entries by key, with what it was made from; tell those who are concerned."""
+    def _keep(self, call: Call, made: RunRecord, entries: Mapping[Key, Any], value: Any, *, refresh: bool) -> None:
+        """Store a result as its entries, with its sources; report the call to observer and outer function."""
         with recording(None):
-            if made.trouble:
-                self._warn(f"A result of {call.key.namespace}() is not cached, because {made.trouble}.")
+            if made.problem:
+                self._warn(f"A result of {call.key.namespace}() is not cached, because {made.problem}.")
             else:
                 record: dict[str, Any] = {
                     "sources": [hide(source, made.given).as_json() for source in made.sources],
@@ -378,20 +345,20 @@ class CachedFunction:
             expires_at = made.expires_at
             if self.ttl_seconds is not None:
                 expires_at = min(made.checked_at + self.ttl_seconds, expires_at or float("inf"))
-            outer.absorb(made.sources, made.trouble, expires_at)
+            outer.absorb(made.sources, made.problem, expires_at)
         outcome: Outcome = "refresh" if refresh else "miss"
-        locations = _locations(made.sources)
-        self._tell(call.key.key, outcome, call.started, made.trouble or call.reason, locations, value)
+        locations = shown_locations(made.sources)
+        self._report(call.key.key, outcome, call.started, made.problem or call.reason, locations, value)
 
-    def _forget(self, call: _Call) -> None:
-        """Remove what is cached of a call, its frame and all its columns: none may outlive a refresh of some."""
+    def _forget(self, call: Call) -> None:
+        """Remove all entries of a call, its frame and its columns, before a refresh stores some of them."""
         parts = pack_parts(call.key.parts())
         with recording(None):
             for entry in call.cache.entries(call.key.namespace):
                 if entry.record.get("parts") == parts:
                     call.cache.remove(entry.key)
 
-    def _note_miss(self, call: _Call, *, refresh: bool) -> None:
+    def _note_miss(self, call: Call, *, refresh: bool) -> None:
         if not refresh:
             now = time.time()
             note = {
@@ -403,7 +370,7 @@ class CachedFunction:
             }
             call.cache.write_note(call.key.namespace, LATEST_MISS, note)
 
-    def _tell(
+    def _report(
         self, key: Key | None, outcome: Outcome, started: float, reason: str, sources: tuple[str, ...], value: object
     ) -> None:
         observer = active_context().observer
@@ -416,11 +383,3 @@ class CachedFunction:
         if text not in self._warned:
             self._warned.add(text)
             warn_user(text)
-
-
-def _locations(sources: list[Source]) -> tuple[str, ...]:
-    return tuple(shown(source.location) for source in sources if source.kind != "absent")
-
-
-def _column_key(call: _Call, column: str) -> Key:
-    return call.key.namespace, digest(f"{call.key.digest} column {column}".encode())

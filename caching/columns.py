@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Wanted:
-    """The columns that are wanted of a function's frame, and who says so."""
+    """The columns that a dataflow needs of a function's frame."""
 
     environment: CallEnvironment
     namespace: str
     columns: tuple[str, ...]
 
     def alone(self, columns: tuple[str, ...] | None = None) -> AbstractContextManager[None]:
-        """Have the function, called inside, return these columns alone; by default all that are wanted."""
+        """Make the function return only these columns inside the block; by default all wanted ones."""
         return self.environment.only(self.namespace, self.columns if columns is None else columns)
 
 
 def wanted_columns(namespace: str) -> Wanted | None:
-    """Return the columns that are wanted of a function's frame; None where all are."""
+    """Return the columns that are needed of a function's frame; None for all."""
     environment = active_context().environment
     # A cached function that calls another may use every column: nothing of its own key says which are wanted.
     if environment is None or current_recorder() is not None:
@@ -46,7 +46,7 @@ def wanted_columns(namespace: str) -> Wanted | None:
 
 @dataclass
 class CachedColumns:
-    """The columns of one call that are cached and belong together, with what they were made from."""
+    """The cached columns of one call that fit together, with their common sources."""
 
     parts: dict[str, pd.DataFrame] = field(default_factory=dict)
     sources: list[Source] = field(default_factory=list)
@@ -57,9 +57,9 @@ class CachedColumns:
     _run: str | None = None  # the run that all of them must be from, where versions do not tell all
 
     def add(self, column: str, entry: Entry, sources: list[Source], *, timed: bool) -> None:
-        """Take a column over, unless it does not belong to the others or is damaged."""
+        """Add a column, unless it is damaged or does not fit the others."""
         # Where versions tell all, any run gives the same; otherwise only the columns of one run belong together.
-        versions, run = _versions(sources), None if _tell_all(sources) and not timed else entry.record.get("run")
+        versions, run = _versions(sources), None if _are_versioned(sources) and not timed else entry.record.get("run")
         if self.parts and (versions, run) != (self._versions, self._run):
             self.reason = self.reason or "its columns are of different versions"
             return
@@ -72,17 +72,17 @@ class CachedColumns:
         self._rules |= {frozenset(rule) for rule in entry.record.get("rules", ())}
 
     def missing(self, columns: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the columns that have to be loaded to complete these: all where these cannot be completed."""
+        """Return the columns to load: those that are not cached, or all if they cannot be combined."""
         missing = self._lacking(columns)
         return missing if missing and self._run is None else columns
 
     def lack(self, columns: tuple[str, ...]) -> str:
-        """What is missing to these columns, in words."""
+        """Return in words which columns are missing."""
         lack = "were not checked together" if all(column in self.parts for column in columns) else "are not cached"
         return f"columns that {lack}: {', '.join(self.missing(columns))}"
 
     def _lacking(self, columns: tuple[str, ...]) -> tuple[str, ...]:
-        """The columns that are not there, or of which a rule has not been checked: no run has seen all its columns."""
+        """Return columns that are missing, or belong to a rule that no run has checked on all its columns."""
         missing = {column for column in columns if column not in self.parts}
         rules = [rule for rule in self._rules if rule.issubset(columns)]
         for _ in rules:
@@ -93,11 +93,11 @@ class CachedColumns:
         return tuple(column for column in columns if column in missing)
 
     def joined(self, columns: tuple[str, ...]) -> pd.DataFrame | None:
-        """Return the frame of these columns; None where not all are there, or not checked together."""
+        """Return the frame of these columns; None if one is missing or they were not checked together."""
         return None if self._lacking(columns) else join_columns(self.parts, columns)
 
     def completed(self, value: Any, missing: tuple[str, ...], wanted: Wanted, sources: list[Source]) -> Any:
-        """The frame of the wanted columns, with those missing from a run of just now; None if they do not fit."""
+        """Return the frame of the wanted columns, completed from a run just made; None if they do not fit."""
         loaded = split_columns(value, missing)
         if loaded is None or _versions(sources) != self._versions or not _agree(self.sources, sources):
             return None
@@ -108,14 +108,14 @@ def _versions(sources: list[Source]) -> frozenset[Hashable]:
     return frozenset((source.location, source.kind, source.version) for source in sources)
 
 
-def _tell_all(sources: list[Source]) -> bool:
-    """Return whether the versions tell what the data was: something was read, and all of it has a version."""
+def _are_versioned(sources: list[Source]) -> bool:
+    """Tell whether the sources identify the data: something was read, and all of it has a version."""
     read = [source for source in sources if source.kind != "absent"]
     return bool(read) and all(source.version is not None for source in read)
 
 
 def _agree(before: list[Source], now: list[Source]) -> bool:
-    """Return whether files too young for their times to tell have the same content."""
+    """Tell whether files too young for their times to count have the same content."""
     contents = {source.location: source.content for source in now if source.content}
     return all(
         not source.content or contents.get(source.location, source.content) == source.content for source in before
@@ -123,7 +123,7 @@ def _agree(before: list[Source], now: list[Source]) -> bool:
 
 
 def split_columns(value: Any, columns: Sequence[str]) -> dict[str, pd.DataFrame] | None:
-    """Return a frame's columns as frames of one column each; None for what is no plain frame with all of these.
+    """Return a frame as frames of one column each; None if it is no plain frame with all of these.
 
     Others that it has are among them: they were loaded, whoever wanted them.
     """
@@ -137,7 +137,7 @@ def split_columns(value: Any, columns: Sequence[str]) -> dict[str, pd.DataFrame]
 
 
 def join_columns(parts: Mapping[str, pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame | None:
-    """Return the frame of the columns in this order, without copying; None where they have not the same rows."""
+    """Return the frame of the columns in this order, without copying; None if their rows differ."""
     import pandas as pd
 
     frames = [parts[column] for column in columns]

@@ -19,7 +19,7 @@ Outcome = Literal["hit", "miss", "uncached", "refresh"]
 
 @dataclass(frozen=True)
 class CacheEvent:
-    """What became of one call of a cached function."""
+    """The outcome of one call of a cached function."""
 
     function: str
     namespace: str
@@ -32,21 +32,21 @@ class CacheEvent:
 
 
 class CallEnvironment(Protocol):
-    """What a caller knows of its calls that neither code nor arguments tell; functions are named by namespace."""
+    """Interface: settings and columns of calls that neither code nor arguments show, by namespace."""
 
     def settings(self, namespace: str) -> Mapping[str, object]:
-        """Return what else the function's result depends on: part of the key, each under its name."""
+        """Return further settings that the function's result depends on; they become part of the key."""
 
     def columns(self, namespace: str) -> tuple[str, ...] | None:
-        """Return the columns wanted of the frame that the function returns; None where all are, or it has none."""
+        """Return the columns needed of the frame that the function returns; None for all or for no frame."""
 
     def only(self, namespace: str, columns: tuple[str, ...]) -> AbstractContextManager[None]:
-        """Have the function, called inside, return a frame of these columns alone."""
+        """Make the function return only these columns inside the block."""
 
 
 @dataclass(frozen=True)
 class CacheContext:
-    """Which cache is used, how, who is told, and what the calls depend on besides.
+    """The cache in use, its mode, the observer of calls, and the environment that calls depend on.
 
     Mode "off" runs every function; "refresh" runs it and stores the result anew.
     """
@@ -68,7 +68,7 @@ def activate(
     observer: Callable[[CacheEvent], None] | None = None,
     environment: CallEnvironment | None = None,
 ) -> Iterator[CacheContext]:
-    """Use this cache, mode, observer and environment until the block is left; without a cache, the default one."""
+    """Use this cache, mode, observer and environment inside the block; without a cache, the default one."""
     context = CacheContext(cache, mode, observer, environment)
     token = _context.set(context)
     try:
@@ -78,5 +78,5 @@ def activate(
 
 
 def active_context() -> CacheContext:
-    """Return the context that holds here."""
+    """Return the active cache context."""
     return _context.get()

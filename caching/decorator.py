@@ -7,7 +7,8 @@ import types
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, overload
 
-from caching.calls import CachedFunction, Lookup
+from caching.call import Lookup
+from caching.calls import CachedFunction
 from caching.errors import CachingException
 from caching.hamilton_tag import tag_recompute
 from caching.keys.key import ArgumentEncoder, plain_function
@@ -83,7 +84,7 @@ def _decorate(function: Any, *, options: dict[str, Any]) -> Any:
         raise CachingException(
             f"{plain.__qualname__}() is a generator: what it yields is used up by reading. Return a list."
         )
-    depends_on = _askers(options["depends_on"], plain)
+    depends_on = _dependencies(options["depends_on"], plain)
     cached = CachedFunction(plain, **{**options, "depends_on": depends_on})
     cached.keys.check_annotations()
 
@@ -107,7 +108,7 @@ def _decorate(function: Any, *, options: dict[str, Any]) -> Any:
     return wrapper
 
 
-def _askers(depends_on: object, function: types.FunctionType) -> tuple[Callable[[], bytes], ...]:
+def _dependencies(depends_on: object, function: types.FunctionType) -> tuple[Callable[[], bytes], ...]:
     items = depends_on if isinstance(depends_on, tuple | list) else () if depends_on is None else (depends_on,)
     for item in items:
         if not callable(item):

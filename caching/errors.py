@@ -12,11 +12,11 @@ import warnings
 
 
 class CachingException(Exception):  # noqa: N818 - the name is part of the public interface
-    """Raised when a call cannot be cached as asked; names the function, the parameter and its type."""
+    """Raised when a call cannot be cached as requested; names the function, the parameter and its type."""
 
 
 class CachingWarning(UserWarning):
-    """Given when a result is returned uncached, or when an entry on disk had to be passed over."""
+    """Issued when a result is returned uncached, or when an entry on disk is ignored."""
 
 
 _LIBRARY = os.path.dirname(os.__file__)
@@ -24,7 +24,7 @@ _HERE = os.path.dirname(__file__)
 
 
 def warn_user(text: str) -> None:
-    """Give a CachingWarning at the line of the user's that the call came from; at none where there is no such line."""
+    """Issue a CachingWarning at the user's line that made the call."""
     level, frame = 2, sys._getframe(1)
     while frame.f_back is not None and _is_inner(frame.f_code.co_filename, str(frame.f_globals.get("__name__"))):
         level, frame = level + 1, frame.f_back
@@ -34,7 +34,7 @@ def warn_user(text: str) -> None:
 
 
 def _is_inner(file: str, module: str) -> bool:
-    """Return whether a file is of this toolkit, of what runs its dataflows and commands, or of Python."""
+    """Tell whether a file belongs to this toolkit, to Hamilton, click or Python."""
     if file.startswith(f"{_LIBRARY}{os.sep}"):
         inside = file[len(_LIBRARY) + 1 :].partition(os.sep)[0]
         if inside not in ("site-packages", "dist-packages"):

@@ -18,7 +18,7 @@ _actions: dict[str, list[Action]] = {}
 
 
 def on_import(name: str, action: Action) -> None:
-    """Do something to the module of a name, and to what takes its place when it is loaded again.
+    """Run an action on a module now, or when it is imported; again if it is reloaded.
 
     Where another thread imports it at this moment the action may be done twice.
     """
@@ -31,7 +31,7 @@ def on_import(name: str, action: Action) -> None:
 
 
 class _Finder:
-    """Has the actions done when a module was executed; finds nothing by itself."""
+    """Runs pending actions after a module was executed; finds no modules itself."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         if name not in _actions:

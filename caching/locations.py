@@ -17,7 +17,7 @@ _LONGEST_PATH = 1024
 
 
 def protocol_of(location: str) -> str | None:
-    """`s3` of `s3://bucket/key`; None of a local path.
+    """Return the protocol of a URL, such as `s3` of `s3://bucket/key`; None for a local path.
 
     >>> protocol_of("s3://bucket/key"), protocol_of("/data/a.csv")
     ('s3', None)
@@ -32,7 +32,7 @@ def local_path(location: str) -> str:
 
 
 def shown(location: str) -> str:
-    """Return a location without what may be a secret in it.
+    """Return a location without user, password and query.
 
     >>> shown("https://user:word@host/a.csv?signature=1f")
     'https://host/a.csv'
@@ -43,7 +43,7 @@ def shown(location: str) -> str:
 
 
 def locations_among(values: Iterable[Any]) -> Iterator[tuple[str, Kind]]:
-    """Yield every location among a call's arguments: paths, globs and URLs, also within containers."""
+    """Yield each location among a call's arguments: paths, globs and URLs, also within containers."""
     for text, depth in texts_among(values, 0):
         kind = _kind(text, certain=depth == 0)
         if kind is not None:
@@ -51,7 +51,7 @@ def locations_among(values: Iterable[Any]) -> Iterator[tuple[str, Kind]]:
 
 
 def texts_among(values: Iterable[Any], depth: int) -> Iterator[tuple[str, int]]:
-    """Yield every text among values, and how deep it lies within containers."""
+    """Yield each text among values, with its depth within containers."""
     for value in values:
         if isinstance(value, str):
             yield value, depth

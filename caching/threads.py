@@ -23,13 +23,13 @@ Wrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
 _variables: list[ContextVar[Any]] = []
 _lock = threading.Lock()
 _follows = False
-# Their threads serve whoever asks; each piece of work brings its own surroundings.
+# Their threads serve whoever asks; each piece of work brings its own values.
 _POOLS = ("concurrent.futures.thread", "multiprocessing.pool")
 
 
 @dataclass(slots=True)
 class _Held(Generic[T]):
-    """A value that a variable was set to, until it is reset."""
+    """A value of a variable, valid until the variable is reset."""
 
     value: T
     is_over: bool = False
@@ -37,7 +37,7 @@ class _Held(Generic[T]):
 
 @dataclass(slots=True)
 class _Lent(Generic[T]):
-    """The same in a thread of its own, which may go on when whoever started it is done: then it is the default."""
+    """A value inherited by a thread; it becomes the default when its owner resets the variable."""
 
     held: _Held[T]
     default: T
@@ -48,7 +48,7 @@ class _Lent(Generic[T]):
 
 
 class InheritedVar(Generic[T]):
-    """A context variable that is in threads what it is where their work comes from."""
+    """A context variable whose value threads and pools inherit from the code that gives them work."""
 
     def __init__(self, name: str, *, default: T) -> None:
         self._default = default
@@ -73,8 +73,8 @@ class InheritedVar(Generic[T]):
             held.is_over = True
 
 
-class _Surroundings:
-    """What the variables are where work comes from."""
+class _InheritedValues:
+    """The values of all inherited variables at the place where work was submitted."""
 
     def __init__(self) -> None:
         context = copy_context()
@@ -84,7 +84,7 @@ class _Surroundings:
         return bool(self._values)
 
     def run(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """Do a piece of work in them, in a thread that does others as well."""
+        """Run work with these values, in a thread that also serves others."""
         tokens = [(variable, variable.set(value)) for variable, value in self._values]
         try:
             return work(*args, **kwargs)
@@ -93,18 +93,18 @@ class _Surroundings:
                 variable.reset(token)
 
     def around(self, work: Any) -> Any:
-        """Return the work as it is done in them."""
+        """Return the work bound to these values."""
         return functools.partial(self.run, work) if callable(work) else work
 
     def through(self, items: Iterable[T]) -> Iterator[T]:
-        """Yield items that are made in them."""
+        """Yield items from an iterator that is advanced with these values."""
         iterator = iter(items)
         end = object()
         while (item := self.run(next, iterator, end)) is not end:
             yield item
 
     def enter(self) -> None:
-        """Lend them to the present thread."""
+        """Set these values in the present thread."""
         for variable, held in self._values:
             default = variable.get().value
             variable.set(_Lent(held, default) if isinstance(held, _Held) else held)
@@ -138,7 +138,7 @@ def _follow_thread_pools(module: Any) -> None:
         _wrap(module.ThreadPool, name, _handing(0, "func"))
     # Generators among these are gone through in a thread of the pool.
     for name in ("imap", "imap_unordered"):
-        _wrap(module.ThreadPool, name, _handing(1, "iterable", _Surroundings.through))
+        _wrap(module.ThreadPool, name, _handing(1, "iterable", _InheritedValues.through))
 
 
 def _wrap(owner: type, name: str, wrapper: Wrapper) -> None:
@@ -148,8 +148,8 @@ def _wrap(owner: type, name: str, wrapper: Wrapper) -> None:
 
 def _starting(start: Callable[..., None]) -> Callable[..., None]:
     def following(thread: threading.Thread) -> None:
-        surroundings = _Surroundings()
-        if not surroundings or getattr(getattr(thread, "_target", None), "__module__", "") in _POOLS:
+        inherited = _InheritedValues()
+        if not inherited or getattr(getattr(thread, "_target", None), "__module__", "") in _POOLS:
             start(thread)
             return
         own = vars(thread).get("run")
@@ -163,7 +163,7 @@ def _starting(start: Callable[..., None]) -> Callable[..., None]:
         # Others that wrap what a thread runs may hand the thread to it.
         def run(*_: object) -> None:
             restore()
-            surroundings.enter()
+            inherited.enter()
             thread.run()
 
         vars(thread)["run"] = run
@@ -177,17 +177,17 @@ def _starting(start: Callable[..., None]) -> Callable[..., None]:
 
 
 def _handing(
-    position: int, keyword: str, around: Callable[[_Surroundings, Any], Any] = _Surroundings.around
+    position: int, keyword: str, around: Callable[[_InheritedValues, Any], Any] = _InheritedValues.around
 ) -> Wrapper:
-    """Return what wraps a method that takes work, at a place among its arguments or by name."""
+    """Return a wrapper for a method that takes work, by position or by name."""
 
     def wrapper(hand: Callable[..., Any]) -> Callable[..., Any]:
         def following(pool: object, /, *args: Any, **kwargs: Any) -> Any:
-            surroundings = _Surroundings()
-            if surroundings and position < len(args):
-                args = (*args[:position], around(surroundings, args[position]), *args[position + 1 :])
-            elif surroundings and keyword in kwargs:
-                kwargs[keyword] = around(surroundings, kwargs[keyword])
+            inherited = _InheritedValues()
+            if inherited and position < len(args):
+                args = (*args[:position], around(inherited, args[position]), *args[position + 1 :])
+            elif inherited and keyword in kwargs:
+                kwargs[keyword] = around(inherited, kwargs[keyword])
             return hand(pool, *args, **kwargs)
 
         return following

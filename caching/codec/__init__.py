@@ -1,4 +1,4 @@
-"""Values to bytes and back, exactly or not at all.
+"""Encode values to bytes and decode them exactly, or refuse.
 
 A value becomes a small JSON document that describes it, and buffers that hold its bulk. The document names
 types by tags of an allow-list, so reading one back can neither import nor run anything that it chooses. What

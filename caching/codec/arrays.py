@@ -57,7 +57,7 @@ def _write_structure(dtype: np.dtype[Any]) -> Node:
 
 
 def read_dtype(node: Node) -> np.dtype[Any]:
-    """What `write_dtype` wrote."""
+    """Read what `write_dtype` wrote."""
     if type(node) is str:
         return np.dtype(node)
     if type(node) is not dict:
@@ -96,7 +96,7 @@ def _write_objects(encoder: Encoder, array: np.ndarray[Any, Any]) -> Node:
 
 
 def read_array(decoder: Decoder, node: Node) -> np.ndarray[Any, Any]:
-    """What `write_array` wrote, on the buffer's own memory."""
+    """Read what `write_array` wrote, on the buffer's own memory."""
     kind, shape, order, content = node
     if kind == "O":
         items = read_items(decoder, content)

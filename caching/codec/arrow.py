@@ -52,7 +52,7 @@ def _write_schema(schema: pa.Schema) -> bytes:
 
 
 def _refuse_foreign(kind: pa.DataType) -> None:
-    """Refuse extension types: reading one back runs code of whoever registered its name."""
+    """Refuse extension types, because reading one runs the code that is registered for its name."""
     if isinstance(kind, pa.BaseExtensionType):
         raise NotExact(f"it contains the Arrow extension type {kind}")
     for number in range(kind.num_fields):
@@ -62,14 +62,14 @@ def _refuse_foreign(kind: pa.DataType) -> None:
 
 
 def read_type(node: Node) -> pa.DataType:
-    """What `write_type` wrote."""
+    """Read what `write_type` wrote."""
     if type(node) is str:
         return _NAMED[node]
     return pa.ipc.read_schema(pa.py_buffer(base64.b85decode(node[0]))).field(0).type
 
 
 def write_chunks(encoder: Encoder, kind: pa.DataType, chunks: list[pa.Array]) -> Node:
-    """Arrays of one type."""
+    """Write arrays of one type."""
     if kind in _STRINGS or (_bit_width(kind) and not isinstance(kind, pa.BaseExtensionType)):
         return [write_type(kind), [_write_flat(encoder, kind, chunk) for chunk in chunks]]
     sink = pa.BufferOutputStream()
@@ -88,7 +88,7 @@ def _bit_width(kind: pa.DataType) -> int:
 
 
 def _write_flat(encoder: Encoder, kind: pa.DataType, array: pa.Array) -> Node:
-    """Length, offset, nulls and buffers of a slice; bitmaps are cut at a byte, hence the offset."""
+    """Write length, offset, nulls and buffers of a slice; bitmaps are cut at a byte, hence the offset."""
     length, skipped = len(array), array.offset % 8
     first, last = array.offset - skipped, array.offset + length
     buffers = array.buffers()
@@ -117,7 +117,7 @@ def _add(encoder: Encoder, buffer: Any, start: int, end: int) -> int:
 
 
 def read_chunks(decoder: Decoder, node: Node) -> tuple[pa.DataType, list[pa.Array]]:
-    """What `write_chunks` wrote, on the buffers' own memory."""
+    """Read what `write_chunks` wrote, on the buffers' own memory."""
     kind = read_type(node[0])
     if type(node[1]) is list:
         return kind, [_read_flat(decoder, kind, *chunk) for chunk in node[1]]
@@ -153,7 +153,7 @@ def _read_flat(
 
 
 def _check_offsets(offset_type: Any, buffers: list[Any], length: int) -> None:
-    """Arrow trusts offsets: those that leave the buffer would read foreign memory."""
+    """Raise Damaged for offsets that leave the buffer; Arrow does not check them."""
     if len(buffers) != 3:
         raise Damaged("an Arrow array lacks its buffers")
     offsets = np.frombuffer(buffers[1], offset_type)
@@ -175,7 +175,7 @@ def _write_chunked(encoder: Encoder, value: pa.ChunkedArray) -> Node:
 
 @reads("pa.chunked")
 def read_chunked(decoder: Decoder, node: Node) -> pa.ChunkedArray:
-    """What `pa.chunked` describes."""
+    """Read a chunked array."""
     kind, chunks = read_chunks(decoder, node)
     return pa.chunked_array(chunks, kind)
 

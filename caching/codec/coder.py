@@ -1,4 +1,4 @@
-"""The walk over a value: which type is written how, and objects that occur more than once."""
+"""Encoder and decoder: how each type is written and read, and objects that occur more than once."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _MAX_DEPTH = 100
 
 
 class NotExact(CachingException):
-    """The value could not come back exactly as it is."""
+    """Raised for a value that could not be restored exactly."""
 
 
 class Damaged(CachingException):
-    """The bytes are not what their writer wrote."""
+    """Raised for bytes that differ from what was written."""
 
 
 class Encoded(NamedTuple):
@@ -35,7 +35,7 @@ class Encoded(NamedTuple):
 
 
 class _Seen:
-    """An object that was met before: it is written once and referred to afterwards."""
+    """An object that was encoded before: it is written once and referred to afterwards."""
 
     __slots__ = ("node", "number", "value")
 
@@ -75,7 +75,7 @@ class Encoder:
         return node
 
     def begin(self, value: object, node: list[Node]) -> None:
-        """Announce the node of a container that may contain itself, before it is filled."""
+        """Register the node of a container that may contain itself, before it is filled."""
         self._seen[id(value)].node = node
 
     def add_buffer(self, buffer: Buffer) -> int:
@@ -95,7 +95,7 @@ class Encoder:
 
 
 class Decoder:
-    """Reads one document back. Whatever is wrong with it ends in an exception, never in a value."""
+    """Reads one document back; a damaged document raises an exception, never gives a value."""
 
     def __init__(self, buffers: Sequence[memoryview], find_reader: Callable[[object], Reader]) -> None:
         self._find_reader = find_reader
@@ -123,7 +123,7 @@ class Decoder:
         return self._find_reader(tag)(self, *node[1:])
 
     def know(self, number: int, value: object) -> None:
-        """Announce a container that may contain itself, before it is filled."""
+        """Register a container that may contain itself, before it is filled."""
         self._known[number] = value
 
     def buffer(self, number: int) -> memoryview:
@@ -169,7 +169,7 @@ def reads(tag: str) -> Callable[[Reader], Reader]:
 
 
 def writes_special(package: str) -> Callable[[Callable[[type], Writer | None]], None]:
-    """Register who finds the writer for those classes of a package that are made at run time."""
+    """Register the function that finds the writer for classes that a package makes at run time."""
 
     def register(find: Callable[[type], Writer | None]) -> None:
         WRITER_FINDERS[package] = find

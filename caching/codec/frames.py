@@ -124,7 +124,7 @@ def _write_frame(encoder: Encoder, value: pd.DataFrame) -> Node:
 
 
 def _write_places(places: list[int]) -> list[int]:
-    """Where a block's rows are among the columns; a run of neighbours as start and end."""
+    """Write the positions of a block's rows among the columns; neighbours as start and end."""
     return (
         places if len(places) < 3 or places != list(range(places[0], places[-1] + 1)) else [places[0], places[-1], -1]
     )
@@ -154,7 +154,7 @@ def _read_frame(decoder: Decoder, columns: Node, index: Node, blocks: list[Node]
 
 
 def _write_extras(encoder: Encoder, value: Any) -> Node:
-    """`attrs` and flags, when there are any."""
+    """Write `attrs` and flags, if there are any."""
     unique = not value.flags.allows_duplicate_labels
     return [encoder.encode(value.attrs), unique] if value.attrs or unique else None
 

@@ -1,4 +1,4 @@
-"""What pandas has beside arrays: timestamps, periods, intervals, missing values, offsets."""
+"""pandas scalars: timestamps, periods, intervals, missing values, offsets."""
 
 from __future__ import annotations
 

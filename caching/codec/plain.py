@@ -1,4 +1,4 @@
-"""Plain Python values: what needs no library."""
+"""Plain Python values, which need no library."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def _pack(encoder: Encoder, items: list[Any]) -> int | None:
 
 
 def read_items(decoder: Decoder, items: list[Node] | int) -> list[Any]:
-    """What `write_items` wrote."""
+    """Read what `write_items` wrote."""
     if type(items) is list:
         decode = decoder.decode
         return [decode(item) if type(item) is list else item for item in items]

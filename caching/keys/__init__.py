@@ -1,1 +1,1 @@
-"""What the key of a call is made of: arguments, reachable code, environment and library versions."""
+"""The key of a call, from its arguments, the reachable code, the environment and the library versions."""

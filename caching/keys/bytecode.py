@@ -1,4 +1,4 @@
-"""One code object read: what it does, free of where it stands, and the names of the outside that it uses.
+"""Read one code object: its instructions without line numbers, and the outside names it uses.
 
 Bytecode and not source, because a file may be edited after its import. Left out: line numbers, file names,
 docstrings, the order of constants, instructions that do nothing.
@@ -65,7 +65,7 @@ class Import(NamedTuple):
 
 @dataclass(frozen=True)
 class Use:
-    """One use of a name from outside: `name.attribute.attribute`, and what stands next to it."""
+    """One use of an outside name: `name.attribute.attribute`, with the arguments of the call or subscript after it."""
 
     scope: Literal["global", "free", "import", "named"]  # named: a global, by a text
     name: str
@@ -79,7 +79,7 @@ class Use:
 
 @dataclass(frozen=True)
 class CodeFacts:
-    """What one code object does, and every use of a name from outside, those of nested code included."""
+    """The instructions of one code object, and every outside name it uses, including those of nested code."""
 
     digest: str
     uses: tuple[Use, ...]
@@ -198,7 +198,7 @@ def _imports(instructions: list[Instruction]) -> Iterator[tuple[Import, int]]:
 
 
 def _import_aliases(instructions: list[Instruction]) -> dict[str, list[Import]]:
-    """Local names that imports in the body bind, and what each may stand for (one may be bound twice)."""
+    """Return the local names that imports in the body bind, and the modules each may mean."""
     aliases: dict[str, list[Import]] = {}
     for item, index in _imports(instructions):
         position = index + 1

@@ -1,4 +1,4 @@
-"""The walk over what a function can reach: from its bytecode to what its names mean now.
+"""The reachable code of a function: helpers, classes, constants and modules, found from its bytecode.
 
 Helper functions, classes, constants, modules of the project, closures, tables of functions: each gets a part of
 its own, so that a miss can be explained. Libraries are one part each: distribution and version. Nothing of the
@@ -7,37 +7,24 @@ project is executed, but the modules that bodies import.
 
 from __future__ import annotations
 
-import enum
-import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
-from pathlib import PurePath
-from types import CodeType, FunctionType, MappingProxyType, ModuleType, SimpleNamespace
+from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
-from caching.keys import lookup_tables as tables
 from caching.keys.bytecode import Import, Use, read_code
-from caching.keys.environment import Surroundings
-from caching.keys.error_context import Blame, UnkeyableError
+from caching.keys.code_encoder import CodeEncoder
+from caching.keys.error_context import ErrorContext, UnkeyableError
 from caching.keys.known_paths import FILE_QUESTIONS
-from caching.keys.libraries import PROJECT, STANDARD, library_of_module, version_of_library
-from caching.keys.names import label_of, name_in_module, name_of
+from caching.keys.libraries import PROJECT, STANDARD, library_of_module
+from caching.keys.names import name_in_module, name_of
 from caching.keys.objects import (
-    ObjectEncoder,
-    attributes_of,
-    cached_function,
     class_attributes,
-    is_memo,
-    library_of_class,
-    library_of_function,
-    project_functions,
     steady_values,
 )
 from caching.keys.operands import Arguments, text_of
 from caching.keys.pandas_queries import Queries
-from caching.keys.values import UnhashableError, digest, frame, type_name
-from caching.keys.watch import Watch
+from caching.keys.values import UnhashableError, frame, type_name
 
 _ABSENT = object()
 _LIMIT = 20_000  # of functions, classes and modules that one function may reach
@@ -70,26 +57,16 @@ _CHANGED = (list, dict, set, deque)
 _COUNTED = (*_CHANGED, int, float, str, type, FunctionType, SimpleNamespace)
 
 
-class Walk(ObjectEncoder):
-    """One walk over what a function reaches."""
+class CodeGraph(CodeEncoder):
+    """Collects the code that a function reaches, each function, class and constant as a named part."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.watch = Watch()
-        self.parts: dict[str, str] = {}
-        self.surroundings = Surroundings()
-        self.texts: set[str] = set()
         self.queries = Queries()
         self.asks_for_files = False
-        self.memos: list[Any] = []
-        self._in_table = False
-        self._labels: dict[int, str] = {}
-        self._taken: set[str] = set()
-        self._kept: list[Any] = []
-        self._waiting: deque[Any] = deque()
 
     def run(self, root: Any, *, as_value: bool) -> None:
-        """Walk over all that is reached from here."""
+        """Visit all code that is reachable from this function, class or module."""
         if as_value:
             self._add("value", "itself", self.code(root))
         else:
@@ -111,104 +88,6 @@ class Walk(ObjectEncoder):
         for top in ("pandas", "pyarrow", STANDARD):
             self.library(top)
 
-    def library(self, top: str) -> None:
-        """Return a library that is used."""
-        self.parts.setdefault(f"library {top}", version_of_library(top))
-
-    def service(self, value: Any) -> bytes:
-        """Return a logger or a lock in a global: its class is all that counts."""
-        return frame(b"O", type_name(type(value)).encode())
-
-    def identity(self, value: Any) -> bytes:
-        """Return a bare object(): which one it is, among those met."""
-        return frame(b"@", self._label(value, "object").encode())
-
-    def code(self, value: Any) -> bytes:
-        """Return a function, class or module: its label; what it does is a part of its own."""
-        if isinstance(value, FunctionType):
-            cached = cached_function(value)
-            if cached is not None:
-                known = self.surroundings.depends_on
-                known += [ask for ask in cached.depends_on if ask not in known]
-                return self.code(cached.function)
-            top = library_of_function(value)
-            if top != PROJECT and "__wrapped__" not in vars(value) and not value.__closure__:
-                self.library(top)
-                return frame(b"V", f"{value.__module__}.{value.__qualname__}".encode())
-            if top != PROJECT:
-                return self._library_wrapper(value, top)
-        elif isinstance(value, ModuleType):
-            top = library_of_module(value)
-            if top != PROJECT:
-                self.library(top)
-                self.surroundings.whole_environment |= value is os
-                return frame(b"V", value.__name__.encode())
-        else:
-            top = library_of_class(value)
-            if top != PROJECT:
-                self.library(top)
-                return frame(b"V", type_name(value).encode())
-        return frame(b"@", self._node(value).encode())
-
-    def encode(self, value: Any) -> bytes:
-        """Encode, and take note of what may change in place."""
-        outside = self._in_table
-        self._in_table = outside or tables.is_known(value)
-        try:
-            encoded = super().encode(value)
-        finally:
-            self._in_table = outside
-        kind = type(value)
-        if isinstance(value, PurePath):
-            self.texts.add(f"{value}{os.sep}")
-        elif kind is str:
-            self.texts.add(value)
-        elif is_memo(value):
-            self.memos.append(value)
-        if kind in _MUTABLE:
-            _MUTABLE[kind](self.watch, value)
-        elif kind not in _UNCHANGING and not isinstance(value, FunctionType | type | ModuleType):
-            self._watch_object(value, encoded)
-        return encoded
-
-    def _watch_object(self, value: Any, encoded: bytes) -> None:
-        if isinstance(value, dict):
-            self.watch.members(value, _items)
-        elif isinstance(value, list):
-            self.watch.members(value, list.__iter__)
-        elif isinstance(value, set):
-            self.watch.members(value, set.__iter__)
-        if library_of_class(type(value)) == PROJECT:
-            self.watch.members(value, _attributes)
-        elif encoded[:1] == b"V" and self._in_table:
-            return  # a table's columns and index are encoded again with the table
-        elif not isinstance(value, enum.Enum) and encoded[:1] not in b"OJWpgkBZTRP":
-            self.watch.content(value, _encode_again, _encode_again(value))
-
-    # What is reached, node by node.
-
-    def _node(self, value: Any) -> str:
-        known = self._labels.get(id(value))
-        if known is not None:
-            return known
-        label = self._label(value, f"module {value.__name__}" if isinstance(value, ModuleType) else label_of(value))
-        self._waiting.append(value)
-        return label
-
-    def _label(self, value: Any, wanted: str) -> str:
-        if id(value) not in self._labels:
-            label, number = wanted, 1
-            while label in self._taken:
-                number += 1
-                label = f"{wanted}#{number}"
-            self._labels[id(value)] = label
-            self._taken.add(label)
-            self._kept.append(value)
-        return self._labels[id(value)]
-
-    def _add(self, kind: str, name: str, encoded: bytes) -> None:
-        self.parts[f"{kind} {name}"] = digest(encoded)
-
     def _function(self, function: FunctionType, label: str, *, is_root: bool) -> None:
         self.watch.function(function)
         facts = read_code(function.__code__)
@@ -216,10 +95,10 @@ class Walk(ObjectEncoder):
         self.asks_for_files |= not facts.attributes.isdisjoint(FILE_QUESTIONS)
         defaults = b""
         if not is_root:  # a root's defaults are bound with its arguments
-            with Blame(f"a default of {label}()"):
+            with ErrorContext(f"a default of {label}()"):
                 defaults = self.encode((function.__defaults__, function.__kwdefaults__))
         self._add("function", label, frame(b"", facts.digest.encode()) + defaults)
-        self.surroundings.use_attributes(facts.attributes)
+        self.used_environment.use_attributes(facts.attributes)
         for item in facts.imports:
             self._import(function.__globals__, item)
         self.queries.function(function, label, facts)
@@ -268,19 +147,19 @@ class Walk(ObjectEncoder):
         if isinstance(value, ModuleType):
             self._follow(value, attributes, use, namespace, label)
         elif not self._special(value, attributes, use, namespace, label):
-            with Blame(part):
+            with ErrorContext(part):
                 encoded = self.encode(value)
             if encoded != frame(b"@", part.encode()):
                 self._add("value", part, encoded)
             if attributes and isinstance(value, FunctionType) and attributes[0] in vars(value):
                 self.watch.name(vars(value), attributes[0])
-                with Blame(f"{part}.{attributes[0]}"):
+                with ErrorContext(f"{part}.{attributes[0]}"):
                     self._add("value", f"{part}.{attributes[0]}", self.encode(vars(value)[attributes[0]]))
 
     def _follow(
         self, module: ModuleType, attributes: tuple[str, ...], use: Use, namespace: dict[str, Any], label: str
     ) -> None:
-        """`package.module.name`: what it means, through the modules of the project."""
+        """Resolve `package.module.name` through the modules of the project."""
         if not attributes:
             self.code(module)
             return
@@ -305,10 +184,10 @@ class Walk(ObjectEncoder):
     def _special(
         self, value: Any, attributes: tuple[str, ...], use: Use, namespace: dict[str, Any], label: str
     ) -> bool:
-        """What reaches beyond itself: the environment, imports by name, code made from text."""
+        """Handle names that reach further: the environment, imports by name, and code made from text."""
         called, text = name_of(value), text_of(use.arguments.get(0, "key", "name"), namespace)
         self.queries.call(called, use.arguments, namespace)
-        if self.surroundings.use(value, attributes, text):
+        if self.used_environment.use(value, attributes, text):
             return True
         if called in _UNKNOWABLE or value is sys.modules:
             used = f"{called.removeprefix('builtins.')}()" if called else "sys.modules"
@@ -321,7 +200,7 @@ class Walk(ObjectEncoder):
     def _import_by_name(
         self, importer: str, text: str | None, given: Arguments, namespace: dict[str, Any], label: str
     ) -> None:
-        """`import_module("name")` and `__import__("name")`."""
+        """Follow `import_module("name")` and `__import__("name")`."""
         dots = 0 if text is None else len(text) - len(text.lstrip("."))
         package = text_of(given.get(1, "package"), namespace) if dots else ""
         is_relative = importer == "builtins.__import__" and given.has(4, "level")
@@ -360,13 +239,13 @@ class Walk(ObjectEncoder):
         return module
 
     def _whole_namespace(self, held: dict[str, Any]) -> None:
-        """Return a module handed about as a value: anything in it may be used."""
+        """Visit everything in a module that is passed as a value."""
         self.watch.mapping(held)
         for name in sorted(held):
             if name.startswith("__") and name.endswith("__"):
                 continue
             part = name_in_module(held, name)
-            with Blame(part):
+            with ErrorContext(part):
                 self._add("value", part, self.encode(held[name]))
 
     def _class(self, cls: type, label: str) -> None:
@@ -378,7 +257,7 @@ class Walk(ObjectEncoder):
             if name == "__annotations__":
                 shape.append(self._annotations(value))
                 continue
-            with Blame(f"{label}.{name}"):
+            with ErrorContext(f"{label}.{name}"):
                 encoded = self.encode(value)
             shape.append(frame(b"", name.encode()))
             if encoded != frame(b"@", f"{label}.{name}".encode()):
@@ -395,21 +274,6 @@ class Walk(ObjectEncoder):
             parts.append(frame(b"", name.encode()) + encoded)
         return b"".join(parts)
 
-    def _library_wrapper(self, function: FunctionType, top: str) -> bytes:
-        """Return a function made by a library's decorator: the library, and what it wraps."""
-        if id(function) in self._labels:
-            return frame(b"@", self._labels[id(function)].encode())
-        label = self._label(function, label_of(function))
-        self.library(top)
-        parts = []
-        for held in project_functions(function):
-            try:
-                parts.append(self.encode(held))
-            except UnhashableError:  # the library's own machinery; its version stands for it
-                parts.append(frame(b"", type_name(type(held)).encode()))
-        self._add("function", label, b"".join(parts))
-        return frame(b"V", label.encode()) + b"".join(parts)
-
 
 def _builtins_of(function: Any) -> Any:
     return function.__builtins__  # not in typeshed
@@ -425,38 +289,3 @@ def _cell_contents(cell: Any) -> Any:
 def _is_only_written(use: Use, value: Any) -> bool:
     # `C.write(x)` runs a method of the project's, `C.n += 1` and `ITEMS.append(x)` do not.
     return use.written_only and type(value) in (_CHANGED if use.attributes else _COUNTED)
-
-
-def _attributes(held: Any) -> Iterator[Any]:
-    attributes = attributes_of(held)
-    yield from attributes
-    yield from attributes.values()
-
-
-def _items(held: dict[Any, Any]) -> tuple[Any, ...]:
-    return (*dict.keys(held), *dict.values(held))
-
-
-class _Again(Walk):
-    """Encodes a library's object once more, for comparison only."""
-
-    def encode(self, value: Any) -> bytes:
-        return ObjectEncoder.encode(self, value)
-
-
-def _encode_again(value: Any) -> bytes:
-    try:
-        return _Again().encode(value)
-    except UnhashableError:
-        return b"?"
-
-
-_MUTABLE: dict[type, Callable[[Watch, Any], None]] = {
-    dict: Watch.mapping,
-    list: Watch.sequence,
-    set: Watch.sequence,
-    deque: Watch.sequence,
-    MappingProxyType: Watch.mapping,
-    SimpleNamespace: lambda watch, value: watch.mapping(vars(value)),
-}
-_UNCHANGING = frozenset({type(None), bool, int, float, complex, str, bytes, tuple, frozenset, range, slice, CodeType})

@@ -1,4 +1,4 @@
-"""What surrounds a call and may be part of its key: environment, working directory, command line, `depends_on`.
+"""The environment of a call as part of its key: variables, working directory, command line, `depends_on`.
 
 Which of it a function asks for is found in its code; what it is now is asked at each call.
 """
@@ -43,8 +43,8 @@ _BOOKKEEPING = frozenset({"_", "SHLVL", "PYTEST_CURRENT_TEST"})
 
 
 @dataclass
-class Surroundings:
-    """What a function asks of its surroundings."""
+class UsedEnvironment:
+    """The parts of the environment that a function uses."""
 
     environment: set[str] = field(default_factory=set)
     whole_environment: bool = False
@@ -53,7 +53,7 @@ class Surroundings:
     depends_on: list[Callable[[], bytes]] = field(default_factory=list)
 
     def use(self, value: Any, attributes: tuple[str, ...], name: str | None) -> bool:
-        """Note that something is used, with the constant that it is called with; whether all was said of it by that."""
+        """Record the use of a name and the constant it is called with; return whether that says everything."""
         identity = id(value)
         if identity in _ENVIRONMENTS or identity in _GETENV:
             if name is not None and attributes in ((), ("get",)):
@@ -74,7 +74,7 @@ class Surroundings:
         return identity in _ENVIRONMENTS
 
     def use_attributes(self, attributes: frozenset[str]) -> None:
-        """Note the names of methods that are called, of whatever object."""
+        """Record the names of methods that are called on any object."""
         self.working_directory |= not attributes.isdisjoint(_FOLDER_METHODS)
         self.command_line |= not attributes.isdisjoint(_COMMAND_LINE)
         if not attributes.isdisjoint(_HOME_METHODS):
@@ -83,7 +83,7 @@ class Surroundings:
             self.environment.add("TZ")
 
     def ask(self) -> dict[str, bytes]:
-        """What they are now, each under its name."""
+        """Return the current value of each part, by name."""
         found: dict[str, bytes] = {}
         if self.whole_environment:
             kept = sorted(item for item in os.environ.items() if item[0] not in _BOOKKEEPING)

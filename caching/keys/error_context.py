@@ -1,4 +1,4 @@
-"""What makes a function's calls impossible to key, said in terms of its code."""
+"""Error for functions that cannot be keyed, with the place of the value that prevents it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from caching.keys.values import UnhashableError
 
 
 class UnkeyableError(Exception):
-    """A function whose result depends on what its code does not tell; the text says on what."""
+    """Raised for a function whose result depends on something its code does not show; the text names it."""
 
 
-class Blame:
-    """Turns a value that cannot be encoded into a function that cannot be keyed, saying where the value lies."""
+class ErrorContext:
+    """Adds the place of a value to the error that it cannot be encoded."""
 
     def __init__(self, part: str) -> None:
         self.part = part

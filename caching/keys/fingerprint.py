@@ -1,4 +1,4 @@
-"""The fingerprint of a function: everything of the user's own that a call of it can reach, in named parts."""
+"""The fingerprint of a function: all project code and constants that a call can reach, in named parts."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from caching.keys.code_graph import Walk
-from caching.keys.environment import Surroundings
+from caching.keys.code_graph import CodeGraph
+from caching.keys.environment import UsedEnvironment
 from caching.keys.known_paths import KnownPaths
 from caching.keys.values import digest
 from caching.keys.watch import Watch
@@ -16,17 +16,17 @@ from caching.keys.watch import Watch
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What a function can reach, as named parts, and what of it may change between two calls."""
+    """The reachable code of a function as named parts, with the values that may change between two calls."""
 
     parts: dict[str, str]
-    surroundings: Surroundings
+    used_environment: UsedEnvironment
     paths: KnownPaths
     memos: tuple[Any, ...]
     watch: Watch
 
     @cached_property
     def digest(self) -> str:
-        """All the parts in one."""
+        """One digest over all parts."""
         return digest("\n".join(f"{name}\0{part}" for name, part in sorted(self.parts.items())).encode())
 
 
@@ -36,19 +36,19 @@ _fingerprints: dict[tuple[int, bool], tuple[Any, Fingerprint]] = {}
 def fingerprint(root: Any, *, as_value: bool = False) -> Fingerprint:
     """Return the fingerprint of a function, class or module as it stands now.
 
-    The root is walked wherever it comes from; as a value (an argument) it is a library's where it is from
+    The root is made wherever it comes from; as a value (an argument) it is a library's where it is from
     one. Raises UnkeyableError where the code does not tell what it reaches.
     """
     known = _fingerprints.get((id(root), as_value))
     if known is not None and known[0] is root and known[1].watch.holds():
         return known[1]
-    walk = Walk()
-    walk.run(root, as_value=as_value)
-    paths = KnownPaths.among(walk.texts, asks=walk.asks_for_files)
-    walked = Fingerprint(walk.parts, walk.surroundings, paths, tuple(walk.memos), walk.watch)
+    graph = CodeGraph()
+    graph.run(root, as_value=as_value)
+    paths = KnownPaths.among(graph.texts, asks=graph.asks_for_files)
+    made = Fingerprint(graph.parts, graph.used_environment, paths, tuple(graph.memos), graph.watch)
     if _is_global(root):  # others come and go; they would stay for ever
-        _fingerprints[id(root), as_value] = (root, walked)
-    return walked
+        _fingerprints[id(root), as_value] = (root, made)
+    return made
 
 
 def _is_global(root: Any) -> bool:

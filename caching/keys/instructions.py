@@ -1,4 +1,4 @@
-"""The instructions of a code object, with the names and constants that they mean, alike for all versions of Python."""
+"""Decode the instructions of a code object, the same for every version of Python."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SHIFT = {"LOAD_GLOBAL": 1, "LOAD_ATTR": 1 if sys.version_info >= (3, 12) else 0
 
 
 class Instruction(NamedTuple):
-    """One instruction: what it does, to what, where it stands, and where it jumps to."""
+    """One instruction: operation, argument, position and jump target."""
 
     name: str
     argument: Any

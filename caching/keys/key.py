@@ -1,4 +1,4 @@
-"""The key of a call: which function, what it can reach, its arguments and its surroundings, as one digest.
+"""The key of a call: one digest of the function, its reachable code, its arguments and its environment.
 
 `get_key` gives the digest; the parts behind it explain a miss. What a call reads is not in the key but
 recorded with the entry (`caching.tracking.sources`), because it is known only once the function has run.
@@ -54,15 +54,15 @@ _NEVER_HASHABLE = frozenset(
 
 
 class Unbound(Exception):  # noqa: N818 - a signal within the package: the call itself will raise TypeError
-    """The arguments do not fit the function."""
+    """Raised when the arguments do not fit the function's parameters."""
 
 
 class ArgumentEncoder(ObjectEncoder):
-    """Encodes arguments: functions and classes among them count with all that they reach."""
+    """Encodes arguments; a function or class among them counts with all the code it reaches."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.surroundings: dict[str, bytes] = {}
+        self.used_environment: dict[str, bytes] = {}
 
     def code(self, value: Any) -> bytes:
         """Return a function or class given as an argument: its fingerprint."""
@@ -73,14 +73,14 @@ class ArgumentEncoder(ObjectEncoder):
         if isinstance(value, type) and value.__module__ == "builtins":
             return frame(b"C", value.__qualname__.encode())
         found = fingerprint(value, as_value=True)
-        self.surroundings.update(found.surroundings.ask())
+        self.used_environment.update(found.used_environment.ask())
         name = value.__name__ if isinstance(value, types.ModuleType) else label_of(value)
         return frame(b"@", f"{name} {found.digest}".encode())
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """The parameters of a function, to bind arguments by hand: `Signature.bind` takes several times as long."""
+    """The parameters of a function; binds arguments several times faster than `Signature.bind`."""
 
     code: types.CodeType
     names: tuple[str, ...]
@@ -91,7 +91,7 @@ class Parameters:
 
     @classmethod
     def of(cls, function: types.FunctionType) -> Parameters:
-        """Read them from the function's code."""
+        """Read the parameters from the function's code."""
         code = function.__code__
         count, only = code.co_argcount, code.co_kwonlyargcount
         names = code.co_varnames
@@ -103,7 +103,7 @@ class Parameters:
     def bind(
         self, function: types.FunctionType, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> list[tuple[str, Any, Any]]:
-        """Name, value and default of every parameter, in the order of the signature."""
+        """Return name, value and default of each parameter, in the order of the signature."""
         names, given, defaults = self.names, len(args), function.__defaults__ or ()
         if given > len(names) and self.rest is None:
             raise Unbound
@@ -137,24 +137,24 @@ class Parameters:
 
 @dataclass(slots=True)
 class CallKey:
-    """The key of one call, and what it was made from."""
+    """The key of one call, and the parts it was made from."""
 
     namespace: str
     digest: str
     values: list[Any]
     code: Fingerprint
     arguments: list[tuple[str, bytes]]
-    surroundings: dict[str, bytes]
+    used_environment: dict[str, bytes]
 
     @property
     def key(self) -> tuple[str, str]:
-        """Namespace and digest: what entries are saved under."""
+        """The tuple of namespace and digest under which entries are saved."""
         return self.namespace, self.digest
 
     def parts(self) -> dict[str, str]:
         """Return the named parts, each as a digest (libraries as their versions): never a value itself."""
         named = {f"argument {name}": digest(encoded)[:16] for name, encoded in self.arguments}
-        asked = {name: digest(encoded)[:16] for name, encoded in self.surroundings.items()}
+        asked = {name: digest(encoded)[:16] for name, encoded in self.used_environment.items()}
         code = {
             name: part if name.startswith(("library ", "import ")) else part[:16]
             for name, part in self.code.parts.items()
@@ -169,7 +169,7 @@ _MOST_REMEMBERED, _LONGEST_REMEMBERED = 256, 1024
 
 @dataclass
 class FunctionKey:
-    """What is known of one function once and for all, to make the keys of its calls quickly."""
+    """Makes the keys of a function's calls; keeps what is the same for all of them."""
 
     function: types.FunctionType
     depends_on: tuple[Callable[[], bytes], ...] = ()
@@ -185,7 +185,7 @@ class FunctionKey:
     def of(
         self, args: Sequence[Any], kwargs: Mapping[str, Any], settings: Mapping[str, object] | None = None
     ) -> CallKey:
-        """Return the key of a call; `settings` are what else its result depends on.
+        """Return the key of a call; raise UnkeyableError or Unbound.
 
         Raises Unbound where the arguments do not fit, CachingException for one that cannot be hashed,
         UnkeyableError where the code does not tell what it reaches.
@@ -198,7 +198,7 @@ class FunctionKey:
         if known is not None and not known[0].watch.holds():
             known = None
         if known is not None and known[1] and call is not None:
-            remembered = known[1].get((call, *known[0].surroundings.ask().items()))
+            remembered = known[1].get((call, *known[0].used_environment.ask().items()))
             if remembered is not None:
                 return remembered
         encoder = ArgumentEncoder()
@@ -215,21 +215,21 @@ class FunctionKey:
             # Both at once: a thread that still works with the older code remembers its keys with that.
             known = self._known = fingerprint(function), {}
         code, keys = known
-        surroundings = code.surroundings.ask()
+        used_environment = code.used_environment.ask()
         for name, value in (settings or {}).items():
-            surroundings[f"setting {name}"] = encoder.encode(value)
-        if encoder.surroundings:
-            surroundings.update(encoder.surroundings)
+            used_environment[f"setting {name}"] = encoder.encode(value)
+        if encoder.used_environment:
+            used_environment.update(encoder.used_environment)
         for number, ask in enumerate(self.depends_on):
-            surroundings[f"depends_on of its own {number + 1}"] = ask()
+            used_environment[f"depends_on of its own {number + 1}"] = ask()
         material = [f"{self.namespace}\0{code.digest}".encode()]
         material += [b"%b\0%d:%b" % (name.encode(), len(encoded), encoded) for name, encoded in arguments]
-        material += [b"%b\0%d:%b" % (name.encode(), len(asked), asked) for name, asked in surroundings.items()]
-        made = CallKey(self.namespace, digest(b"\0".join(material)), values, code, arguments, surroundings)
-        if call is not None and not code.surroundings.depends_on and _are_remembered(values):
+        material += [b"%b\0%d:%b" % (name.encode(), len(asked), asked) for name, asked in used_environment.items()]
+        made = CallKey(self.namespace, digest(b"\0".join(material)), values, code, arguments, used_environment)
+        if call is not None and not code.used_environment.depends_on and _are_remembered(values):
             if len(keys) >= _MOST_REMEMBERED:
                 keys.clear()
-            keys[call, *surroundings.items()] = made
+            keys[call, *used_environment.items()] = made
         return made
 
     def _unhashable(self, name: str, value: object, error: UnhashableError) -> str:
@@ -242,7 +242,7 @@ class FunctionKey:
         )
 
     def check_annotations(self) -> None:
-        """Raise CachingException for a parameter that by its annotation can never be hashed."""
+        """Raise CachingException for a parameter whose annotation names a type that can never be hashed."""
         for name, annotation in self.function.__annotations__.items():
             if name == "return":
                 continue
@@ -257,7 +257,7 @@ class FunctionKey:
                 )
 
     def _evaluated(self, annotation: str) -> Any:
-        """What a postponed annotation means, None where it cannot be told yet: the call will tell."""
+        """Return the type that a postponed annotation means; None if it cannot be resolved yet."""
         if not annotation.replace(".", "").replace("_", "").split("[")[0].isalnum():
             return None
         head, *attributes = annotation.split("[")[0].split(".")
@@ -298,7 +298,7 @@ def _unhashable_type(annotation: Any) -> str | None:
 def get_key(
     fn: Callable[..., Any], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
 ) -> tuple[str, str]:
-    """Namespace and key of a call of a function, cached or not.
+    """Return the key of a call: the tuple of namespace and digest. The function may be cached or not.
 
     Raises CachingException where the call cannot be keyed, TypeError where the arguments do not fit.
 

@@ -1,4 +1,4 @@
-"""The paths that a function's own constants name: literals, globals, and one joined to the other.
+"""Paths among the constants of a function: literals, globals, and one joined to another.
 
 Not every use of a file can be observed: nobody is told of `os.path.exists`, of readers in native code, of
 child processes. So a path that the code knows is looked at as if it were an argument.
@@ -40,7 +40,7 @@ _CODE = (".py", ".pyc", ".pyi")
 
 @dataclass(frozen=True)
 class KnownPaths:
-    """Paths among the constants of a function, sorted by what they may be."""
+    """Paths among the constants of a function, sorted into files and folders."""
 
     files: tuple[str, ...]
     folders: tuple[str, ...]
@@ -49,7 +49,7 @@ class KnownPaths:
 
     @classmethod
     def among(cls, texts: Iterable[str], *, asks: bool) -> KnownPaths:
-        """Sort the texts that a function knows; a Path comes with a separator at its end."""
+        """Sort the texts among a function's constants; a Path ends with a separator."""
         files, folders, absolute = [], [], []
         for text in sorted(text for text in texts if len(text) < _LONGEST and "\n" not in text):
             plain = text.rstrip(os.sep) or os.sep
@@ -69,7 +69,7 @@ class KnownPaths:
         return cls(tuple(files), tuple(dict.fromkeys(folders)), tuple(absolute), asks)
 
     def candidates(self, folders: Iterable[str] = ()) -> Iterator[str]:
-        """Files that the function may use: those it names, also below the folders it names or is given."""
+        """Yield files that the function may use: those it names, also below the folders it names or is given."""
         for path in islice(self._joined([*self.folders, *folders]), _MOST):
             if os.path.isfile(path) or (self.asks and not os.path.exists(path)):
                 yield path

@@ -1,4 +1,4 @@
-"""Whose code something is: the project's own, which is walked, or a library's, known by its version."""
+"""Tell project code, which is analysed, from library code, which counts by its version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arrays and tables as bytes: dtype, shape, order, index, names and attributes count, memory layout does not.
+"""Encode arrays and tables by dtype, shape, order, index, names and attributes, not by memory layout.
 
 Nothing is imported here before a value of its library is met: by then the library is loaded.
 """
@@ -126,7 +126,7 @@ def _dtype(encoder: Encoder, dtype: Any) -> bytes:
 
 
 def _column(encoder: Encoder, array: Any) -> bytes:
-    """One column's array, whatever holds it."""
+    """Return the array of one column, of any frame library."""
     import numpy as np
     import pandas as pd
 
@@ -158,7 +158,7 @@ def _arrow_array(value: Any) -> bytes:
 
 
 def _arrow_table(table: Any) -> bytes:
-    """Schema and content as an Arrow stream; how the rows are cut into chunks does not count."""
+    """Encode schema and content as an Arrow stream, independent of its chunks."""
     import pyarrow as pa
 
     sink = pa.BufferOutputStream()

@@ -1,4 +1,4 @@
-"""The names of modules, functions and classes: the same in a script as where it is imported."""
+"""Names of modules, functions and classes that are the same in a script and where it is imported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Objects as bytes: the class they are of, and the state they hold, read without running code of the project."""
+"""Encode objects by class and state, without running code of the project."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def is_service(value: object) -> bool:
 
 
 def attributes_of(value: object) -> dict[str, Any]:
-    """What an object holds in its `__dict__` and its slots, cached properties left out."""
+    """Return an object's attributes from its `__dict__` and slots, without cached properties."""
     found: dict[str, Any] = {}
     for cls in type(value).__mro__:
         own = type.__dict__["__dict__"].__get__(cls)
@@ -124,7 +124,7 @@ def _is_cached_property(cls: type, name: str) -> bool:
 
 
 def class_attributes(cls: type) -> Iterator[tuple[str, Any]]:
-    """What a class itself says, by name, without what is derived from the rest."""
+    """Yield the attributes that a class defines itself, by name, without derived ones."""
     own = type.__dict__["__dict__"].__get__(cls)
     noise = _CLASS_NOISE | _ENUM_NOISE if issubclass(cls, enum.Enum) else _CLASS_NOISE
     for name in sorted(own):
@@ -157,14 +157,14 @@ class ObjectEncoder(Encoder):
         raise UnhashableError(value, "has no content to compare")
 
     def library(self, top: str) -> None:
-        """Take note of a library whose version matters."""
+        """Record a library whose version is part of the key."""
 
     def reference(self, cls: type) -> bytes:
         """Return a class, as the type of a value."""
         return self.code(cls)
 
     def encode_object(self, value: Any) -> bytes:
-        """Whatever is no plain value."""
+        """Encode any object that is not a plain value."""
         original = original_of(value)
         if original is not value:
             return self.encode(original)
@@ -244,7 +244,7 @@ def _is_compiled(cls: type) -> bool:
 
 
 def project_functions(value: FunctionType) -> Iterator[Any]:
-    """What a library's wrapper wraps: functions, classes and values in its closure and its `__wrapped__`."""
+    """Yield the functions, classes and values in the closure and `__wrapped__` of a library's wrapper."""
     for cell in value.__closure__ or ():
         try:
             yield cell.cell_contents
@@ -261,7 +261,7 @@ def library_of_function(function: FunctionType) -> str:
 
 
 def cached_function(wrapper: Any) -> Any:
-    """What `function_cache` keeps with its wrapper; None for anything else.
+    """Return the `CachedFunction` of a wrapper made by `function_cache`; None for anything else.
 
     A decorator above it copies the wrapper's attributes (`functools.wraps`), but is not it.
     """

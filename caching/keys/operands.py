@@ -1,4 +1,4 @@
-"""What a call or a subscript is given, as far as single instructions tell: literals, and names of globals.
+"""The operands of calls and subscripts in bytecode: literals and names of globals.
 
 The stack is followed from the load of what is called, without branches. What is computed (`"A_" + n`,
 `P.upper()`, `P or "A"`) is no literal, though it may begin with one.
@@ -27,7 +27,7 @@ class Arguments(NamedTuple):
         return self._index(position, names) is not None
 
     def get(self, position: int, *names: str) -> Operand:
-        """What a parameter is given; None also where nothing tells."""
+        """Return the operand of a parameter; None if it is not a literal or a global."""
         index = self._index(position, names)
         return None if index is None else self.operands[index]
 
@@ -79,7 +79,7 @@ _EFFECTS: dict[str, Callable[[int], tuple[int, int]]] = {
 
 
 def arguments_after(instructions: Sequence[Instruction], index: int) -> Arguments:
-    """What is given to that which the instructions before this index have loaded."""
+    """Return the arguments of the call whose function the instructions before this index load."""
     # Python 3.13 began to put it between a function that is an attribute and its arguments.
     index += index < len(instructions) and instructions[index].name == "PUSH_NULL"
     stack: list[Operand] = []

@@ -1,4 +1,4 @@
-"""The names in texts that pandas looks up in the frame that calls it: `df.query("a > @LIMIT")`, `pd.eval("K + 1")`.
+"""Names that pandas looks up in its caller's frame: `df.query("a > @LIMIT")`, `pd.eval("K + 1")`.
 
 Single instructions do not tell which text a call is given, nor who calls: a query may be a constant of one module,
 and run by a helper in another. So every name counts in every function that is reached and that has it.
@@ -23,7 +23,7 @@ _BARE = re.compile(_NAME)
 
 
 class Queries:
-    """The functions that one walk has reached, and what texts may name in them."""
+    """The functions reached so far, and the texts that may name their variables."""
 
     def __init__(self) -> None:
         self._functions: list[tuple[FunctionType, str, CodeFacts]] = []
@@ -33,7 +33,7 @@ class Queries:
         self._given: set[tuple[int, str]] = set()
 
     def function(self, function: FunctionType, label: str, facts: CodeFacts) -> None:
-        """Return a function that is reached."""
+        """Add a function that is reached."""
         self._functions.append((function, label, facts))
         defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
         self._defaults |= {text for text in defaults if type(text) is str}  # a root's count as arguments
@@ -43,14 +43,14 @@ class Queries:
                 self.call(".".join(path), use.arguments, function.__globals__)
 
     def call(self, called: str, arguments: Arguments, namespace: dict[str, Any]) -> None:
-        """Return a call of a library's function."""
+        """Add a call of a library's function."""
         if called in _EVALUATORS:
             text = text_of(arguments.get(0, "expr"), namespace)
             self._evaluates_any |= text is None
             self._evaluated.add(text or "")
 
     def uses(self, texts: set[str]) -> list[tuple[FunctionType, str, Use]]:
-        """What these texts name in the functions, as if their code had loaded it; each only once."""
+        """Yield each variable that a text names in one of the functions, once."""
         found = []
         for name in sorted(self._names(texts | self._defaults)):  # in order, as labels are numbered
             head, *attributes = name.split(".")
@@ -73,7 +73,7 @@ class Queries:
 def _meanings(
     function: FunctionType, facts: CodeFacts, name: str, attributes: tuple[str, ...]
 ) -> Iterator[tuple[Any, Use]]:
-    """What a name may mean in a function, and for whom it means that."""
+    """Yield the values that a name may have in a function."""
     for imported in facts.aliases.get(name, ()):
         yield imported, Use("import", name, attributes, imported)
     if name in function.__code__.co_freevars:

@@ -1,4 +1,4 @@
-"""Values as bytes: equal bytes exactly for values of the same type and content, in every process.
+"""Encode values: equal bytes exactly for values of the same type and content, in every process.
 
 The encoding is self-delimiting, so that no two nestings of the same parts meet, and it never runs code of the
 value's own (`__eq__`, `__hash__`, properties, `__reduce__` of a project's class): what a value is, is read,
@@ -24,7 +24,7 @@ _LARGE = 1024
 
 
 class UnhashableError(Exception):
-    """A value without a content that could be compared; says which object is to blame."""
+    """Raised for a value whose content cannot be compared; names the object."""
 
     def __init__(self, value: object, why: str = "") -> None:
         self.value = value
@@ -44,7 +44,7 @@ def type_name(cls: type) -> str:
 
 
 def digest(data: bytes) -> str:
-    """40 hexadecimal digits that stand for these bytes."""
+    """Return 40 hexadecimal digits that identify these bytes."""
     return hashlib.blake2b(data, digest_size=20).hexdigest()
 
 
@@ -61,7 +61,7 @@ def buffer(tag: bytes, data: bytes | bytearray | memoryview) -> bytes:
 
 
 class Encoder:
-    """Encodes values; how functions, classes and objects of other classes are encoded is a subclass's business."""
+    """Encodes plain values; a subclass encodes functions, classes and other objects."""
 
     def __init__(self) -> None:
         self._open: dict[int, int] = {}
@@ -83,7 +83,7 @@ class Encoder:
         return b"%b%d(%b)" % (tag, len(parts), b"".join(parts))
 
     def nested(self, container: Any, encode: Callable[[], bytes]) -> bytes:
-        """Encode what lies in a container; where it holds itself, say how far up."""
+        """Encode the content of a container; a container in itself is encoded by its depth."""
         identity = id(container)
         depth = self._open.get(identity)
         if depth is not None:
@@ -120,7 +120,7 @@ class Encoder:
         return frame(b"C", type_name(cls).encode())
 
     def encode_content(self, value: Any) -> bytes | None:
-        """What a subclass of a built-in type holds as such, or None for all others."""
+        """Encode the built-in part of a value of a subclass; None for other objects."""
         for base in _CONTENT_TYPES:
             if isinstance(value, base):
                 if base is dict:

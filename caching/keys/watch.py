@@ -1,4 +1,4 @@
-"""What a fingerprint was taken from, so that the next call need only ask whether any of it has changed.
+"""The values that a fingerprint was made from, compared again at the next call.
 
 Everything is compared by identity, at the speed of C: a name bound to another object, a container whose
 members are others. What cannot be compared that way (arrays, frames) is encoded again.
@@ -16,7 +16,7 @@ _EMPTY = object()
 
 
 class Watch:
-    """Collects what a fingerprint rests on, and tells whether it still stands."""
+    """Records the values that a fingerprint depends on, and tells whether they are unchanged."""
 
     def __init__(self) -> None:
         self._names: dict[int, tuple[Any, dict[str, Any]]] = {}
@@ -28,38 +28,38 @@ class Watch:
         self._bound: list[tuple[Any, Callable[[Any], tuple[Any, ...]], tuple[Any, ...]]] | None = None
 
     def name(self, namespace: dict[str, Any], name: str) -> None:
-        """Return a name bound in a module's or an object's dictionary."""
+        """Watch a name bound in the dictionary of a module or object."""
         self._names.setdefault(id(namespace), (namespace, {}))[1][name] = namespace[name]
 
     def absence(self, namespace: dict[str, Any], name: str) -> None:
-        """Return a name that is not bound there."""
+        """Watch a name that is not bound in a dictionary."""
         self._absent.setdefault(id(namespace), (namespace, set()))[1].add(name)
 
     def function(self, function: FunctionType) -> None:
-        """Return the code and the defaults of a function."""
+        """Watch the code and the defaults of a function."""
         self._functions[id(function)] = (function, function.__code__, function.__defaults__, function.__kwdefaults__)
         if function.__kwdefaults__:
             self.members(function.__kwdefaults__, dict.values)
 
     def cell(self, cell: CellType) -> None:
-        """What a closure's variable holds."""
+        """Watch the content of a closure's variable."""
         self._cells[id(cell)] = (cell, _contents(cell))
 
     def members(self, container: Any, members: Callable[[Any], Iterable[Any]]) -> None:
-        """What a container holds, in order."""
+        """Watch the members of a container, in order."""
         # A project's subclass of list has two kinds of members: its items and its attributes.
         self._containers[id(container), members] = (container, members, tuple(members(container)))
 
     def content(self, value: Any, encode: Callable[[Any], bytes], encoded: bytes) -> None:
-        """Return a value that has to be encoded again to be compared."""
+        """Watch a value that must be encoded again to be compared."""
         self._contents[id(value)] = (value, encode, encoded)
 
     def mapping(self, mapping: Any) -> None:
-        """Return the keys and values of a dictionary."""
+        """Watch the keys and values of a dictionary."""
         self.members(mapping, _keys_and_values)
 
     def sequence(self, value: list[Any] | deque[Any] | set[Any]) -> None:
-        """Return the members of a list, a deque or a set."""
+        """Watch the members of a list, deque or set."""
         self.members(value, tuple)
 
     def holds(self) -> bool:

@@ -21,7 +21,7 @@ _OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY"
 
 
 class Missing(enum.Enum):
-    """The type of MISSING."""
+    """The type of MISSING, which is returned in place of a value that is not there."""
 
     MISSING = "MISSING"
 
@@ -37,7 +37,7 @@ MISSING: Final = Missing.MISSING
 
 
 class _Stamp(NamedTuple):
-    """What a file looks like from outside: another one under its name has another stamp."""
+    """Size, times and inode of an entry's file, which change when it is replaced."""
 
     size: int
     mtime_ns: int
@@ -49,7 +49,7 @@ class _Stamp(NamedTuple):
 
 
 class Entry:
-    """A value in the cache: what its header says, and the value itself on demand.
+    """An entry of the cache: its header, and the value on demand.
 
     An entry that `find` returned keeps its file open: its record and its value belong together whatever
     happens to the folder in between. Each `load` gives a value of its own.
@@ -91,11 +91,11 @@ class Entry:
 
     @property
     def is_pickle(self) -> bool:
-        """Whether loading it would run code that the entry chooses."""
+        """Whether the entry is a pickle, so that loading it runs code from the file."""
         return self._head.form != EXACT
 
     def load(self) -> Any:
-        """Return the value, every byte of it checked; MISSING, with a warning, when it is damaged."""
+        """Return the value, every byte checked; MISSING, with a warning, if it is damaged."""
         try:
             document, *buffers = self._parts()
             if self.is_pickle:  # noqa: SIM108 - the reason for the exception deserves a line
@@ -111,7 +111,7 @@ class Entry:
         return value
 
     def _note_use(self) -> None:
-        """Tell by the file's time that it was used, and keep a small entry in memory."""
+        """Set the file's time of last use, and keep a small entry in memory."""
         now = time.time_ns()
         kept = self if self._kept is not None else _recent.get(self._path)
         if kept is not None and kept._stamp.inode == self._stamp.inode and 0 <= now - kept._stamp.mtime_ns < _MARKED_NS:
@@ -124,7 +124,7 @@ class Entry:
             self._mark(now)
 
     def _mark(self, now: int) -> None:
-        """Give the file the time of its use: what goes first when the cache is full is told by these."""
+        """Set the file's modification time, by which eviction finds the least recently used."""
         # Not left to the file system, which may note a read once a day (relatime).
         os.utime(self._path if self._fd < 0 else self._fd, ns=(now, now))
         if self.size_bytes > _RECENT_BYTES:
@@ -161,7 +161,7 @@ class Entry:
         return again._parts()
 
     def close(self) -> None:
-        """Give the file back before the entry is gone."""
+        """Close the file before the entry is garbage-collected."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
@@ -182,7 +182,7 @@ _MARKED_NS, _YOUNG_NS = 60 * 10**9, 10**9
 
 
 def mark_uses() -> None:
-    """Tell the files of this process's uses that are not marked yet, before anything is judged by its age."""
+    """Write the pending times of last use of this process, before entries are evicted by age."""
     for entry in list(_recent.values()):
         if entry._used_at_ns > entry._stamp.mtime_ns:
             with contextlib.suppress(OSError):
@@ -191,7 +191,7 @@ def mark_uses() -> None:
 
 
 def open_entry(path: str, *, recent: bool = False) -> Entry | None:
-    """Return the entry of that file, its header checked; None without a file, Damaged when it is no entry.
+    """Return the entry of a file, its header checked; None without a file; raise Damaged if it is no entry.
 
     With `recent`, a small one that was loaded a moment ago comes from memory while its file is untouched.
     """
@@ -216,7 +216,7 @@ def open_entry(path: str, *, recent: bool = False) -> Entry | None:
 
 
 def _newer_record(path: str, head: Head) -> dict[str, Any] | None:
-    """Return the record that was written after the entry, if there is one and it is about this entry."""
+    """Return the record that was written after the entry, if there is one for this entry."""
     try:
         newer = read_record(path.removesuffix(".entry") + RECORD)
         if newer is not None and newer.record["of"] == head.identity:
@@ -239,5 +239,5 @@ def read_record(path: str) -> Head | None:
 
 
 def warn_damaged(path: str, error: Exception) -> None:
-    """Tell that a file was passed over, and why."""
+    """Warn that a file was ignored, and why."""
     warnings.warn(f"Cache entry {path} is passed over: {error}", CachingWarning, stacklevel=4)

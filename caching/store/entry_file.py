@@ -41,7 +41,7 @@ _parse = json.JSONDecoder().raw_decode
 
 
 class Head(NamedTuple):
-    """What an entry says of itself, checked against its checksum."""
+    """The header of an entry, verified by its checksum."""
 
     namespace: str
     key: str
@@ -65,7 +65,7 @@ def write_entry(
     form: str,
     parts: Sequence[Any],
 ) -> int:
-    """Write an entry into an empty file; its size in bytes."""
+    """Write an entry into an empty file; return its size in bytes."""
     views = [memoryview(part).cast("B") if len(memoryview(part)) else memoryview(b"") for part in parts]
     places, data_size = _lay_out(views)
     header: dict[str, Any] = {
@@ -103,7 +103,7 @@ def _pack_header(header: dict[str, Any]) -> bytes:
 
 
 def _write_data(fd: int, views: list[memoryview]) -> list[str]:
-    """Write the buffers with their padding; the checksum of each chunk, taken while its bytes are at hand."""
+    """Write the buffers with padding; return the checksum of each chunk."""
     digests = []
     for pieces in _chunks(views):
         state = xxh3_128()
@@ -115,7 +115,7 @@ def _write_data(fd: int, views: list[memoryview]) -> list[str]:
 
 
 def _chunks(views: list[memoryview]) -> Iterator[list[memoryview]]:
-    """Yield the data cut at multiples of the chunk's size, across the bounds of buffers."""
+    """Yield the data in chunks of fixed size, across the bounds of buffers."""
     pieces: list[memoryview] = []
     room = _CHUNK_BYTES
     for view in views:
@@ -146,7 +146,7 @@ def _write_all(fd: int, pieces: list[memoryview]) -> None:
 
 
 def read_head(first: bytes, file_size: int, fd: int) -> Head:
-    """Return the head of an entry whose first bytes were read already; Damaged when it is not whole."""
+    """Return the header of an entry from its first bytes; raise Damaged if it is incomplete."""
     if len(first) < _PREFIX.size:
         raise Damaged("it is too short to be an entry")
     magic, length, size, digest = _PREFIX.unpack_from(first)
@@ -186,7 +186,7 @@ def _check_fields(head: Head) -> None:
 
 
 def read_parts(head: Head, first: bytes, fd: int) -> list[memoryview]:
-    """Return the value's document and buffers: every byte checked, and the caller's own to write into."""
+    """Return document and buffers of the value, every byte checked, in private writable memory."""
     if head.size_bytes <= len(first):
         whole = memoryview(bytearray(first))
     elif head.size_bytes < _MAPPED_FROM_BYTES:
@@ -218,7 +218,7 @@ def check_chunks(data: memoryview, digests: list[str]) -> None:
 
 
 def _check_some(data: memoryview, digests: list[str], numbers: Iterator[int], failures: list[Damaged]) -> None:
-    """Check chunks until no numbers are left: threads share them, so that none waits for a slower one."""
+    """Check chunks until none is left; threads take them from one queue."""
     for number in numbers:
         start = number * _CHUNK_BYTES
         if failures:
@@ -237,7 +237,7 @@ def _read_all(fd: int, size: int) -> bytearray:
 
 
 def _read_at(fd: int, target: memoryview, offset: int) -> None:
-    """Fill the target from there on; Damaged when the file ends before that."""
+    """Fill the target from an offset; raise Damaged if the file ends before."""
     while target:
         if hasattr(os, "preadv"):
             count = os.preadv(fd, [target], offset)

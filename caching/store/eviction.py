@@ -32,7 +32,7 @@ _SPARE_SHARE = 20
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What was removed."""
+    """The number of entries removed, and the bytes freed."""
 
     removed: int
     freed_bytes: int
@@ -54,7 +54,7 @@ _SIZE = re.compile(r"([0-9.]+)\s*([a-z]*)")
 
 
 def parse_size(size: int | str, *, may_be_zero: bool = False) -> int:
-    """Return a number of bytes from a number or a text; 0 only where that `may_be_zero`.
+    """Return a number of bytes from a number or a text such as "10GB"; 0 only if `may_be_zero`.
 
     >>> parse_size("10GB"), parse_size("1.5 KiB"), parse_size(100)
     (10000000000, 1536, 100)
@@ -68,7 +68,7 @@ def parse_size(size: int | str, *, may_be_zero: bool = False) -> int:
 
 
 def add_usage(usage_path: str, added_bytes: int) -> int | None:
-    """Add to the size on record, if there is one; the new size, or None when it has to be counted."""
+    """Add to the recorded size; return the new size, or None if it must be counted."""
     with contextlib.suppress(OSError), _usage_file(usage_path, os.O_RDWR) as fd:
         content = os.read(fd, _USAGE.size)
         if len(content) == _USAGE.size:
@@ -80,7 +80,7 @@ def add_usage(usage_path: str, added_bytes: int) -> int | None:
 
 
 def set_usage(usage_path: str, total_bytes: int) -> None:
-    """Put a counted size on record."""
+    """Record a counted size."""
     with contextlib.suppress(OSError), _usage_file(usage_path, os.O_RDWR | os.O_CREAT) as fd:
         _write_usage(fd, total_bytes, time.time())
 
@@ -111,7 +111,7 @@ def _write_usage(fd: int, total: int, counted_at: float) -> None:
 
 
 def evict(entries_folder: Path, usage_path: str, max_bytes: int | None, *, keep_newest: bool = True) -> Pruned:
-    """Sweep debris, and remove the least recently used entries until the rest fits.
+    """Remove unfinished files, then the least recently used entries until the rest fits.
 
     After a save, what was just saved is kept; otherwise the notes go too where the entries were not enough.
     """

@@ -40,14 +40,14 @@ _NO_TMPFILE = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}
 
 @lru_cache(maxsize=4096)
 def namespace_folder(namespace: str) -> str:
-    """Return a folder's name for any namespace: readable, safe on every file system, and its alone."""
+    """Return a unique, readable folder name for a namespace, safe on every file system."""
     readable = _UNSAFE.sub("_", namespace.lower())[-48:].strip(".")
     return f"{readable}~{_digest(namespace)}"
 
 
 @lru_cache(maxsize=4096)
 def file_stem(key: str) -> str:
-    """Return a file's name for any key: digests as they are, everything else by its digest."""
+    """Return a file name for a key: a digest as it is, other text by its digest."""
     return key if _DIGEST.fullmatch(key) else f"x{_digest(key)}"
 
 
@@ -56,7 +56,7 @@ def _digest(text: str) -> str:
 
 
 def make_folders(cache_directory: Path, folder: str) -> None:
-    """Make the folder of a namespace and all above it, readable by their owner alone."""
+    """Make the folder of a namespace and its parents, readable by their owner alone."""
     created = not cache_directory.exists()
     # A folder that is there already keeps its mode; what the cache makes below it is private.
     cache_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ def make_folders(cache_directory: Path, folder: str) -> None:
 
 
 class NewFile:
-    """A file that nobody sees until it is published whole; a context that leaves nothing behind otherwise."""
+    """A file that appears under its name only when it is complete."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
@@ -99,7 +99,7 @@ class NewFile:
         return f"{self._folder}/{_NEW}{secrets.token_hex(8)}"
 
     def publish(self, path: str) -> None:
-        """Give the file its name, in place of what had it before."""
+        """Give the file its name, replacing a previous file."""
         if self._name is None:
             try:
                 self._link(path)
@@ -131,7 +131,7 @@ class NewFile:
 
 
 def _claim(fd: int) -> bool:
-    """Lock a file as being written, for as long as its writer lives."""
+    """Lock a file as being written, until its writer ends."""
     if sys.platform == "win32":
         return True  # there, an open file cannot be removed
     try:
@@ -142,7 +142,7 @@ def _claim(fd: int) -> bool:
 
 
 def scan(entries_folder: Path) -> Iterator[os.DirEntry[str]]:
-    """Yield all files of all namespaces; folders that vanish meanwhile are passed over."""
+    """Yield the files of all namespaces; folders that vanish meanwhile are skipped."""
     for folder in _scandir(entries_folder):
         if folder.is_dir(follow_symlinks=False):
             yield from _scandir(folder.path)
@@ -157,7 +157,7 @@ def _scandir(path: str | Path) -> Iterator[os.DirEntry[str]]:
 
 
 def is_debris(name: str) -> bool:
-    """Return whether a file of that name is unfinished."""
+    """Tell whether a file name is that of an unfinished file."""
     return name.startswith(_NEW)
 
 
@@ -183,7 +183,7 @@ def sweep(path: str) -> bool:
 
 
 def remove(path: str) -> bool:
-    """Remove a file; return whether it was there. One that is mapped stays readable for those who mapped it."""
+    """Remove a file; return whether it was there. Existing memory maps of it stay readable."""
     try:
         os.unlink(path)
     except OSError:

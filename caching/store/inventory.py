@@ -15,7 +15,7 @@ from caching.store.folder import ENTRY, file_stem, namespace_folder, remove, sca
 
 @dataclass(frozen=True, slots=True)
 class NamespaceStats:
-    """What one namespace holds."""
+    """Statistics of one namespace: entries, size in bytes, time of last use."""
 
     namespace: str
     entries: int
@@ -25,7 +25,7 @@ class NamespaceStats:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """What a cache holds."""
+    """Statistics of a cache: entries, size in bytes, and those of each namespace."""
 
     entries: int
     size_bytes: int
@@ -34,15 +34,15 @@ class Stats:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """How many entries were checked, and which of them are damaged: path and reason."""
+    """The result of a verification: entries checked, and path and reason of the damaged ones."""
 
     entries: int
     size_bytes: int
     damaged: tuple[tuple[str, str], ...]
 
 
-def take_stock(entries_folder: Path) -> Stats:
-    """Return how many entries there are and how large they are, as a whole and by namespace."""
+def collect_statistics(entries_folder: Path) -> Stats:
+    """Return the statistics of a cache folder."""
     folders: dict[str, NamespaceStats] = {}
     size_bytes = 0
     for found in scan(entries_folder):
@@ -68,7 +68,7 @@ def take_stock(entries_folder: Path) -> Stats:
 
 
 def _namespace_of(path: str) -> str | None:
-    """Return the namespace as the entry names it; None when it is damaged or lies in a foreign folder."""
+    """Return the namespace that an entry names; None if it is damaged or in another namespace's folder."""
     with contextlib.suppress(OSError, Damaged):
         entry = open_entry(path)
         if entry is not None and namespace_folder(entry.namespace) == Path(path).parent.name:
@@ -97,8 +97,8 @@ def check_all(entries_folder: Path) -> Verified:
     return Verified(count, size_bytes, tuple(damaged))
 
 
-def remove_useless(entries_folder: Path, is_expired: Callable[[float], bool]) -> Pruned:
-    """Remove what is damaged or expired by the time it was made."""
+def remove_invalid(entries_folder: Path, is_expired: Callable[[float], bool]) -> Pruned:
+    """Remove damaged and expired entries."""
     removed = freed = 0
     for found in scan(entries_folder):
         if found.name.endswith(ENTRY):

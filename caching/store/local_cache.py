@@ -30,7 +30,7 @@ from caching.store.folder import (
     scan,
     sweep,
 )
-from caching.store.inventory import NamespaceStats, Stats, Verified, check_all, remove_useless, take_stock
+from caching.store.inventory import NamespaceStats, Stats, Verified, check_all, collect_statistics, remove_invalid
 from caching.store.locks import LockFile
 
 # Somebody who clears a namespace again and again can remove its folder between its making and its use.
@@ -86,7 +86,7 @@ class LocalCache:
 
     @property
     def cache_directory(self) -> Path:
-        """The folder: the one given, else SOURCESWAP_CACHE_DIR, else the platform's folder for caches."""
+        """The folder: as given, otherwise SOURCESWAP_CACHE_DIR, otherwise the platform's cache folder."""
         return Path(self._root())
 
     def _root(self) -> str:
@@ -160,7 +160,7 @@ class LocalCache:
     def _write_file(
         self, path: str, namespace: str, key: str, form: str, parts: list[Any], record: Mapping[str, object]
     ) -> int:
-        """Write a file and publish it; by how much the cache has grown."""
+        """Write and publish a file; return by how many bytes the cache has grown."""
         with NewFile(os.path.dirname(path)) as new:
             size = write_entry(new.fd, namespace, key, created_at=time.time(), record=record, form=form, parts=parts)
             with contextlib.suppress(OSError):
@@ -217,7 +217,7 @@ class LocalCache:
         return default
 
     def entries(self, namespace: str | None = None) -> Iterator[Entry]:
-        """Yield all entries, headers only; damaged ones are passed over with a warning."""
+        """Yield all entries, with headers only; damaged ones are skipped with a warning."""
         folder = None if namespace is None else namespace_folder(namespace)
         for found in scan(self._entries_folder):
             if found.name.endswith(ENTRY) and folder in (None, Path(found.path).parent.name):
@@ -245,7 +245,7 @@ class LocalCache:
         return written
 
     def write_note(self, namespace: str, name: str, data: Mapping[str, object]) -> bool:
-        """Keep a small JSON-able note beside the entries of a namespace; whether it could be written."""
+        """Write a small JSON-able note beside the entries of a namespace; return whether it could be written."""
         return self._write_beside(namespace, name, NOTE, data)
 
     def read_note(self, namespace: str, name: str) -> dict[str, Any] | None:
@@ -257,7 +257,7 @@ class LocalCache:
         return None
 
     def _reason(self, error: Exception) -> str:
-        """Return why something could not be written, and what to do about it."""
+        """Return why a write failed, and what to do about it."""
         if isinstance(error, NotExact):
             return str(error)
         if not isinstance(error, OSError):
@@ -280,7 +280,7 @@ class LocalCache:
     # Single flight
 
     def lock(self, key: Key, *, timeout_seconds: float | None = None) -> AbstractContextManager[bool]:
-        """Be the only one to compute this key, among all threads and processes.
+        """Hold the lock of a key, so that only one thread of all processes computes it.
 
         Yields False when the lock could not be had: the waiting limit passed (0 tries once), the folder
         cannot be written, or two callers wait for each other. Compute all the same, the lock only saves work.
@@ -288,7 +288,7 @@ class LocalCache:
         return self._lock(_checked(key), timeout_seconds)
 
     def lock_async(self, key: Key, *, timeout_seconds: float | None = None) -> AbstractAsyncContextManager[bool]:
-        """Return the same for coroutines: waiting does not block the event loop."""
+        """Hold the lock of a key in a coroutine, without blocking the event loop."""
         return self._lock_async(_checked(key), timeout_seconds)
 
     @contextlib.contextmanager
@@ -326,11 +326,11 @@ class LocalCache:
         return removed
 
     def clear(self, namespace: str) -> int:
-        """Remove a namespace; return how many entries it had. Values that are in use stay usable."""
+        """Remove the entries of a namespace; return their number. Values in use stay usable."""
         return self._clear_folder(Path(self._folder(namespace)))
 
     def clear_all(self) -> int:
-        """Remove all namespaces; return how many entries they had."""
+        """Remove all entries; return their number."""
         with contextlib.suppress(OSError):
             return sum(self._clear_folder(folder) for folder in self._entries_folder.iterdir())
         return 0
@@ -348,21 +348,21 @@ class LocalCache:
         return count
 
     def get_namespaces(self) -> set[str]:
-        """Return the namespaces that hold an entry."""
+        """Return the set of namespaces that hold an entry."""
         return {stats.namespace for stats in self.stats().namespaces}
 
     def stats(self) -> Stats:
-        """Return how many entries there are and how large they are, as a whole and by namespace."""
-        return take_stock(self._entries_folder)
+        """Return number and size of the entries, in total and for each namespace."""
+        return collect_statistics(self._entries_folder)
 
     def prune(self, *, max_size: int | str | None = None, ttl_seconds: float | None = None) -> Pruned:
-        """Remove what is damaged, expired or unfinished, then the least recently used until the rest fits.
+        """Remove damaged, expired and unfinished entries, then the least recently used until the rest fits.
 
         Limits that are not given are those of the cache; with a size of 0 nothing is left.
         """
         ttl_seconds = self._ttl_seconds if ttl_seconds is None else ttl_seconds
         max_bytes = self._max_bytes if max_size is None else parse_size(max_size, may_be_zero=True)
-        useless = remove_useless(self._entries_folder, lambda created_at: self._is_expired(created_at, ttl_seconds))
+        useless = remove_invalid(self._entries_folder, lambda created_at: self._is_expired(created_at, ttl_seconds))
         rest = Pruned(0, 0)
         if self._entries_folder.is_dir():
             mark_uses()
@@ -370,7 +370,7 @@ class LocalCache:
         return Pruned(useless.removed + rest.removed, useless.freed_bytes + rest.freed_bytes)
 
     def verify(self) -> Verified:
-        """Check every byte of every entry; nothing is removed (`prune` does that)."""
+        """Check every byte of every entry, and remove nothing (`prune` does that)."""
         return check_all(self._entries_folder)
 
 

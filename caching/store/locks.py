@@ -47,7 +47,7 @@ _RELEASED, _INHERITED = -1, -2
 
 
 class _Lock:
-    """One lock held by this process, until it is released."""
+    """One lock that this process holds."""
 
     __slots__ = ("__weakref__", "fd", "name", "offset")
 
@@ -56,7 +56,7 @@ class _Lock:
         _open_locks.add(self)
 
     def release(self) -> None:
-        """Let go. Nothing happens in a process that only inherited the lock: it is the parent's."""
+        """Release the lock. A forked process that only inherited it does nothing."""
         fd, self.fd = self.fd, _RELEASED
         if fd >= 0:
             # Closing alone would not do: a child made by a foreign fork may share the description.
@@ -72,7 +72,7 @@ _open_locks: weakref.WeakSet[_Lock] = weakref.WeakSet()
 
 
 def _forget_inherited_locks() -> None:
-    """In a forked child: the locks stay the parent's, who must be succeeded when it dies before the child."""
+    """Close inherited locks in a forked child, so that they end with the parent."""
     for lock in list(_open_locks):
         if lock.fd >= 0:
             os.close(lock.fd)
@@ -93,7 +93,7 @@ class LockFile:
 
     @contextlib.contextmanager
     def hold(self, name: str, timeout_seconds: float | None = None) -> Iterator[bool]:
-        """Whether the lock was had: False after the waiting limit, or in a circle of waiters.
+        """Hold the lock of a name; yield False after the timeout or in a deadlock.
 
         Whoever holds a name holds it again at once. With a limit of 0 it is tried once.
         """
@@ -109,7 +109,7 @@ class LockFile:
 
     @contextlib.asynccontextmanager
     async def hold_async(self, name: str, timeout_seconds: float | None = None) -> AsyncIterator[bool]:
-        """The same without blocking the event loop while it waits."""
+        """Hold the lock of a name without blocking the event loop."""
         if self._holds(name):
             yield True
             return
@@ -135,7 +135,7 @@ class LockFile:
             wait.end()
 
     def _try(self, name: str) -> _Lock | None:
-        """Return the lock, or None while somebody else has it."""
+        """Return the lock, or None if another holder has it."""
         digest = blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
         offset = int.from_bytes(digest, "little") >> 2
         path = self._path if _HAS_RANGES else f"{self._path}-{offset % 1024:03x}"
@@ -166,7 +166,7 @@ def _holding(lock: _Lock | None) -> Iterator[None]:
 
 
 def _is_same_file(fd: int, path: str) -> bool:
-    """Return whether the path still leads to the file that was locked: the folder may have been removed."""
+    """Tell whether the path still leads to the locked file; the folder may have been removed."""
     try:
         return sys.platform == "win32" or os.fstat(fd).st_ino == Path(path).stat().st_ino
     except FileNotFoundError:
@@ -207,7 +207,7 @@ else:
 
 
 class _Wait:
-    """One wait for a lock: how long still, and whether it is part of a circle."""
+    """One wait for a lock: the time left, and the detection of deadlocks."""
 
     def __init__(self, folder: Path, wants: str, holds: list[str], timeout_seconds: float | None) -> None:
         now = time.monotonic()
@@ -219,7 +219,7 @@ class _Wait:
         self._tries = 0
 
     def lasts(self) -> bool:
-        """Return whether to try once more; the first try is always granted."""
+        """Tell whether to try again; the first try is always allowed."""
         self._tries += 1
         if self._tries == 1:
             return True
@@ -232,19 +232,19 @@ class _Wait:
         return True
 
     def pause(self) -> float:
-        """Return how long to sleep before the next try."""
+        """Return the seconds to sleep before the next try."""
         pause = self._pause
         self._pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
         return pause if self._ends_at is None else max(0.0, min(pause, self._ends_at - time.monotonic()))
 
     def end(self) -> None:
-        """Withdraw what was announced."""
+        """Remove the announcement of this wait."""
         if self._token:
             with contextlib.suppress(OSError):
                 (self._folder / self._token).unlink()
 
     def _must_give_up(self) -> bool:
-        """Return whether this wait closes a circle of waiters and is the one chosen to break it."""
+        """Tell whether this wait closes a circle of waiters and is chosen to break it."""
         with contextlib.suppress(OSError):
             self._announce()
             waits = self._read_waits()
@@ -259,7 +259,7 @@ class _Wait:
         return False
 
     def _announce(self) -> None:
-        """Say what is held and wanted, and that this wait is still alive."""
+        """Record which locks this thread holds and wants, and that the wait is alive."""
         self._token = self._token or secrets.token_hex(8)
         path = self._folder / self._token
         with contextlib.suppress(FileNotFoundError):

@@ -10,7 +10,7 @@ from typing import Any
 
 
 def map_privately(fd: int, size: int) -> memoryview:
-    """Return the file's bytes; whoever writes into them changes neither the file nor anybody else's mapping.
+    """Return the file's bytes as private memory: writing to it changes neither the file nor other maps.
 
     The mapping lives as long as anything that refers to it, and keeps no file descriptor.
     """
@@ -22,7 +22,7 @@ def map_privately(fd: int, size: int) -> memoryview:
 
 
 def _map_with_libc(fd: int, size: int) -> memoryview:
-    """Return the same before Python 3.13, whose mmap objects keep a descriptor each: a thousand are too many."""
+    """Map a file with libc, before Python 3.13, whose mmap objects keep a file descriptor each."""
     import ctypes
     import weakref
 

@@ -13,28 +13,28 @@ from caching.tracking.source import Source
 
 
 class ReadRecorder(Protocol):
-    """Notes what a cached function reads while it runs; `caching.tracking.recorder` has the implementation."""
+    """Interface: records what a cached function reads while it runs; `Recorder` implements it."""
 
-    trouble: str
+    problem: str
     rules: set[tuple[str, ...]]
 
     def read(self, location: str, version: str | None = None, kind: Kind = "file") -> None:
-        """Note a read."""
+        """Record a read."""
 
     def knows(self, location: str) -> bool:
-        """Tell whether a file was noted already."""
+        """Tell whether a file was recorded already."""
 
     def write(self, location: str) -> None:
-        """Note a file that the function writes itself."""
+        """Record a file that the function writes itself."""
 
     def make(self, folder: str) -> None:
-        """Note a folder that the function makes itself."""
+        """Record a folder that the function makes itself."""
 
     def take(self, source: Source) -> None:
-        """Take over a source that was seen elsewhere."""
+        """Add a source that was recorded elsewhere."""
 
-    def absorb(self, sources: Iterable[Source], trouble: str = "", expires_at: float | None = None) -> None:
-        """Take over what a cached function called by this one was made from."""
+    def absorb(self, sources: Iterable[Source], problem: str = "", expires_at: float | None = None) -> None:
+        """Add the sources of a cached function that this one called."""
 
 
 _recorder: InheritedVar[ReadRecorder | None] = InheritedVar("sourceswap_recorder", default=None)
@@ -42,7 +42,7 @@ _recorder: InheritedVar[ReadRecorder | None] = InheritedVar("sourceswap_recorder
 
 @contextmanager
 def recording(recorder: ReadRecorder | None) -> Iterator[None]:
-    """Have this recorder note what the current context reads; with None, nothing is noted."""
+    """Record the reads of the current context with this recorder; with None, record nothing."""
     token = _recorder.set(recorder)
     try:
         yield
@@ -51,7 +51,7 @@ def recording(recorder: ReadRecorder | None) -> Iterator[None]:
 
 
 def replace_recorder(recorder: ReadRecorder) -> None:
-    """Have another recorder note what this context reads from now on."""
+    """Record the reads of this context with another recorder from now on."""
     _recorder.set(recorder)
 
 
@@ -61,7 +61,7 @@ def current_recorder() -> ReadRecorder | None:
 
 
 def record_read(location: str | os.PathLike[str], version: str | None = None) -> None:
-    """Tell the cache that the running cached function reads this location, in this version.
+    """Record that the running cached function reads this location, in this version.
 
     Without a version the current one is asked for; a local file needs none.
     """
@@ -71,7 +71,7 @@ def record_read(location: str | os.PathLike[str], version: str | None = None) ->
 
 
 def record_rule(columns: Iterable[str]) -> None:
-    """Tell the cache that a rule ties these columns of the frame that the running cached function returns.
+    """Record that a rule ties these columns of the frame that the running cached function returns.
 
     It is checked where all of them are loaded together, so those that were loaded apart are never joined.
     """

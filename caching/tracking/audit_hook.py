@@ -1,4 +1,4 @@
-"""What a running function opens, seen through Python's audit events and told to its recorder.
+"""Record the files that a running function opens, from Python's audit events.
 
 One hook for the process, added when the first cached function runs; Python offers no way to remove one.
 Events belong to the recorder of the context they happen in, which threads inherit (`threads.py`).
@@ -20,7 +20,7 @@ from typing import Any
 from caching.keys.libraries import PROJECT, is_of_library, library_of_globals
 from caching.tracking.active_recorder import ReadRecorder, current_recorder
 from caching.tracking.native_readers import watch_native_reads
-from caching.tracking.sql_readers import tell_database, watch_sql_reads
+from caching.tracking.sql_readers import record_database, watch_sql_reads
 
 _lock = threading.Lock()
 _installed = False
@@ -72,7 +72,7 @@ _CODE_ENDINGS = (".py", ".pyc", ".pyi", ".pyw", ".so", ".pyd", ".zip", ".egg")
 
 
 def watch_reads() -> None:
-    """Begin to observe what the process opens; once is enough."""
+    """Add the audit hook and the wrappers of native readers, once for the process."""
     global _installed
     with _lock:
         if not _installed:
@@ -91,7 +91,7 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
         try:
             handle(recorder, arguments)
         except Exception as error:  # noqa: BLE001 - an exception of a hook would break the user's own open()
-            recorder.trouble = recorder.trouble or f"what it reads cannot be followed: {error!r}"
+            recorder.problem = recorder.problem or f"what it reads cannot be followed: {error!r}"
 
 
 def _opened(recorder: ReadRecorder, arguments: tuple[Any, ...]) -> None:
@@ -128,7 +128,7 @@ def _renamed(recorder: ReadRecorder, arguments: tuple[Any, ...]) -> None:
 def _database(recorder: ReadRecorder, arguments: tuple[Any, ...]) -> None:
     location = _path(arguments[0])
     if location is not None:
-        tell_database(recorder, location)
+        record_database(recorder, location)
 
 
 def _globbed(recorder: ReadRecorder, arguments: tuple[Any, ...]) -> None:
@@ -142,7 +142,7 @@ def _path_globbed(recorder: ReadRecorder, arguments: tuple[Any, ...]) -> None:
 
 
 def _matched(recorder: ReadRecorder, pattern: str) -> None:
-    """Take note of a pattern with a plain name below one: of that Python only asks whether it exists, unseen."""
+    """Record a pattern with a plain name below it: Python checks that name without an audit event."""
     components = pattern.split(os.sep)
     first = next((place for place, component in enumerate(components) if glob.has_magic(component)), len(components))
     if not all(glob.has_magic(component) for component in components[first:]) and _counts(pattern):
@@ -156,7 +156,7 @@ def _unpickled(recorder: ReadRecorder, arguments: tuple[Any, ...]) -> None:
         return
     loaded = sys.modules.get(str(module))
     if loaded is not None and library_of_globals(vars(loaded)) == PROJECT:
-        recorder.trouble = recorder.trouble or f"it unpickles {module}.{name}, whose code its own does not name"
+        recorder.problem = recorder.problem or f"it unpickles {module}.{name}, whose code its own does not name"
 
 
 _HANDLERS: dict[str, Callable[[ReadRecorder, tuple[Any, ...]], None]] = {

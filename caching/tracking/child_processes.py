@@ -1,4 +1,4 @@
-"""What child processes read for a cached function: told by those that are forked from it, not knowable of others.
+"""Record what forked child processes read; other child processes make the result uncacheable.
 
 A fork has a copy of the recorder. It tells what it notes through a file without a name that was open before, and the
 function's own process takes that over when the run is over. A process that begins afresh, or was there before, has no
@@ -29,7 +29,7 @@ _forked_by: weakref.WeakKeyDictionary[Any, weakref.ref[ReadRecorder]] = weakref.
 
 
 def follow_processes() -> None:
-    """Begin to note what child processes read; once is enough."""
+    """Start recording the reads of child processes, once for the process."""
     global _follows
     with _lock:
         if _follows or not hasattr(os, "register_at_fork"):
@@ -48,7 +48,7 @@ def _follow_pools(module: Any) -> None:
 
 
 def gather_from_children(recorder: Recorder) -> None:
-    """Take over what processes that were forked during a run have told."""
+    """Add the reads of the processes that were forked during a run."""
     file = _files.pop(recorder, None)
     if file is None:
         return
@@ -60,7 +60,7 @@ def gather_from_children(recorder: Recorder) -> None:
         recorder.kept.update(message["kept"])
         for source in message["sources"]:
             recorder.take(Source.from_json(source))
-        recorder.trouble = recorder.trouble or message["trouble"]
+        recorder.problem = recorder.problem or message["problem"]
 
 
 def _before_fork() -> None:
@@ -90,7 +90,7 @@ def _in_child() -> None:
 
 
 class _Relay(Recorder):
-    """A recorder in a forked process, which tells its parent's what it notes."""
+    """A recorder in a forked process that sends what it records to the recorder of its parent."""
 
     _file: int
 
@@ -102,25 +102,25 @@ class _Relay(Recorder):
         return relay
 
     def read(self, *args: Any, **kwargs: Any) -> None:
-        self._telling(super().read, *args, **kwargs)
+        self._recording(super().read, *args, **kwargs)
 
     def absorb(self, *args: Any, **kwargs: Any) -> None:
-        self._telling(super().absorb, *args, **kwargs)
+        self._recording(super().absorb, *args, **kwargs)
 
     def write(self, location: str) -> None:
-        self._telling(super().write, location)
+        self._recording(super().write, location)
 
     def make(self, folder: str) -> None:
-        self._telling(super().make, folder)
+        self._recording(super().make, folder)
 
-    def _telling(self, note: Callable[..., None], *args: Any, **kwargs: Any) -> None:
+    def _recording(self, note: Callable[..., None], *args: Any, **kwargs: Any) -> None:
         known, written, kept = set(self.sources), {*self.written, *self.made}, set(self.kept)
         note(*args, **kwargs)
         message = {
             "sources": [source.as_json() for location, source in self.sources.items() if location not in known],
             "written": sorted({*self.written, *self.made} - written),
             "kept": sorted(self.kept - kept),
-            "trouble": self.trouble,
+            "problem": self.problem,
         }
         if any(message.values()):
             # Appended at once, whole, after what others have told.
@@ -167,7 +167,7 @@ def _note_use(pool: Any) -> None:
 def _refuse(how: str) -> None:
     recorder = current_recorder()
     if recorder is not None:
-        recorder.trouble = recorder.trouble or (
+        recorder.problem = recorder.problem or (
             f"it hands work to processes that began {how}, and what those read cannot be followed. Use threads, or a "
             "pool that the function itself forks"
         )

@@ -1,4 +1,4 @@
-"""What the memos of a project's helpers hold (`functools.cache`, `lru_cache`): who asks second reads nothing any more.
+"""Record what the project's memoised helpers (`functools.cache`, `lru_cache`) read when they were filled.
 
 Two cached functions share a helper that reads a file once. So that the second one's result counts on the file as well,
 what the first one's run reads within the helper is noted for the memo, and every later run that reaches the memo takes
@@ -42,7 +42,7 @@ _PLAIN = (bool, int, float, complex, str, bytes, type(None), re.Pattern)
 
 
 class Memos:
-    """The memos that a run may use."""
+    """The memoised helpers that a run may use."""
 
     def __init__(self, memos: Iterable[Any] = ()) -> None:
         self._memos = list(memos)
@@ -58,7 +58,7 @@ class Memos:
             self._by_code.setdefault(memo.__wrapped__.__code__, []).append(held)
 
     def note(self, source: Source) -> None:
-        """Note a source for those whose function runs at the moment, in this thread."""
+        """Record a source for the memoised helpers that are running in this thread."""
         if not self._by_code:
             return
         frame: FrameType | None = sys._getframe(1)
@@ -68,7 +68,7 @@ class Memos:
             frame = frame.f_back
 
     def sources(self) -> Sources:
-        """What they hold was made from."""
+        """Return the sources of all remembered results."""
         return {location: source for memo in self._memos for location, source in list(_sources[memo].items())}
 
     def stale(self) -> str:

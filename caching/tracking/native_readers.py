@@ -1,4 +1,4 @@
-"""Readers in native code, which raise no audit event: their entry points in Python tell the recorder what they open.
+"""Record the files that native code opens without audit events, by wrapping its Python entry points.
 
 `pandas.read_parquet` hands its path to pyarrow, which opens it in C++; polars reads all by itself. From the first
 recorded run on the functions and classes named here are wrapped, those of a module that is imported only later as soon
@@ -61,10 +61,10 @@ _wrapped: dict[int, Any] = {}
 
 
 def watch_native_reads() -> None:
-    """Wrap the readers of the modules that are loaded, and of those that will be."""
+    """Wrap the readers of modules that are loaded, and of others when they are imported."""
     for name in _READERS:
         on_import(name, _wrap_readers)
-    _hand_out(list(sys.modules.values()))
+    _install_wrappers(list(sys.modules.values()))
 
 
 def _wrap_readers(module: ModuleType) -> None:
@@ -72,24 +72,24 @@ def _wrap_readers(module: ModuleType) -> None:
         reader = vars(module).get(name)
         if isinstance(reader, type):
             if "__init__" in vars(reader):
-                reader.__init__ = _telling(reader.__init__, parameter, position=1)  # type: ignore[misc]
+                reader.__init__ = _recording(reader.__init__, parameter, position=1)  # type: ignore[misc]
         elif callable(reader) and original_of(reader) is reader:
-            stand_in(_telling(reader, parameter, position=0))
-    hand_out(module.__name__.partition(".")[0])
+            register_wrapper(_recording(reader, parameter, position=0))
+    install_wrappers(module.__name__.partition(".")[0])
 
 
-def stand_in(wrapper: Callable[..., Any]) -> None:
-    """Have a wrapper take its original's place wherever that is handed out."""
+def register_wrapper(wrapper: Callable[..., Any]) -> None:
+    """Register a wrapper as the replacement of its original."""
     _wrapped[id(original_of(wrapper))] = wrapper
 
 
-def hand_out(*libraries: str) -> None:
-    """Give what is wrapped to the modules of these libraries."""
-    _hand_out([held for name, held in list(sys.modules.items()) if name.partition(".")[0] in libraries])
+def install_wrappers(*libraries: str) -> None:
+    """Replace originals by their wrappers in the modules of these libraries."""
+    _install_wrappers([held for name, held in list(sys.modules.items()) if name.partition(".")[0] in libraries])
 
 
-def _hand_out(holders: Iterable[ModuleType]) -> None:
-    """Give what is wrapped to whoever has it, under whatever name."""
+def _install_wrappers(holders: Iterable[ModuleType]) -> None:
+    """Replace originals by their wrappers in these modules, under whatever name."""
     for holder in holders:
         if isinstance(holder, ModuleType):
             names = object.__getattribute__(holder, "__dict__")  # of a lazy module without loading it
@@ -98,18 +98,18 @@ def _hand_out(holders: Iterable[ModuleType]) -> None:
                     names[name] = _wrapped[id(held)]
 
 
-def _telling(read: Callable[..., Any], parameter: str, *, position: int) -> Callable[..., Any]:
+def _recording(read: Callable[..., Any], parameter: str, *, position: int) -> Callable[..., Any]:
     @functools.wraps(read)
     def reader(*args: Any, **kwargs: Any) -> Any:
         if current_recorder() is not None:
-            _tell(args[position] if len(args) > position else kwargs.get(parameter), kwargs.get("filesystem"))
+            _report(args[position] if len(args) > position else kwargs.get(parameter), kwargs.get("filesystem"))
         return read(*args, **kwargs)
 
     vars(reader)[ORIGINAL] = read
     return reader
 
 
-def _tell(source: Any, filesystem: Any) -> None:
+def _report(source: Any, filesystem: Any) -> None:
     recorder = current_recorder()
     if recorder is None:
         return
@@ -118,7 +118,7 @@ def _tell(source: Any, filesystem: Any) -> None:
             for location, kind in _locations(source):
                 recorder.read(location, kind=kind)
     except Exception as error:  # noqa: BLE001 - what cannot be noted must not break the user's own read
-        recorder.trouble = recorder.trouble or f"what it reads cannot be followed: {error!r}"
+        recorder.problem = recorder.problem or f"what it reads cannot be followed: {error!r}"
 
 
 def _locations(source: Any) -> Iterator[tuple[str, Kind]]:

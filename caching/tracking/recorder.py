@@ -1,4 +1,4 @@
-"""What one running cached function reads, as its recorder notes it."""
+"""The recorder: the sources that one run of a cached function reads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WORD = re.compile(r"[^/.\\\\]*")
 
 
 def _working_folder() -> str:
-    """Where relative paths begin; nowhere, where that folder was removed."""
+    """Return the working directory; an empty text if it was removed."""
     try:
         return os.getcwd()
     except OSError:
@@ -27,7 +27,7 @@ def _working_folder() -> str:
 
 @dataclass(eq=False)
 class Recorder:
-    """What one running cached function reads; made anew for each run."""
+    """Records the sources that one run of a cached function reads."""
 
     private: str = ""  # the cache's own folder, which does not count
     anchors: tuple[str, ...] = ()  # absolute paths that the function knows
@@ -42,12 +42,12 @@ class Recorder:
     folder: str = field(default_factory=_working_folder)  # where relative paths begin, for whoever looks at them again
     rules: set[tuple[str, ...]] = field(default_factory=set)  # columns of its frame that are checked together
     memos: Memos = field(default_factory=Memos)  # of the helpers that the function may call
-    trouble: str = ""  # why the result must not be stored
+    problem: str = ""  # why the result must not be stored
     expires_at: float | None = None
 
     def expect(self, location: str, kind: Kind) -> None:
-        """Note a location among the arguments: it counts, unless the run turns out only to write it."""
-        with self._troubled(location):
+        """Record a location among the arguments; it counts unless the run only writes it."""
+        with self._noting_problems(location):
             if kind == "remote":
                 try:
                     self.arguments[location] = observe(location, kind)
@@ -57,7 +57,7 @@ class Recorder:
                 self.arguments[location] = self._observe(location, kind)
 
     def read(self, location: str, version: str | None = None, kind: Kind = "file") -> None:
-        """Note a read; the first version seen counts, for a later one means that it changed."""
+        """Record a read; the first version seen counts, a later one means that the source changed."""
         if protocol_of(location) is not None:
             self._read_remote(location, version)
             return
@@ -65,7 +65,7 @@ class Recorder:
         if self._is_own(location):
             self.kept.add(os.path.abspath(location))
             return
-        with self._troubled(location):
+        with self._noting_problems(location):
             if location not in self.sources:
                 # Threads may read it at once.
                 self.sources.setdefault(location, self._observe(location, kind))
@@ -74,7 +74,7 @@ class Recorder:
     def _read_remote(self, location: str, version: str | None) -> None:
         known = self.sources.get(location)
         if known is not None and version not in (None, known.version):
-            self.trouble = f"{shown(location)} changed while it was read"
+            self.problem = f"{shown(location)} changed while it was read"
         elif known is None and version is not None:
             self.sources[location] = Source(location, "remote", version)
         elif known is None:
@@ -83,11 +83,11 @@ class Recorder:
         self.memos.note(self.sources[location])
 
     def write(self, location: str) -> None:
-        """Note a file that the run itself writes."""
+        """Record a file that the run writes itself."""
         self.written.add(os.path.abspath(location))
 
     def make(self, folder: str) -> None:
-        """Note a folder that the run itself makes."""
+        """Record a folder that the run makes itself."""
         self.made.add(os.path.abspath(folder))
 
     def knows(self, location: str) -> bool:
@@ -96,28 +96,28 @@ class Recorder:
         known = (*self.sources, *self.written)
         return self._is_own(place) or any(os.path.realpath(name) == place for name in known)
 
-    def absorb(self, sources: Iterable[Source], trouble: str = "", expires_at: float | None = None) -> None:
-        """Take over what a cached function called by this one was made from."""
+    def absorb(self, sources: Iterable[Source], problem: str = "", expires_at: float | None = None) -> None:
+        """Add the sources of a cached function that this run called."""
         for source in sources:
             if source.kind == "absent" and source.location not in self.given and _WORD.fullmatch(source.location):
                 continue  # an argument of the inner one: not a path, and perhaps a secret
             self.take(source)
-        self.trouble = self.trouble or trouble
+        self.problem = self.problem or problem
         if expires_at is not None:
             self.expires_at = min(expires_at, self.expires_at or expires_at)
 
     def take(self, source: Source) -> None:
-        """Take over a source that was seen elsewhere."""
+        """Add a source that was recorded elsewhere."""
         known = self.sources.setdefault(source.location, source)
         self.memos.note(source)
         same = self._lists_same(source) if source.kind in ("folder", "tree") else known.version == source.version
         if not same:
-            self.trouble = f"{shown(source.location)} changed while it was read"
+            self.problem = f"{shown(source.location)} changed while it was read"
 
     def _lists_same(self, source: Source) -> bool:
         """Return whether a folder holds for this run what it held for an inner one, but for what that wrote itself."""
         self.written.update(source.without)
-        with self._troubled(source.location):
+        with self._noting_problems(source.location):
             if source.location not in self.contents:
                 self.contents[source.location] = list(lines_of(source.location, source.kind, source.without))
             lines = [line for place, line in self.contents[source.location] if not is_below(place, source.without)]
@@ -125,15 +125,15 @@ class Recorder:
         return False
 
     def settle(self) -> list[Source]:
-        """Return the sources as they are to be stored, looked at once more.
+        """Return the sources to store, each compared with its present state.
 
         Raises UnversionedError where one changed during the run or has no version.
         """
-        self.trouble = self.trouble or self.memos.stale()
+        self.problem = self.problem or self.memos.stale()
         for source in self.memos.sources().values():
             self.take(source)
-        if self.trouble:
-            raise UnversionedError(self.trouble)
+        if self.problem:
+            raise UnversionedError(self.problem)
         settled = [self._settled(source) for source in list(self.sources.values())]
         for location, source in self.arguments.items():
             if location not in self.sources and os.path.abspath(location) not in self.written | self.made:
@@ -196,10 +196,10 @@ class Recorder:
         return location.removeprefix(folder) if len(folder) > 1 else location
 
     @contextmanager
-    def _troubled(self, location: str) -> Iterator[None]:
+    def _noting_problems(self, location: str) -> Iterator[None]:
         try:
             yield
         except UnversionedError as error:
-            self.trouble = self.trouble or str(error)
+            self.problem = self.problem or str(error)
         except (OSError, ValueError) as error:
-            self.trouble = self.trouble or f"{location} cannot be looked at: {error}"
+            self.problem = self.problem or f"{location} cannot be looked at: {error}"

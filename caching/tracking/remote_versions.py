@@ -1,4 +1,4 @@
-"""The versions of remote locations: asked of whoever registered for the protocol, else of fsspec."""
+"""The versions of remote locations, from a registered function of the protocol or from fsspec."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _versions: dict[str, Callable[[str], str | None]] = {}
 
 
 def register_version(protocol: str, version_of: Callable[[str], str | None]) -> None:
-    """Let `version_of(location)` say which version a location of this protocol holds now (`"s3"`: for `s3://…`).
+    """Register the function that returns the present version of a protocol's locations (`"s3"`: for `s3://…`).
 
     It returns None where there is none, and raises what a reader would raise.
     """

@@ -16,7 +16,7 @@ _YOUNG_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Source:
-    """One thing that was read: where, of which kind, in which version."""
+    """One location that was read: its kind and its version."""
 
     location: str
     kind: Kind
@@ -25,7 +25,7 @@ class Source:
     without: tuple[str, ...] = ()  # what the load itself wrote into a folder
 
     def as_json(self) -> list[Any]:
-        """As it stands in an entry's record."""
+        """Return the source as a list for an entry's record."""
         return [self.location, self.kind, self.version, self.content, list(self.without)]
 
     def aged(self) -> Source:
@@ -41,22 +41,22 @@ class Source:
 
     @classmethod
     def from_json(cls, data: list[Any]) -> Source:
-        """Back from an entry's record."""
+        """Return the source that `as_json` wrote."""
         location, kind, version, content, without = data
         return cls(location, kind, version, content, tuple(without))
 
 
 class UnversionedError(Exception):
-    """A source whose version cannot be told."""
+    """Raised for a source whose version cannot be determined."""
 
 
 def is_young(status: os.stat_result) -> bool:
-    """Tell whether a file may be rewritten without a trace in its times."""
+    """Tell whether a file is so young that it could be rewritten without a change of its times."""
     return time.time() - max(status.st_mtime, status.st_ctime) < _YOUNG_SECONDS
 
 
 def signature(path: str) -> str:
-    """Size, times and inode of a file; of a folder only that it is one."""
+    """Return size, times and inode of a file as text; for a folder only that it is one."""
     try:
         return signature_of(os.stat(path))
     except OSError:

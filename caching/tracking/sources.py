@@ -1,4 +1,4 @@
-"""What a result was made from: files, folders and remote objects, each with the version that was read.
+"""Observe sources: the present version of files, folders, globs and remote objects, and what changed.
 
 A version identifies content without reading it: size, times and inode of a local file, what the protocol's
 own function says of a remote one. Versions are recorded with an entry and asked again at each hit.
@@ -27,7 +27,7 @@ _HIDDEN = "argument:"
 
 
 def observe(location: str, kind: Kind, without: tuple[str, ...] = ()) -> Source:
-    """What is there now; raises UnversionedError where that cannot be told."""
+    """Return the present state of a location; raise UnversionedError if it has no version."""
     if kind == "remote":
         return Source(location, kind, remote_version(location))
     if kind in ("file", "absent"):
@@ -64,7 +64,7 @@ def content_of(path: str) -> str:
 
 
 def lines_of(path: str, kind: Kind, without: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """What a folder holds, line by line: its own names, or for a tree all files below it."""
+    """Yield a line for each name in a folder, or for each file below a tree."""
     with recording(None):
         for count, place in enumerate(_places(path, kind)):
             if count >= _MOST_FILES:
@@ -100,7 +100,7 @@ def is_below(place: str, folders: tuple[str, ...]) -> bool:
 
 
 def digest_of_lines(lines: Iterable[str]) -> str:
-    """What a folder or a glob gave, as one version."""
+    """Return one version for the lines of a folder or glob."""
     return str(xxhash.xxh3_128_hexdigest("\n".join(lines).encode("utf-8", "surrogatepass")))
 
 

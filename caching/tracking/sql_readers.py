@@ -1,4 +1,4 @@
-"""SQL that reads files: DuckDB opens them in native code, and SQLite attaches databases that no audit event names.
+"""Record files that SQL reads: by DuckDB in native code, and databases that SQLite attaches.
 
 What takes SQL or a path in DuckDB is wrapped as soon as that is imported. Each piece of such a text that names a file,
 a folder, a glob or a URL is told to the recorder: more than is read may count, which costs a miss at worst. SQLite says
@@ -22,7 +22,7 @@ from caching.keys.libraries import is_of_library
 from caching.keys.objects import ORIGINAL, original_of
 from caching.locations import MAGIC, Kind, locations_among, protocol_of, texts_among
 from caching.tracking.active_recorder import ReadRecorder, current_recorder, recording
-from caching.tracking.native_readers import hand_out, stand_in
+from caching.tracking.native_readers import install_wrappers, register_wrapper
 
 # Of the module, its connections and its relations: whatever takes SQL, an expression or a path.
 _READERS = (
@@ -46,13 +46,13 @@ _CALL = compile(f"{_READING}()", f"<{__name__}>", "eval")
 
 
 def watch_sql_reads() -> None:
-    """Wrap what DuckDB reads with and what connects to SQLite, now or when they are imported."""
+    """Wrap the entry points of DuckDB and sqlite3, now or when they are imported."""
     on_import("duckdb", _wrap_duckdb)
     on_import("sqlite3", _wrap_sqlite)
 
 
-def tell_database(recorder: ReadRecorder, name: str) -> None:
-    """Note a database that is opened, and the files beside it that may hold its latest changes."""
+def record_database(recorder: ReadRecorder, name: str) -> None:
+    """Record a database that is opened, and the files beside it that may hold its latest changes."""
     if name.startswith("file:"):
         parts = urlsplit(name)
         name = "" if "mode=memory" in parts.query else unquote(parts.path)
@@ -63,8 +63,8 @@ def tell_database(recorder: ReadRecorder, name: str) -> None:
 
 def _wrap_sqlite(module: ModuleType) -> None:
     if original_of(module.connect) is module.connect:
-        stand_in(_connecting_sqlite(module.connect))
-    hand_out("sqlite3", "_sqlite3")
+        register_wrapper(_connecting_sqlite(module.connect))
+    install_wrappers("sqlite3", "_sqlite3")
 
 
 def _connecting_sqlite(connect: Callable[..., Any]) -> Callable[..., Any]:
@@ -84,9 +84,9 @@ def _leave(action: int, name: str | None, *_: str | None) -> int:
     recorder = current_recorder()
     if action == _SQLITE_ATTACH and recorder is not None:
         if name is None:
-            recorder.trouble = recorder.trouble or "it attaches a database whose name is no literal of its SQL"
+            recorder.problem = recorder.problem or "it attaches a database whose name is no literal of its SQL"
         else:
-            _guarded(recorder, lambda: tell_database(recorder, name))
+            _guarded(recorder, lambda: record_database(recorder, name))
     return _SQLITE_OK
 
 
@@ -95,14 +95,14 @@ def _wrap_duckdb(module: ModuleType) -> None:
         for name in _READERS:
             reader = getattr(holder, name, None)
             if callable(reader) and original_of(reader) is reader:
-                wrapper = _telling(reader, module)
+                wrapper = _recording(reader, module)
                 if holder is module:
-                    stand_in(wrapper)
+                    register_wrapper(wrapper)
                 else:
                     setattr(holder, name, wrapper)
     if original_of(module.connect) is module.connect:
-        stand_in(_connecting_duckdb(module.connect))
-    hand_out("duckdb", "_duckdb")
+        register_wrapper(_connecting_duckdb(module.connect))
+    install_wrappers("duckdb", "_duckdb")
 
 
 def _connecting_duckdb(connect: Callable[..., Any]) -> Callable[..., Any]:
@@ -111,19 +111,19 @@ def _connecting_duckdb(connect: Callable[..., Any]) -> Callable[..., Any]:
         recorder = current_recorder()
         database = args[0] if args else kwargs.get("database", "")
         if recorder is not None and isinstance(database, str | os.PathLike):
-            _guarded(recorder, lambda: tell_database(recorder, os.path.expanduser(os.fsdecode(database))))
+            _guarded(recorder, lambda: record_database(recorder, os.path.expanduser(os.fsdecode(database))))
         return connect(*args, **kwargs)
 
     vars(connecting)[ORIGINAL] = connect
     return connecting
 
 
-def _telling(read: Callable[..., Any], module: ModuleType) -> Callable[..., Any]:
+def _recording(read: Callable[..., Any], module: ModuleType) -> Callable[..., Any]:
     @functools.wraps(read)
     def reader(*args: Any, **kwargs: Any) -> Any:
         recorder = current_recorder()
         if recorder is not None:
-            _guarded(recorder, lambda: _tell(recorder, [*args, *kwargs.values()]))
+            _guarded(recorder, lambda: _report(recorder, [*args, *kwargs.values()]))
         # DuckDB finds tables among the variables of the frame that calls it: those of the caller, not of this one.
         caller = sys._getframe(1)
         variables = {**caller.f_locals, _READING: functools.partial(read, *args, **kwargs)}
@@ -140,10 +140,10 @@ def _guarded(recorder: ReadRecorder, note: Callable[[], None]) -> None:
     try:
         note()
     except Exception as error:  # noqa: BLE001 - what cannot be noted must not break the user's own read
-        recorder.trouble = recorder.trouble or f"what it reads cannot be followed: {error!r}"
+        recorder.problem = recorder.problem or f"what it reads cannot be followed: {error!r}"
 
 
-def _tell(recorder: ReadRecorder, values: list[Any]) -> None:
+def _report(recorder: ReadRecorder, values: list[Any]) -> None:
     # A statement that was parsed before keeps its SQL.
     parsed = [value.query for value in values if type(value).__name__ == "Statement"]
     if any(isinstance(text, str) and _ONLY_WRITES.match(text) for text in [*values, *parsed]):
@@ -156,7 +156,7 @@ def _tell(recorder: ReadRecorder, values: list[Any]) -> None:
         if _ATTACHES.search(text):
             for piece in re.split("|".join(_QUOTES), text)[1::2]:
                 if protocol_of(piece) is None:
-                    tell_database(recorder, os.path.expanduser(piece))
+                    record_database(recorder, os.path.expanduser(piece))
 
 
 def _locations(text: str) -> Iterator[tuple[str, Kind]]:
@@ -171,7 +171,7 @@ def _locations(text: str) -> Iterator[tuple[str, Kind]]:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """What may be a name in SQL: the whole, what stands between quotes, also in SQL within a literal, and `a.csv`."""
+    """Yield texts that may be file names in SQL: the whole, quoted parts, and words such as `a.csv`."""
     yield text
     for escaped in (text, text.replace("''", "'"), text.replace("''", "\0").replace('""', "\1")):
         for quote in _QUOTES:
@@ -184,7 +184,7 @@ def _is_pattern(name: str) -> bool:
 
 
 def _check_databases(recorder: ReadRecorder, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Store nothing where a database was opened before the run: it need not be what its path names by now."""
+    """Make the result uncacheable if a database was opened before the run: its path may name another by now."""
     if args and isinstance(args[0], module.DuckDBPyRelation):
         return  # the call that made it was checked
     is_method = args and isinstance(args[0], module.DuckDBPyConnection)
@@ -194,4 +194,4 @@ def _check_databases(recorder: ReadRecorder, module: Any, args: tuple[Any, ...],
         paths = [path for (path,) in cursor.execute(_DATABASES).fetchall()]
     for path in paths:
         if not recorder.knows(path):
-            recorder.trouble = recorder.trouble or f"it reads {path}, which was opened before it ran"
+            recorder.problem = recorder.problem or f"it reads {path}, which was opened before it ran"
