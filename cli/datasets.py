@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.command()
 @environment_command
 def ls(config: Config) -> None:
-    """List the datasets: columns, key, location and what a row is."""
+    """List the datasets: columns, key, location and the meaning of a row."""
     from loaders.driver import plan
 
     planned = plan(config)
@@ -44,7 +44,7 @@ def ls(config: Config) -> None:
 )
 @environment_command
 def show(config: Config, dataset: str, rows: int) -> None:
-    """Show a dataset's contract, and its first rows as this environment has them."""
+    """Show a dataset's contract and its first rows."""
     from cli.progress import progress_line
     from loaders.driver import plan
     from loaders.project.sample_data import load_frames

@@ -19,7 +19,7 @@ _SECRET = re.compile(r"secret|password|passwd|token|credential|private|access_?k
 @click.command()
 @project_command
 def envs(configs: str) -> None:
-    """List the environments: data source and description of each."""
+    """List the environments with data source and description."""
     from loaders.config.environment import environments, load_config
     from loaders.errors import ConfigError
 
@@ -35,13 +35,13 @@ def envs(configs: str) -> None:
 
 @click.group()
 def config() -> None:
-    """Look into the configuration."""
+    """Show the configuration."""
 
 
 @config.command("show")
 @environment_command
 def show_config(config: Config) -> None:
-    """Show each value of an environment, with the file and line it comes from."""
+    """Show each value of an environment, with file and line."""
     rows = []
     for key, value in _leaves((), config.settings.model_dump()):
         if key in config.origins or any(key[:n] in config.origins for n in range(2, len(key))):

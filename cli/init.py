@@ -28,7 +28,7 @@ _PYTEST_STEPS = {True: ("pytest",), False: ("pip install pytest", "pytest")}
 @click.argument("more", nargs=-1, metavar="", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @telling_command
 def init(directory: Path, files: tuple[Path, ...], more: tuple[Path, ...]) -> None:
-    """Make a project in DIRECTORY.
+    """Create a project in DIRECTORY.
 
     Contracts, loader modules, a dataflow, environments, tests and a CI workflow; with --from for your own files.
     """

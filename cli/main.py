@@ -29,7 +29,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 class _Commands(click.Group):
-    """Commands whose output may find no room; whoever reads it having left, click sees to."""
+    """A command group that reports a failed write to standard output in one line."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         try:

@@ -18,7 +18,7 @@ _PRINTED_ROWS = 20
 
 
 def refuse_unwritable(file: Path) -> None:
-    """Raise a usage error for a file that could not be written, before anything is computed."""
+    """Raise a usage error for a file that cannot be written, before anything is computed."""
     suffix, compression = _format_of(file)
     if suffix not in _FORMATS:
         raise click.UsageError(f"--output: '{file.name}' must end in one of {', '.join(_FORMATS)}.")
@@ -40,7 +40,7 @@ def _format_of(file: Path) -> tuple[str, str | None]:
 
 
 def echo_results(results: Mapping[str, Any]) -> None:
-    """Print the results: single values a line each, columns side by side, each frame by itself."""
+    """Print the results: single values one per line, columns side by side, each frame by itself."""
     import pandas as pd
 
     singles = {name: value for name, value in results.items() if not isinstance(value, (pd.Series, pd.DataFrame))}
@@ -65,7 +65,7 @@ def echo_results(results: Mapping[str, Any]) -> None:
 
 
 def write_results(results: Mapping[str, Any], file: Path) -> int:
-    """Write the results as one table, whole or not at all; returns its number of rows.
+    """Write the results as one table, atomically; return the number of rows.
 
     An index that says something, as the groups of a `groupby` do, comes first as columns of its own. Raises a usage
     error where they are no one table (frames beside other outputs, columns of different rows), LoaderError where the
@@ -122,7 +122,7 @@ def _one_table(results: Mapping[str, Any]) -> Any:
 
 
 def _with_labels(frame: Any) -> Any:
-    """Return a frame numbered from 0, whose columns hold what the index said beyond a row's number."""
+    """Return a frame with a plain index; an index with labels becomes columns."""
     from pandas.api.types import is_integer_dtype
 
     index = frame.index
@@ -135,7 +135,7 @@ def _with_labels(frame: Any) -> Any:
 
 
 def _records(frame: Any) -> list[dict[str, Any]]:
-    """Return the rows as JSON has them, each float with all its digits; what is no number there is null."""
+    """Return the rows as JSON, floats with all digits, missing and infinite numbers as null."""
     rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
     return [{str(name): _json_value(value) for name, value in row.items()} for row in rows]
 

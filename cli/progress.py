@@ -17,7 +17,7 @@ _CLEAR = "\r\x1b[K"
 
 @contextmanager
 def progress_line() -> Iterator[None]:
-    """Show the reads in this context that take longer than a second, if standard error is a terminal."""
+    """Show reads that take longer than a second, if standard error is a terminal."""
     if not sys.stderr.isatty():
         yield
         return
@@ -32,7 +32,7 @@ def progress_line() -> Iterator[None]:
 
 
 class _Line:
-    """The reads under way, as one line no wider than the terminal."""
+    """The reads in progress, as one line within the terminal's width."""
 
     def __init__(self) -> None:
         self._reads: dict[int, ReadProgress] = {}
@@ -40,7 +40,7 @@ class _Line:
         self._is_cleared = False
 
     def update(self, progress: ReadProgress) -> None:
-        """Show a read's present state; one that is finished goes away."""
+        """Show the state of a read; a finished one disappears."""
         with self._lock:
             if self._is_cleared:
                 return
@@ -53,7 +53,7 @@ class _Line:
             sys.stderr.flush()
 
     def clear(self) -> None:
-        """Leave the line empty for what is printed next, for good."""
+        """Remove the line, so that other output starts on an empty one."""
         with self._lock:
             self._is_cleared = True
             sys.stderr.write(_CLEAR)

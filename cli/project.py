@@ -37,17 +37,17 @@ _debug = click.option("--debug", is_flag=True, help="Show the traceback of an er
 
 
 def telling_command(command: Command) -> Command:
-    """Give a command `--debug`, and turn errors meant for users into a few lines."""
+    """Add `--debug` to a command, and turn errors for users into a few lines."""
     return _debug(_told(command))
 
 
 def project_command(command: Command) -> Command:
-    """Return the same for a command that works on a project: it has `--configs` too."""
+    """Add `--configs` and error handling to a command that works on a project."""
     return _configs(telling_command(command))
 
 
 def environment_command(command: Command) -> Command:
-    """Give a command all that picks and adjusts one environment; it receives the loaded `config`."""
+    """Add the options that choose and adjust an environment; the command receives the loaded `config`."""
 
     @functools.wraps(command)
     def with_config(configs: str, env: str | None, params: tuple[str, ...], **options: Any) -> None:
@@ -61,7 +61,7 @@ def environment_command(command: Command) -> Command:
 
 
 def parse_params(words: tuple[str, ...]) -> dict[str, str]:
-    """Return `K=V` words as a mapping; several may be joined with commas where each part is a `K=V`."""
+    """Return `K=V` words as a mapping; a word may join several with commas."""
     params: dict[str, str] = {}
     for word in words:
         parts = word.split(",")
@@ -111,7 +111,7 @@ def _fail(error: Exception, code: int) -> None:
 
 
 def _abort() -> NoReturn:
-    """End after an interrupt, whatever threads run: reads end by themselves, a user's function may take its time."""
+    """Exit after an interrupt, without waiting for the threads of the user's functions."""
     # The interpreter waits for all threads; who interrupts again does not, and needs no traceback of the waiting.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     click.echo("\nAborted!", err=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class RunReport(lifecycle.NodeExecutionHook):
-    """Notes what the nodes of one run do; the dataset nodes are told, and the node whose error ended it."""
+    """Records location, cache outcome, rows and seconds of each dataset of a run, and the node that failed."""
 
     def __init__(self, planned: Plan) -> None:
         self._planned = planned
@@ -29,14 +29,14 @@ class RunReport(lifecycle.NodeExecutionHook):
         self._failed: list[tuple[str, Exception | None]] = []
 
     def run_before_node_execution(self, *, node_name: str, **future_kwargs: Any) -> None:
-        """Note when a dataset starts to load."""
+        """Record the start of a dataset's load."""
         if node_name in self._datasets:
             self._started[node_name] = time.perf_counter()
 
     def run_after_node_execution(
         self, *, node_name: str, result: Any, success: bool, error: Exception | None, **future_kwargs: Any
     ) -> None:
-        """Note rows and seconds of a dataset, and which nodes failed."""
+        """Record rows and seconds of a dataset, or the failure of a node."""
         with self._lock:
             if not success:
                 self._failed.append((node_name, error))
@@ -45,7 +45,7 @@ class RunReport(lifecycle.NodeExecutionHook):
                 self._rows[node_name] = (len(result), time.perf_counter() - self._started[node_name])
 
     def cache_event(self, event: CacheEvent) -> None:
-        """Note whether a dataset came from the cache."""
+        """Record whether a dataset was a cache hit."""
         with self._lock:
             self._outcomes[event.namespace] = event.outcome
 
@@ -60,7 +60,7 @@ class RunReport(lifecycle.NodeExecutionHook):
         echo_table(("", "", "", "", ""), rows, err=True)
 
     def failure(self, error: Exception) -> LoaderError:
-        """Return the error that the run ends with: a few lines that name the function at fault."""
+        """Return the error for a failed run: a few lines that name the failing function."""
         if isinstance(error, LoaderError):
             return error
         node = next((name for name, its_error in self._failed if its_error is error), None)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.option("--force", is_flag=True, help="Replace what exists; of a folder, all of its parts.")
 @environment_command
 def sample(config: Config, rows: int, target_env: str, method: Method, seed: int, force: bool) -> None:
-    """Pull a small sample to where another environment reads it.
+    """Copy a small sample to where another environment reads it.
 
     The sample is checked against the contracts. Only local files are written, and none that exists without --force.
     """
@@ -86,7 +86,7 @@ def _echo_left_out(missing: Mapping[str, str], env: str) -> None:
 
 
 def _remove(others: Iterable[Path]) -> None:
-    """Remove the parts beside the one that was written: a read would find the old data among the sample."""
+    """Remove the other parts of a dataset, so that a read does not mix old data with the sample."""
     from loaders.errors import LoaderError
 
     for path in others:

@@ -20,7 +20,7 @@ from cli.project import project_command
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
 @project_command
 def sandbox(configs: str, sample_env: str, command: tuple[str, ...]) -> None:
-    """Run COMMAND on a real S3 with the sample data.
+    """Run COMMAND with a local S3 server that holds the sample data.
 
     Every bucket of every environment is there, with no account and no network. Without a command it stays up and
     prints the variables to export; Ctrl-C ends it. Nothing is left behind.
@@ -69,5 +69,5 @@ def _stay(variables: Mapping[str, str]) -> int:
 
 
 def _without_aws() -> dict[str, str]:
-    """This process's environment without settings that would lead a client elsewhere."""
+    """Return this process's environment variables without AWS settings."""
     return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}

@@ -34,7 +34,7 @@ _PIECE_BYTES = 256 << 10
 
 
 def split_compression(name: str) -> tuple[str, str | None]:
-    """Return the name without the suffix of a compression, and that compression.
+    """Return a file name without its compression suffix, and the compression.
 
     >>> split_compression("spend.csv.gz")
     ('spend.csv', 'gzip')
@@ -48,7 +48,7 @@ def split_compression(name: str) -> tuple[str, str | None]:
 
 @contextmanager
 def compressing(path: Path, compression: str | None) -> Iterator[Any]:
-    """Open a file to which bytes are written that stand in it compressed, or as they are for None.
+    """Open a file for writing with a compression, or without for None.
 
     The same bytes make the same file: neither its name nor the time is in it.
     """
@@ -69,13 +69,13 @@ def compressing(path: Path, compression: str | None) -> Iterator[Any]:
 
 
 def compression_by_content(data: pa.Buffer) -> str | None:
-    """Return the compression that the first bytes show, if any."""
+    """Return the compression that the first bytes of a file show, if any."""
     head = memoryview(data)[:6].tobytes()
     return next((name for name, magic in _MAGIC.items() if re.match(magic, head)), None)
 
 
 def decompressed(data: pa.Buffer, compression: str, shown: str) -> pa.Buffer:
-    """Return the plain bytes; refuse data that ends early, is damaged, or is not compressed so."""
+    """Return the decompressed bytes; raise ReadError for truncated, damaged or other data."""
     if compression_by_content(data) != compression:
         raise ReadError(
             f"'{shown}' is not {compression} data, as its name or its contract's format says. "
@@ -114,7 +114,7 @@ def _xz(data: pa.Buffer) -> Any:
 
 
 def _streams(data: pa.Buffer, decompressor: Callable[[], Any], padding: int) -> bytes:
-    """Return what one stream after the other holds; zeros may follow each in multiples of `padding`, nothing else.
+    """Return the content of all concatenated streams; only zeros may follow, in multiples of `padding`.
 
     The codecs' own `decompress` take what follows the first stream, once it is damaged, for nothing.
     """

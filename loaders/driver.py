@@ -25,7 +25,7 @@ def build_driver(
     adapters: Sequence[Any] = (),
     sources: Mapping[str, ModuleType | str] | None = None,
 ) -> Driver:
-    """Return a Hamilton driver over the dataflow `modules`, its datasets from the configuration's `data_source`.
+    """Return a Hamilton driver over the dataflow `modules`, with datasets from the configured `data_source`.
 
     `config` is a mapping of `data_source`, inputs by name, and where needed the sections `sources`, `storage`,
     `cache`, `formats` of a configuration file; or what `load_config` returns. `sources` extends and replaces the
@@ -42,7 +42,7 @@ def plan(
     *modules: ModuleType | str,
     sources: Mapping[str, ModuleType | str] | None = None,
 ) -> Plan:
-    """Return what `build_driver` would build, checked: for those who want to look before they run."""
+    """Return the checked plan from which `build_driver` builds a driver."""
     if isinstance(config, Config):
         make_importable(config.root)
     elif isinstance(config, Mapping):
@@ -67,7 +67,7 @@ def plan(
 
 
 def config_from_mapping(config: Mapping[str, Any]) -> Config:
-    """Return a plain mapping, as `build_driver` takes it, as a configuration of the working directory."""
+    """Return a plain mapping, as `build_driver` takes it, as a configuration."""
     sections = {key: value for key, value in config.items() if key in _SECTIONS}
     inputs = {key: value for key, value in config.items() if key not in _SECTIONS}
     return Config("config", Path.cwd(), parse_settings({**sections, "inputs": inputs}, {}, "config"))

@@ -9,15 +9,15 @@ LoaderError
 
 
 class LoaderError(Exception):
-    """Root of every error meant for users: what, where, expected, found, what to do."""
+    """Root of the errors for users: what, where, expected, found, what to do."""
 
 
 class ConfigError(LoaderError):
-    """The configuration, a table of sources or a dataflow does not fit together."""
+    """Raised when a configuration, a table of sources or a dataflow does not fit together."""
 
 
 class OptionError(ConfigError, ValueError):
-    """A value that an option of a settings class cannot have; a ValueError too, which pydantic tells with its place.
+    """Raised for an impossible value of an option; also a ValueError, so that pydantic reports its place.
 
     Attributes:
         option: the option's name.
@@ -33,8 +33,8 @@ class OptionError(ConfigError, ValueError):
 
 
 class ContractError(LoaderError):
-    """A frame breaks its contract; the report is bounded, whatever the size of the frame."""
+    """Raised when data breaks its contract; the report is bounded, whatever the size of the data."""
 
 
 class ReadError(LoaderError):
-    """A location could not be read whole and unaltered."""
+    """Raised when a location could not be read completely and unchanged."""

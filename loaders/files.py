@@ -12,7 +12,7 @@ from loaders.errors import LoaderError
 
 
 def write_file(path: Path, body: bytes) -> None:
-    """Write a file and the folders above it; what was there stays until the new one is complete."""
+    """Write a file atomically, and make its folders."""
     with _told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
@@ -21,7 +21,7 @@ def write_file(path: Path, body: bytes) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path whose file takes the place of `path` when the block ends without an error.
+    """Yield a temporary path that replaces `path` when the block ends without an error.
 
     Raises LoaderError where the system refuses to write: a folder that is read-only, a full disk.
     """

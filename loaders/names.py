@@ -16,7 +16,7 @@ def quoted(names: Iterable[str]) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a sentence with the known name nearest to `name`, or nothing where none is near.
+    """Return a sentence that suggests the known name nearest to `name`, or an empty text.
 
     >>> did_you_mean("prd", ["local", "prod"])
     " Did you mean 'prod'?"

@@ -17,7 +17,7 @@ _QUERY_IN_TEXT = re.compile(rf"(https?://[^\s?#]*#|\?(?=[^\s'\"])|#(?=[^\s'\"/]*
 
 
 def redact(text: str) -> str:
-    """Return the text without user names and passwords in URLs, and without their queries, which may be signatures.
+    """Return text without user names, passwords and queries in its URLs.
 
     A text that begins as a location is one to its end. In any other, where a query ends cannot be told, and the rest
     of its line goes with it.
@@ -35,6 +35,6 @@ def redact(text: str) -> str:
 
 
 def first_line(text: str) -> str:
-    """Return as much as may be shown of what somebody else wrote: the beginning of its first line, redacted."""
+    """Return the redacted beginning of a foreign text's first line."""
     line = redact((text.strip().splitlines() or [""])[0])[:300]
     return "".join(character if character.isprintable() else "?" for character in line)

@@ -47,7 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker, and make a project importable as the command does: its tests import its modules."""
+    """Declare the marker, and make the project's modules importable."""
     if (config.rootpath / "configs").is_dir():
         from loaders.planning.sources import make_importable
 
@@ -59,7 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class _Running:
-    """The test that runs, and the loader modules that were made while its function ran.
+    """The running test, and the loader modules made for it.
 
     The fixtures that only return a function are the session's, because hypothesis refuses a test's own ones: they
     would be shared among its examples. What is the test's own they ask for here.
@@ -139,7 +139,7 @@ def _loader_test(request: pytest.FixtureRequest) -> _Running:
 def loader_cache_dir(
     _loader_test: _Running, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    """Return the folder of a cache of this test's own, which is the default cache while it runs."""
+    """Return the folder of the test's own cache, which is the default cache while the test runs."""
     folder = _loader_test.cache_directory(tmp_path_factory)
     monkeypatch.setenv("SOURCESWAP_CACHE_DIR", str(folder))
     return folder
@@ -147,7 +147,7 @@ def loader_cache_dir(
 
 @pytest.fixture(scope="session")
 def memory_loaders(_loader_test: _Running) -> Callable[..., ModuleType]:
-    """Return a function that makes a loader module of frames by dataset: `memory_loaders(marketing_spend=frame)`.
+    """Return a function that makes a loader module from frames: `memory_loaders(marketing_spend=frame)`.
 
     The contracts are the project's (those of the loader modules in its `configs/`, or of the ini option
     `loader_contracts`), or those given first: `memory_loaders(my_project.contracts, orders=frame)`. A frame that
@@ -162,7 +162,7 @@ def memory_loaders(_loader_test: _Running) -> Callable[..., ModuleType]:
 
 @pytest.fixture(scope="session")
 def contract_loaders(_loader_test: _Running) -> Callable[..., ModuleType]:
-    """Return a function that makes a loader module of generated data: `contract_loaders(rows=1000, seed=1)`.
+    """Return a function that makes a loader module from generated data: `contract_loaders(rows=1000, seed=1)`.
 
     The rows obey their contracts and refer to each other as these say. Contracts are found as for `memory_loaders`;
     frames given by dataset take the place of generated ones.
@@ -179,7 +179,7 @@ def contract_loaders(_loader_test: _Running) -> Callable[..., ModuleType]:
 
 @pytest.fixture(scope="session")
 def loader_driver(_loader_test: _Running, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Driver]:
-    """Return a function that builds a driver over dataflow modules, with a cache of the test's own.
+    """Return a function that builds a driver over dataflow modules, with the test's own cache.
 
     `loader_driver(features, sources=module, window=3)` takes its data from a loader module, `loader_driver(features,
     data_source="local", orders_data_path=…)` from a source by name. Under the marker `loader_env("staging")` the
@@ -210,7 +210,7 @@ def loader_driver(_loader_test: _Running, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="session")
 def loader_s3_server(request: pytest.FixtureRequest) -> Iterator[S3Server]:
-    """Yield a real S3 on this machine, one for the session (and for each worker of pytest-xdist)."""
+    """Yield a local S3 server, one for the session (and for each worker of pytest-xdist)."""
     from loaders.errors import ConfigError
     from loaders.sandbox.s3_server import S3Server
 
@@ -230,7 +230,7 @@ def loader_s3_server(request: pytest.FixtureRequest) -> Iterator[S3Server]:
 
 @pytest.fixture
 def loader_s3(loader_s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Bucket]:
-    """Yield an empty bucket of this test's own; the environment leads every AWS client to its server and nowhere else.
+    """Yield an empty bucket; the test's environment variables point every AWS client at its server.
 
     `loader_s3.put("spend.parquet", frame, CONTRACT)` and `loader_s3.put("spend.csv", path)` return the location.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def size_text(size_bytes: int) -> str:
-    """Return a number of bytes in the unit that reads best.
+    """Return a number of bytes in the most readable unit.
 
     >>> size_text(65536)
     '64.0 KiB'

@@ -31,7 +31,7 @@ _PLACE = re.compile(r"^(?P<file>[^\s:][^:\n]*\.ya?ml)(?::(?P<line>\d+))?: (?P<te
 
 @dataclass
 class Environment:
-    """An environment that resolves, the loader module that serves it, and its dataflow."""
+    """A resolved environment with its loader module and its dataflow."""
 
     config: Config
     file: str
@@ -45,21 +45,21 @@ class Environment:
 
     @property
     def known(self) -> dict[str, Any]:
-        """What `@config.when` sees."""
+        """The configuration values that `@config.when` sees."""
         return {"data_source": self.config.data_source, **self.config.inputs}
 
     @cached_property
     def loading(self) -> dict[str, tuple[Definition, Any]]:
-        """The nodes of the loader module."""
+        """The definitions of the loader module."""
         return self.source.nodes if self.source else {}
 
     @cached_property
     def computed(self) -> dict[str, tuple[Definition, Any]]:
-        """The nodes of the dataflow."""
+        """The definitions of the dataflow."""
         return {node: made for module in self.flow for node, made in module.nodes.items()}
 
     def at(self, *key: str) -> dict[str, Any]:
-        """Return where a value was written, as a finding says it."""
+        """Return file and line of a value, for a finding."""
         origin = self.config.origin(*key)
         if origin.line is None:
             return {"file": self.file, "line": None, "environment": self.name}
@@ -76,7 +76,7 @@ class Environment:
 
 
 def resolve(env: str, directory: Path) -> tuple[Config | None, list[Finding]]:
-    """Return an environment's configuration; where it does not resolve, why."""
+    """Return an environment's configuration, or the finding that explains why it does not resolve."""
     file = next((shown_path(found) for found in sorted(directory.glob(f"{env}.y*ml"))), str(directory))
     try:
         unset = unset_variables(env, directory)
@@ -103,7 +103,7 @@ def resolve(env: str, directory: Path) -> tuple[Config | None, list[Finding]]:
 
 
 def config_problem(text: str, env: str, file: str, rule: str = "config") -> Finding:
-    """Return the finding of an error about a configuration, at the file and line that it names."""
+    """Return the finding for a configuration error, at its file and line."""
     found = _PLACE.match(text)
     where = {"file": shown_path(found["file"]), "line": int(found["line"]) if found["line"] else None} if found else {}
     said, _, fix = (found["text"] if found else text).partition(". ")
@@ -118,7 +118,7 @@ def config_problem(text: str, env: str, file: str, rule: str = "config") -> Find
 
 
 def check_environment(environment: Environment, elsewhere: Iterable[str]) -> Iterator[Finding]:
-    """Yield what does not fit together in one environment.
+    """Yield the contradictions within one environment.
 
     `elsewhere` are the nodes that some other source offers: that this one lacks them is said of its module.
     """
@@ -136,7 +136,7 @@ def check_environment(environment: Environment, elsewhere: Iterable[str]) -> Ite
 
 
 def _inputs(environment: Environment) -> Iterator[Finding]:
-    """Yield inputs that are given and not taken, are no value of their type, or would replace a node."""
+    """Yield inputs that no function takes, that have the wrong type, or that would replace a node."""
     taken: dict[str, list[Definition]] = {}
     modules = [*([environment.source] if environment.source else []), *environment.flow]
     definitions = [definition for module in modules for definition in module.definitions]
@@ -178,7 +178,7 @@ def _typed(environment: Environment, name: str, value: Any, definition: Definiti
 
 
 def _wanted(environment: Environment, elsewhere: set[str]) -> Iterator[Finding]:
-    """Yield inputs that are not given, columns that nobody provides, and nodes that are wanted as another type."""
+    """Yield missing inputs, columns that no dataset provides, and nodes requested as another type."""
     source = environment.source
     nodes = {**environment.loading, **environment.computed}
     inputs = environment.config.inputs
@@ -234,7 +234,7 @@ def _flow_type(name: str, wanted: Any, made: tuple[Definition, Any], here: dict[
 
 
 def _twice(environment: Environment) -> Iterator[Finding]:
-    """Yield nodes that the loader module and the dataflow, or two modules of it, both make."""
+    """Yield nodes that are defined more than once."""
     made: dict[str, Definition] = {name: definition for name, (definition, _) in environment.loading.items()}
     for module in environment.flow:
         for node, (definition, _) in module.nodes.items():
@@ -264,7 +264,7 @@ def _outputs(environment: Environment) -> Iterator[Finding]:
 
 
 def _locations(environment: Environment) -> Iterator[Finding]:
-    """Yield locations of a kind that the source does not read."""
+    """Yield locations whose protocol the source does not read."""
     if environment.source is None:
         return
     for offer in environment.source.offers.values():
@@ -290,7 +290,7 @@ def _locations(environment: Environment) -> Iterator[Finding]:
 
 
 def _sections(environment: Environment) -> Iterator[Finding]:
-    """Yield what the sections beside the inputs say that cannot hold."""
+    """Yield contradictions in the sections beside the inputs."""
     settings = environment.config.settings
     offered = environment.source.offers if environment.source else {}
     for dataset in settings.formats:
@@ -309,7 +309,7 @@ def _sections(environment: Environment) -> Iterator[Finding]:
 
 
 def _plan(environment: Environment) -> Iterator[Finding]:
-    """Yield whatever else the driver factory and Hamilton refuse."""
+    """Yield errors that the driver factory or Hamilton raises for the environment."""
     source = environment.source
     modules = [module.module for module in environment.flow if module.module is not None]
     if source is None or source.module is None or len(modules) < len(environment.flow) or source.problems:
@@ -337,7 +337,7 @@ def _plan(environment: Environment) -> Iterator[Finding]:
 
 
 def compare_environments(environments: Sequence[Environment]) -> Iterator[Finding]:
-    """Yield where environments run different dataflows, and where they read the same data."""
+    """Yield differences in the dataflows of environments, and locations that two of them share."""
     runs = {environment.name: environment for environment in environments}
     flows = {name: tuple(sorted(env.config.settings.modules)) for name, env in runs.items()}
     for dissent in dissents(flows):

@@ -50,12 +50,12 @@ class Offer:
 
     @property
     def is_dataset(self) -> bool:
-        """Whether the function is a loader: it has extracted columns, or a contract has its name."""
+        """Whether the function is a loader: it has extracted columns, or a contract of its name exists."""
         return bool(self.columns) or self.contract is not None
 
     @property
     def function(self) -> Callable[..., Any]:
-        """The function as it was written, without its wrappers."""
+        """The function without its wrappers."""
         plain: Callable[..., Any] = inspect.unwrap(self.definition.function)
         return plain
 
@@ -77,7 +77,7 @@ class Offer:
 
 @dataclass
 class SourceModule:
-    """A loader module as the source of one name; `problems` say what of it could not be looked at.
+    """The loader module of one data source; `problems` lists what could not be inspected.
 
     Attributes:
         name: what `data_source` says; for a module that was given by itself, the module's name.
@@ -110,7 +110,7 @@ class SourceModule:
 
     @cached_property
     def definitions(self) -> list[Definition]:
-        """The functions that Hamilton takes, with their nodes; those that it refuses become problems."""
+        """The functions that Hamilton accepts, with their nodes; those it refuses become problems."""
         found: list[Definition] = []
         if self.module is None:
             return found
@@ -133,7 +133,7 @@ class SourceModule:
 
     @property
     def datasets(self) -> dict[str, Offer]:
-        """The loaders among the offers."""
+        """The loaders among the functions, by dataset."""
         return {name: offer for name, offer in self.offers.items() if offer.is_dataset}
 
     @property
@@ -146,13 +146,13 @@ class SourceModule:
         }
 
     def at(self, function: str) -> dict[str, Any]:
-        """Return where a function stands, as a finding says it."""
+        """Return the place of a function, for a finding."""
         node = self.text.function(function.split(".")[0])
         line = node.lineno if node else self.text.line(function.split(".")[0])
         return {"module": self.path, "function": function, "file": self.file, "line": line}
 
     def here(self, offer: Offer) -> dict[str, Any]:
-        """Return where an offer's function stands, as a finding says it."""
+        """Return the place of an exported function, for a finding."""
         name = offer.definition.name
         if self.text.function(name) is not None:
             return self.at(name)
@@ -161,7 +161,7 @@ class SourceModule:
         return {"module": self.path, "function": name, "file": file, "line": code.co_firstlineno}
 
     def place(self, offer: Offer) -> str:
-        """Return where an offer's function stands, for a sentence."""
+        """Return the place of an exported function, for a sentence."""
         here = self.here(offer)
         return f"{self.path}.{offer.definition.name}() ({here['file']}:{here['line']})"
 
@@ -182,7 +182,7 @@ class SourceModule:
 
 @contextlib.contextmanager
 def quiet_hamilton() -> Iterator[None]:
-    """Keep Hamilton from logging the traceback of what becomes a finding."""
+    """Suppress Hamilton's log of tracebacks that become findings."""
     logger = logging.getLogger("hamilton")
     level = logger.level
     logger.setLevel(logging.CRITICAL + 1)
@@ -195,7 +195,7 @@ def quiet_hamilton() -> Iterator[None]:
 def source_module(
     name: str, module: str | ModuleType, known: Mapping[str, Any] | None = None, role: str = "loader module"
 ) -> SourceModule:
-    """Return a loader module to be looked at; one that cannot be imported is a problem, not an exception."""
+    """Return a loader module for inspection; a failed import becomes a problem, not an exception."""
     known = {"data_source": name, **(known or {})}
     if isinstance(module, ModuleType):
         return SourceModule(name, module.__name__, module, known)
@@ -206,7 +206,7 @@ def source_module(
 
 
 def import_problem(module: str, role: str, error: Exception) -> Finding:
-    """Return the finding of a module that cannot be imported, at the line of its own code that fails."""
+    """Return the finding for a module that cannot be imported, at the failing line of its own code."""
     cause: BaseException = error.__cause__ if isinstance(error, ConfigError) and error.__cause__ else error
     file, line, module = _culprit(module, cause)
     text = str(cause).strip().splitlines()[0][:300] if str(cause).strip() else ""
@@ -223,7 +223,7 @@ def import_problem(module: str, role: str, error: Exception) -> Finding:
 
 
 def _culprit(module: str, error: BaseException) -> tuple[Path | None, int | None, str]:
-    """Return file, line and module at fault: of a syntax error, else the innermost line that ran of the user's own."""
+    """Return file, line and module of an import error: of the syntax error, or the innermost line of user code."""
     own = _file_of(module)
     if isinstance(error, SyntaxError) and error.filename:
         file = Path(error.filename)
@@ -253,7 +253,7 @@ _TOOLKIT = Path(__file__).parents[2]
 
 
 def _is_foreign(file: Path) -> bool:
-    """Tell whether a file is of Python, of an installed package or of the toolkit: none of them is at fault."""
+    """Tell whether a file belongs to Python, an installed package or the toolkit."""
     toolkit = any(file.is_relative_to(_TOOLKIT / package) for package in ("loaders", "caching", "cli"))
     installed = "site-packages" in file.parts or file.is_relative_to(Path(traceback.__file__).parent)
     return toolkit or installed or not file.exists()

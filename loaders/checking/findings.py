@@ -43,7 +43,7 @@ class Finding:
 
     @property
     def subject(self) -> str:
-        """Who is at fault: a function, a module or an environment."""
+        """The function, module or environment that the finding is about."""
         if self.module and self.function:
             return f"{self.module}.{self.function}()"
         return self.module or (f"environment {self.environment}" if self.environment else "")
@@ -56,7 +56,7 @@ class Finding:
 
 
 def shown_path(path: str | Path) -> str:
-    """Return a path as a reader of the report finds it: from the working directory, where it lies below."""
+    """Return a path relative to the working directory, if it lies below it."""
     try:
         return str(Path(path).resolve().relative_to(Path.cwd()))
     except ValueError:

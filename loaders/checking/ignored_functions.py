@@ -22,7 +22,7 @@ class Hidden(NamedTuple):
 
 
 def hidden_loader(source: SourceModule, dataset: str) -> Hidden | None:
-    """Return what a module has in place of a node of this name, if there is anything of the kind."""
+    """Return the object that a module has under a node's name, if Hamilton ignores it."""
     for look in (_other_object, _underscored, _in_a_class, _nested, _overwritten):
         found = look(source, dataset)
         if found is not None:
@@ -31,7 +31,7 @@ def hidden_loader(source: SourceModule, dataset: str) -> Hidden | None:
 
 
 def stray_loaders(source: SourceModule) -> Iterator[Finding]:
-    """Yield the functions of a module that are decorated as loaders and are no nodes, and names defined twice."""
+    """Yield functions that look like loaders but are no nodes, and names defined twice."""
     for name, nodes in source.text.functions.items():
         if len(nodes) > 1 and not name.startswith("_"):
             yield _stray(source, name, "one function of this name", f"{len(nodes)}, of which the last one wins", nodes)
@@ -50,7 +50,7 @@ def _stray(source: SourceModule, name: str, expected: str, found: str, nodes: li
 
 
 def switched_off(source: SourceModule, dataset: str) -> Hidden | None:
-    """Return the variant of a dataset whose `@config.when` does not match here, if there is one."""
+    """Return the variant of a dataset whose `@config.when` does not match, if there is one."""
     for definition in source.definitions:
         if definition.node_name == dataset and not definition.nodes:
             keys = ", ".join(f"{key}={source.known.get(key)!r}" for key in sorted(definition.config_keys))

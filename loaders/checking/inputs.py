@@ -15,7 +15,7 @@ from loaders.names import quoted
 
 
 def input_findings(dataset: str, offering: Mapping[str, SourceModule]) -> Iterator[Finding]:
-    """Yield the sources whose function takes an input misspelt, one too many or too few, or of another type.
+    """Yield sources whose loader takes a misspelt, missing or additional input, or one of another type.
 
     A source may well take other inputs than the rest: frames in memory, a connection. What is no mistake is a set of
     inputs that shares nothing with the others', not even nearly a name.
@@ -32,7 +32,7 @@ def input_findings(dataset: str, offering: Mapping[str, SourceModule]) -> Iterat
 
 
 def _expected(inputs: frozenset[str], others: list[frozenset[str]]) -> frozenset[str] | None:
-    """Return the inputs that most others take, where these look like a slip from them."""
+    """Return the inputs that most other sources take, if a difference looks like a mistake."""
     rivals = Counter(found for found in others if found != inputs)
     if not rivals:
         return None
@@ -63,7 +63,7 @@ def _other_inputs(dataset: str, offering: Mapping[str, SourceModule], name: str,
 
 
 def _unused(dataset: str, source: SourceModule, taken_elsewhere: frozenset[str]) -> Iterator[Finding]:
-    """Yield inputs that only this source asks for and that its function never looks at."""
+    """Yield inputs that only this source takes and that its function never uses."""
     offer = source.offers[dataset]
     for parameter in unused_parameters(offer.function):
         if parameter in offer.inputs and parameter not in taken_elsewhere:
@@ -78,7 +78,7 @@ def _unused(dataset: str, source: SourceModule, taken_elsewhere: frozenset[str])
 
 
 def _declarations(dataset: str, offering: Mapping[str, SourceModule]) -> Iterator[Finding]:
-    """Yield inputs of one name that are declared otherwise than elsewhere: by type, or as optional."""
+    """Yield inputs that are declared differently than elsewhere: by type, or as optional."""
     for parameter in sorted({name for source in offering.values() for name in source.offers[dataset].inputs}):
         declared = {
             name: declaration(source.offers[dataset], parameter)
@@ -98,7 +98,7 @@ def _declarations(dataset: str, offering: Mapping[str, SourceModule]) -> Iterato
 
 
 def declaration(offer: Offer, parameter: str) -> str:
-    """Return a parameter as it is declared, less the value of its default."""
+    """Return the declaration of a parameter, without the value of its default."""
     kind, required = offer.inputs[parameter]
     return f"{parameter}: {type_name(kind)}" + ("" if required else " with a default")
 
@@ -106,7 +106,7 @@ def declaration(offer: Offer, parameter: str) -> str:
 def _caching(
     dataset: str, offering: Mapping[str, SourceModule], taken: Mapping[str, frozenset[str]]
 ) -> Iterator[Finding]:
-    """Yield sources that read as the others do and are not cached as the others are."""
+    """Yield sources that are not cached although those that read like them are."""
     for name, source in offering.items():
         offer = source.offers[dataset]
         alike = [other for other in offering if other != name and taken[other] == taken[name]]

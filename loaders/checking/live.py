@@ -55,7 +55,7 @@ _FIXES = {
 def probe_environments(
     environments: Sequence[Environment], *, all_parts: bool = False
 ) -> tuple[list[Finding], list[Probe]]:
-    """Return what probing the files of every environment finds, and what was seen."""
+    """Probe the files of every environment; return findings and probes."""
     jobs = [
         (environment, offer, name, value)
         for environment in environments
@@ -87,7 +87,7 @@ class _Look:
         self._all_parts = all_parts
 
     def take(self) -> _Look:
-        """Probe the files; whatever keeps one from being read is a finding."""
+        """Probe the files; a file that cannot be read becomes a finding."""
         with _active(self.environment):
             try:
                 self._take()
@@ -96,7 +96,7 @@ class _Look:
         return self
 
     def place(self) -> dict[str, Any]:
-        """Return where the location is written, and which function reads it."""
+        """Return where the location is configured, and which function reads it."""
         return {
             "module": self.environment.source.path if self.environment.source else "",
             "function": self.offer.definition.name,
@@ -154,7 +154,7 @@ class _Look:
         return FileFacts(f"{found}, {compression}", problems=(("live-unknown", "its footer is compressed"),))
 
     def _judge(self, facts: FileFacts, part: Part) -> Iterator[tuple[str, Severity, str, str]]:
-        """Yield rule, severity, expected and found of everything that is wrong with a file."""
+        """Yield rule, severity, expected and found for each problem of a file."""
         for rule, said in facts.problems:
             yield rule, "warning" if rule == "live-unknown" else "error", _EXPECTED.get(rule, "the contract kept"), said
         if facts.ends_its_lines is False and not facts.problems:
@@ -197,7 +197,7 @@ _EXPECTED = {
 
 
 def _against(contract: DatasetContract, facts: FileFacts, given: set[str]) -> Iterator[tuple[str, Severity, str, str]]:
-    """Yield what of a file's columns is not as its contract says."""
+    """Yield differences between a file's columns and its contract."""
     names = {name: contract.source_name(name) for name in contract.columns}
     if sum(name in facts.columns for name in contract.columns) > sum(name in facts.columns for name in names.values()):
         names = {name: name for name in contract.columns}
@@ -236,7 +236,7 @@ def _against(contract: DatasetContract, facts: FileFacts, given: set[str]) -> It
 
 
 def drift(looked: Sequence[_Look]) -> Iterator[Finding]:
-    """Yield where the files of one environment are written otherwise than another's."""
+    """Yield differences between the files of two environments."""
     for dataset in dict.fromkeys(look.offer.name for look in looked):
         of_dataset = [look for look in looked if look.offer.name == dataset]
         typed = {look.environment.name: look for look in of_dataset if look.probe.files[0].types}
@@ -295,7 +295,7 @@ def _extra_columns(look: _Look) -> str:
 
 @contextlib.contextmanager
 def _active(environment: Environment) -> Iterator[None]:
-    """Make an environment's storage, formats and root the active ones, as a run would."""
+    """Activate an environment's storage, formats and root, as a run would."""
     settings = environment.config.settings
     formats = {name: override.model_dump(exclude_unset=True) for name, override in settings.formats.items()}
     with use_storage(in_sandbox(settings.storage)), use_formats(formats), use_project_root(environment.config.root):

@@ -21,7 +21,7 @@ from loaders.names import did_you_mean, quoted
 
 @dataclass(frozen=True)
 class Call:
-    """A call of `read_table` or `take_frame` in a body, its arguments by parameter."""
+    """A call of `read_table` or `take_frame` in a loader body, with its arguments by parameter."""
 
     function: str
     arguments: Mapping[str, ast.expr]
@@ -29,7 +29,7 @@ class Call:
 
     @property
     def location(self) -> ast.expr | None:
-        """What it reads from."""
+        """The expression of the location that is read."""
         return self.arguments.get("location") or self.arguments.get("frames")
 
 
@@ -37,7 +37,7 @@ _PARAMETERS = {"read_table": ("location", "contract"), "take_frame": ("frames", 
 
 
 def body_findings(source: SourceModule, offer: Offer) -> Iterator[Finding]:
-    """Yield what is wrong with a function's body, as far as it can be known without running it."""
+    """Yield problems of a function's body that can be found without running it."""
     here = source.here(offer)
     for name in undefined_names(offer.function):
         known = [*offer.function.__globals__, *offer.function.__code__.co_varnames]
@@ -73,7 +73,7 @@ def calls(source: SourceModule, offer: Offer) -> list[Call]:
 
 
 def allowed_protocols(source: SourceModule, offer: Offer) -> dict[str, tuple[str, ...]]:
-    """Return, by input, the protocols that the function reads from it, where the text says so."""
+    """Return, by input, the protocols that the function allows, if its text states them."""
     found = {}
     for call in calls(source, offer):
         allow = _value(call.arguments["allow"], offer) if "allow" in call.arguments else None
@@ -134,7 +134,7 @@ def _location_findings(call: Call, offer: Offer, here: dict[str, Any]) -> Iterat
 
 
 def undefined_names(function: Callable[..., Any]) -> list[str]:
-    """Return the global names that a function's code uses and its module does not have."""
+    """Return the global names that a function uses but its module does not define."""
     scope = function.__globals__
     used = {
         instruction.argval
@@ -167,7 +167,7 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
 
 
 def _returns(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Tell whether a function gives a value back, or ends by raising."""
+    """Tell whether a function returns a value or ends by raising."""
     return any(
         (isinstance(part, ast.Return) and part.value is not None) or isinstance(part, ast.Raise | ast.Yield)
         for part in ast.walk(node)

@@ -20,7 +20,7 @@ class Dissent(Generic[V]):
 
 
 def dissents(values: Mapping[str, V]) -> Iterator[Dissent[V]]:
-    """Yield those whose value is not the one that most have; where two values are as frequent, each of both sides.
+    """Yield the values that differ from the majority; of a tie, those of both sides.
 
     >>> [dissent.name for dissent in dissents({"local": 1, "staging": 1, "prod": 2})]
     ['prod']

@@ -20,7 +20,7 @@ _SOME = 12
 
 
 def compare_modules(sources: Sequence[SourceModule]) -> Iterator[Finding]:
-    """Yield every difference between the modules, and what is wrong with each by itself."""
+    """Yield every difference between the modules, and the problems of each."""
     seen: set[int] = set()
     for source in sources:
         offers = source.offers
@@ -47,12 +47,12 @@ def compare_modules(sources: Sequence[SourceModule]) -> Iterator[Finding]:
 
 
 def expected_datasets(sources: Iterable[SourceModule]) -> list[str]:
-    """Return the datasets that any module offers or, by name, could not offer."""
+    """Return the datasets that any module exports, or should export by its names."""
     return sorted({name for source in sources for name in source.datasets})
 
 
 def _datasets(source: SourceModule, sources: Sequence[SourceModule], expected: list[str]) -> Iterator[Finding]:
-    """Yield the datasets that a module lacks, each with what stands in its place, and those that it alone has."""
+    """Yield datasets that a module lacks, with what stands in their place, and those that only it has."""
     refused = {problem.function for problem in source.problems}
     offered_by = {name: [other for other in sources if name in other.offers] for name in expected}
     missing = [name for name in expected if name not in source.offers and name not in refused]
@@ -92,7 +92,7 @@ def _missing(source: SourceModule, dataset: str, offering: list[SourceModule], t
 
 
 def _twin(source: SourceModule, dataset: str, offer: Offer, extra: list[str]) -> str | None:
-    """Return the extra function that is the missing dataset under another name."""
+    """Return the additional function that is the missing dataset under another name."""
     alike = [name for name in extra if offer.columns and set(source.offers[name].columns) == set(offer.columns)]
     near = difflib.get_close_matches(dataset, extra, n=1)
     return next(iter([*alike, *near]), None)
@@ -118,7 +118,7 @@ def _extra(source: SourceModule, name: str, lacking: list[str]) -> Iterator[Find
 
 
 def _columns(dataset: str, offering: Mapping[str, SourceModule]) -> Iterator[Finding]:
-    """Yield the modules that extract other columns than the contract has, or where there is none, than most do."""
+    """Yield modules that extract other columns than the contract, or than most modules if there is none."""
     contract = _contract_of(dataset, offering.values())
     extracted = {name: frozenset(source.offers[dataset].columns) for name, source in offering.items()}
     wanted = {name: frozenset(contract.columns) for name in offering} if contract else {}
@@ -154,7 +154,7 @@ def _columns(dataset: str, offering: Mapping[str, SourceModule]) -> Iterator[Fin
 
 
 def _contracts(dataset: str, offering: Mapping[str, SourceModule]) -> Iterator[Finding]:
-    """Yield loaders without a contract, and modules whose contract of the dataset is another than the others'."""
+    """Yield loaders without a contract, and modules whose contract differs from the others'."""
     for source in offering.values():
         offer = source.offers[dataset]
         if offer.contract is None:
@@ -196,7 +196,7 @@ class _Same:
 
 
 def _kinds(dataset: str, offering: Mapping[str, SourceModule]) -> Iterator[Finding]:
-    """Yield modules whose nodes have other types, or are coroutines where the others' are not."""
+    """Yield modules whose nodes have other types, or are coroutines while the others are not."""
     frames = {name: type_name(source.offers[dataset].kind) for name, source in offering.items()}
     for dissent in dissents(frames):
         yield _other_type(dataset, offering[dissent.name], "result", dissent.expected, dissent.value, dissent.others)
@@ -242,7 +242,7 @@ def _documentation(dataset: str, offering: Mapping[str, SourceModule]) -> Iterat
 
 
 def _ambiguous(sources: Iterable[SourceModule]) -> Iterator[Finding]:
-    """Yield nodes that two functions of one module make; Hamilton takes them for one or refuses the module."""
+    """Yield nodes that two functions of one module define."""
     for source in sources:
         makers: dict[str, list[str]] = {}
         for definition in source.definitions:
@@ -260,7 +260,7 @@ def _ambiguous(sources: Iterable[SourceModule]) -> Iterator[Finding]:
 
 
 def _contract_of(dataset: str, sources: Iterable[SourceModule]) -> DatasetContract | None:
-    """Return the dataset's contract: the one that most modules hold."""
+    """Return the dataset's contract that most modules hold."""
     held = [source.contracts[dataset] for source in sources if dataset in source.contracts]
     return max(held, key=held.count) if held else None
 

@@ -41,7 +41,7 @@ def check_interchangeable(
     live: bool = False,
     all_parts: bool = False,
 ) -> Report:
-    """Return what keeps data sources from being interchangeable; no data is read unless `live`.
+    """Return a report of everything that keeps data sources from being interchangeable.
 
     Args:
         subjects: loader modules (or their import paths), which are held against each other; or a configuration: the
@@ -71,14 +71,14 @@ def check_interchangeable(
 
 
 def assert_interchangeable(*modules: ModuleType | str) -> None:
-    """Raise AssertionError, with every difference, unless the loader modules are the same from outside."""
+    """Raise AssertionError with every difference, unless the loader modules are interchangeable."""
     report = check_modules(modules)
     if not report.ok:
         raise AssertionError(str(report))
 
 
 def check_modules(modules: Iterable[Any]) -> Report:
-    """Return how loader modules differ; one that switches by `data_source` is held against itself under each value."""
+    """Compare loader modules; one that switches by `data_source` is compared under each of its values."""
     named = [(item if isinstance(item, tuple) else (None, item)) for item in modules]
     sources = []
     for name, module in named:
@@ -95,7 +95,7 @@ def check_project(
     live: bool = False,
     all_parts: bool = False,
 ) -> Report:
-    """Return how the sources and environments of a project differ."""
+    """Compare the sources and environments of a project."""
     folder = Path(directory)
     unreadable = _unreadable(folder)
     if unreadable:
@@ -134,7 +134,7 @@ class _Project:
         self.problems = problems
 
     def table(self) -> dict[str, dict[str, str | ModuleType]]:
-        """Return by name the modules of each source: those declared, those used, or else the toolkit's."""
+        """Return the modules of each source, by name: those declared, those used, otherwise the toolkit's."""
         table: dict[str, dict[str, str | ModuleType]] = {}
         for config in self.configs:
             used = [] if config.data_source is None else [self.source_of(config)]
@@ -148,7 +148,7 @@ class _Project:
         return table
 
     def source_of(self, config: Config) -> tuple[str, str | ModuleType] | None:
-        """Return the name and module of the source that serves an environment; a problem where there is none."""
+        """Return name and module of an environment's source; if there is none, add a problem."""
         environment = Environment(config, self.file_of(config))
         try:
             return pick_source(config.data_source, config.settings.sources)
@@ -190,7 +190,7 @@ def _check(project: _Project, *, live: bool, all_parts: bool) -> Report:
 
 
 def _looked_at(project: _Project) -> tuple[list[SourceModule], list[Environment]]:
-    """Return every source, and the environments that resolve, each with its source and dataflow."""
+    """Return all sources, and the environments that resolve, each with its source and dataflow."""
     inputs: dict[tuple[str, str], Mapping[str, Any]] = {}
     served: list[tuple[Config, tuple[str, str] | None]] = []
     table = project.table()
@@ -241,7 +241,7 @@ def _flow_problems(checked: Iterable[Environment]) -> Iterator[Finding]:
 
 
 def _switched(source: SourceModule, names: Iterable[str] = ()) -> list[SourceModule]:
-    """Return a module that switches by `data_source` once for each value that its decorators or a source's name say."""
+    """Return a switching module once for each value of `data_source` that its decorators or a source name."""
     if source.module is None:
         return []
     values = list(dict.fromkeys([*names, *switch_values(source.text)]))
@@ -249,7 +249,7 @@ def _switched(source: SourceModule, names: Iterable[str] = ()) -> list[SourceMod
 
 
 def _switched_beside(source: SourceModule, names: Iterable[str]) -> list[SourceModule]:
-    """Return the modules beside a loader module that switch by `data_source`: the same datasets in another form."""
+    """Return the switching modules in the folder of a loader module."""
     package = source.path.rpartition(".")[0]
     if source.module is None or source.text.path is None:
         return []
@@ -263,7 +263,7 @@ def _switched_beside(source: SourceModule, names: Iterable[str]) -> list[SourceM
 
 
 def _unknown_values(sources: Sequence[SourceModule]) -> Iterator[Finding]:
-    """Yield functions that switch by a value that no source has as its name."""
+    """Yield functions that switch by a value that no source has."""
     known = {source.name for source in sources if "[" not in source.name}
     for source in {source.path: source for source in sources if source.module is not None}.values():
         for function, nodes in source.text.functions.items():
@@ -294,7 +294,7 @@ def _values(nodes: Iterable[FunctionNode]) -> Iterator[str]:
 
 @contextmanager
 def _fresh_modules(project: _Project) -> Iterator[None]:
-    """Import the project's own modules anew: what lies in its files is checked, not what some process has loaded."""
+    """Import the project's modules again inside the block, so that the files are checked as they are now."""
     packages = _packages(project)
     loaded = {name: module for name, module in sys.modules.items() if name.split(".")[0] in packages}
     for name in loaded:
@@ -327,7 +327,7 @@ def _forget_young_bytecode(root: Path, packages: Iterable[str]) -> None:
 
 
 def _files(project: _Project, modules: Iterable[SourceModule]) -> Iterator[Path]:
-    """Yield the files that a secret may stand in: configurations, and every module of the project that is imported."""
+    """Yield the files that may hold a secret: configurations and the project's imported modules."""
     if project.folder is not None:
         yield from sorted(project.folder.glob("*.y*ml"))
     for config in project.configs:
@@ -361,7 +361,7 @@ def _finished(
 
 
 def _by_environment(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Return each finding once, with all the environments that have it."""
+    """Return each finding once, with all the environments it applies to."""
     environments: dict[Finding, list[str]] = {}
     for finding in findings:
         environments.setdefault(replace(finding, environment=""), []).append(finding.environment)

@@ -14,7 +14,7 @@ from loaders.units import size_text
 
 @dataclass(frozen=True)
 class Report:
-    """All findings of a check, errors first, and what was looked at.
+    """The findings of a check, errors first, and what was checked.
 
     Attributes:
         findings: none where everything is interchangeable.
@@ -46,11 +46,11 @@ class Report:
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
-        """The findings that do not."""
+        """The findings that do not fail the check."""
         return tuple(found for found in self.findings if found.severity == "warning")
 
     def without(self, rules: Iterable[str]) -> Report:
-        """Return the report less the findings of these rules."""
+        """Return the report without the findings of these rules."""
         ignored = set(rules)
         return replace(self, findings=tuple(found for found in self.findings if found.rule not in ignored))
 
@@ -72,7 +72,7 @@ class Report:
 
 
 def as_text(report: Report) -> str:
-    """Return the report as a person reads it: a few lines for each finding, then the count."""
+    """Return the report as text: a few lines for each finding, then the count."""
     lines = [line for found in report.findings for line in (*_lines(found), "")]
     if report.probes:
         lines += [*_probes(report), ""]
@@ -85,7 +85,7 @@ def as_json(report: Report) -> str:
 
 
 def as_github(report: Report) -> str:
-    """Return a workflow command for each finding, which GitHub shows at its file and line; then the count."""
+    """Return a GitHub workflow command for each finding, then the count."""
     return "\n".join([*(_annotation(found) for found in report.findings), _summary(report)])
 
 

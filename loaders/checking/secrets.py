@@ -34,7 +34,7 @@ _PLACEHOLDER = re.compile(r"^(?:|<[^>]*>|\*+|x{3,}|\.{3}|none|null|todo)$", re.I
 
 @dataclass(frozen=True)
 class Secret:
-    """A secret in a file: its kind, the line it stands on, and itself, for masking alone."""
+    """A secret in a file: its kind, its line, and its text for masking."""
 
     kind: str
     line: int
@@ -51,7 +51,7 @@ def is_secret_name(name: str) -> bool:
 
 
 def secrets_in(path: Path) -> list[Secret]:
-    """Return the secrets that a YAML or Python file holds; none of a file that cannot be read."""
+    """Return the secrets in a YAML or Python file; none if it cannot be read."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
@@ -61,7 +61,7 @@ def secrets_in(path: Path) -> list[Secret]:
 
 
 def secret_findings(paths: Iterable[Path]) -> tuple[list[Finding], set[str]]:
-    """Return a finding for each line with a secret, and the secrets themselves, so that nothing else shows them."""
+    """Return a finding for each line with a secret, and the secrets, to mask them elsewhere."""
     findings = []
     texts = set()
     for path in dict.fromkeys(path.resolve() for path in paths):
@@ -126,7 +126,7 @@ def _in_python(text: str) -> Iterator[Secret]:
 
 
 def _named(node: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
-    """Yield names with what is given to them: by assignment, as an argument, a default, or in a dict."""
+    """Yield names with their values: assignments, arguments, defaults and dict items."""
     if isinstance(node, ast.Assign | ast.AnnAssign):
         for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
             if isinstance(target, ast.Name | ast.Attribute):

@@ -15,7 +15,7 @@ FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class SourceText:
-    """The syntax tree of a module's file; empty where there is no file or it cannot be parsed."""
+    """The syntax tree of a module's file; empty if there is no file or it cannot be parsed."""
 
     def __init__(self, path: str | Path | None) -> None:
         self.path = Path(path) if path else None
@@ -48,16 +48,16 @@ class SourceText:
         return [node for node in _statements(self.tree.body) if isinstance(node, ast.ClassDef)]
 
     def function(self, name: str) -> FunctionNode | None:
-        """Return the definition that a function's name has in the end."""
+        """Return the last definition of a function's name."""
         return self.functions[name][-1] if name in self.functions else None
 
     def line(self, name: str) -> int | None:
-        """Return the line on which a name of the module is defined, assigned or imported."""
+        """Return the line that defines, assigns or imports a name of the module."""
         lines = [node.lineno for node in _statements(self.tree.body) if name in _names(node)]
         return lines[-1] if lines else None
 
     def enclosing(self, line: int) -> str:
-        """Return the function or class in which a line stands, its decorators included."""
+        """Return the function or class around a line, including its decorators."""
         for node in _statements(self.tree.body):
             if isinstance(node, FunctionNode | ast.ClassDef):
                 first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
@@ -66,7 +66,7 @@ class SourceText:
         return self._definition_above(line) if self.path and not self.tree.body else ""
 
     def _definition_above(self, line: int) -> str:
-        """Return the definition that stands last before a line, of a text that is no Python."""
+        """Return the last definition before a line, in a text that does not parse."""
         try:
             lines = self.path.read_text(errors="replace").splitlines()[:line] if self.path else []
         except OSError:
@@ -94,7 +94,7 @@ def _heads(target: ast.expr) -> Iterator[ast.Attribute | ast.Name]:
 
 
 def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yield the statements that run at import, those in branches and blocks included."""
+    """Yield the statements that run at import, including those in branches and blocks."""
     for node in body:
         yield node
         for branch in ("body", "orelse", "finalbody"):

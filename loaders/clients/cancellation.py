@@ -22,14 +22,14 @@ _DEAF_SECONDS = 0.2
 
 
 class ReadCancelledError(BaseException):
-    """Whoever wanted the data has given up.
+    """Raised when a read was cancelled.
 
     No `Exception`: a loader that knows what to do about a failure must not do it here, and have its result cached.
     """
 
 
 class Cancellation:
-    """The flag of one undertaking; it is raised once, from any thread."""
+    """The cancellation flag of one task; any thread may set it, once."""
 
     def __init__(self) -> None:
         self._cancelled = threading.Event()
@@ -37,19 +37,19 @@ class Cancellation:
         self._endings: set[Callable[[], None]] = set()
 
     def cancel(self) -> None:
-        """Raise the flag, wake up those that wait on it, and end what registered to be ended."""
+        """Set the flag, wake the threads that wait on it, and call the registered functions."""
         with self._lock:
             self._cancelled.set()
             for end in self._endings:
                 end()
 
     def check(self) -> None:
-        """Raise once the flag is up."""
+        """Raise ReadCancelledError if the flag is set."""
         if self._cancelled.is_set():
             raise ReadCancelledError
 
     def wait(self, seconds: float) -> None:
-        """Sleep, and raise as soon as the flag is up."""
+        """Sleep, and raise as soon as the flag is set."""
         end = time.monotonic() + seconds
         while not self._cancelled.wait(min(_DEAF_SECONDS, max(0, end - time.monotonic()))):
             if time.monotonic() >= end:
@@ -58,7 +58,7 @@ class Cancellation:
 
     @contextmanager
     def ending(self, end: Callable[[], None]) -> Iterator[None]:
-        """Have `end` called, at most once and never after this context, when the flag is raised."""
+        """Call `end` when the flag is set inside the block, at most once."""
         with self._lock:
             self._endings.add(end)
         try:
@@ -73,13 +73,13 @@ _active: ContextVar[Cancellation] = ContextVar("sourceswap_cancellation", defaul
 
 
 def active_cancellation() -> Cancellation:
-    """Return the flag of the undertaking that this context belongs to."""
+    """Return the cancellation flag of the current context."""
     return _active.get()
 
 
 @contextmanager
 def cancellable() -> Iterator[Cancellation]:
-    """Give a flag to what is read in this context and in copies of it: up when an error leaves it, or the outer's is.
+    """Give the reads inside the block a flag; it is set when an error leaves the block or the outer flag is set.
 
     Other threads belong to it as they run in a copy of the context.
     """
@@ -96,7 +96,7 @@ def cancellable() -> Iterator[Cancellation]:
 
 
 def results_of(pending: Sequence[Future[T]]) -> list[T]:
-    """Return what each gives, or raise as soon as one fails; those under way then are not waited for."""
+    """Return the result of each future; raise as soon as one fails, without waiting for the others."""
     try:
         waiting: Collection[Future[T]] = pending
         while waiting:

@@ -25,7 +25,7 @@ _DIGEST_BYTES = {"crc32": 4, "crc64nvme": 8, "crc32c": 4, "sha1": 20, "sha256": 
 
 @dataclass(frozen=True)
 class Expected:
-    """A checksum that a store gave: over the whole object or, where `parts` is set, over the checksums of its parts.
+    """The checksum that a store has for an object: of the whole, or, with `parts`, of the checksums of its parts.
 
     `is_etag` says that the store never called it one.
     """
@@ -37,7 +37,7 @@ class Expected:
 
 
 def expected(headers: Mapping[str, str], *, etag_is_md5: bool) -> Expected | None:
-    """Return the checksum to hold an object against, from the headers of a HEAD; None where it has none.
+    """Return the checksum of an object from the headers of a HEAD; None if it has none.
 
     Raises:
         TryAgainError: a header that is to hold a checksum holds something else; without it, no byte would be checked.
@@ -73,13 +73,13 @@ def _stored(algorithm: str, text: str) -> Expected | None:
 
 
 class Sum(Protocol):
-    """The checksum of a stretch of bytes that arrive in pieces, in any order, from many threads."""
+    """The checksum of a range of bytes that arrive in pieces, in any order, from many threads."""
 
     def add(self, start: int, data: memoryview) -> None:
-        """Take a piece; `start` counts within the stretch."""
+        """Add a piece; `start` counts within the range."""
 
     def digest(self) -> bytes:
-        """Return the checksum, once every piece was taken."""
+        """Return the checksum after all pieces were added."""
 
 
 class ObjectSum:
@@ -99,7 +99,7 @@ class ObjectSum:
                 part.add(low - begin, data[low - start : high - start])
 
     def mismatch(self) -> str | None:
-        """Return how the bytes differ from what the store said, None where they do not."""
+        """Return how the bytes differ from the stored checksum; None if they match."""
         digests = [part.digest() for part in self._sums]
         if self._expected.parts is None:
             found = digests[0]

@@ -82,7 +82,7 @@ class Crc:
         return int(registers[0])
 
     def _product(self, a: int, b: int) -> int:
-        """Return the product of two polynomials, modulo the CRC's own."""
+        """Return the product of two polynomials modulo that of the CRC."""
         product = 0
         for bit in range(self.bits - 1, -1, -1):
             if a >> bit & 1:
@@ -132,7 +132,7 @@ def _byte_table(bits: int, polynomial: int) -> list[int]:
 
 @functools.cache
 def _tables(bits: int, polynomial: int) -> tuple[_Words, ...]:
-    """Return, for each 16 bits of a word, what they add to the register once the whole word has passed."""
+    """Return, for each 16 bits of a word, their contribution to the register."""
     values = np.arange(1 << 16, dtype=np.uint64)
     tables = []
     for _ in range(4):

@@ -37,7 +37,7 @@ def file_system(location: Location) -> tuple[Any, str]:
 
 @contextmanager
 def readable(location: Location) -> Iterator[None]:
-    """Raise what a file system raises as the error that says what cannot be read; each has exceptions of its own."""
+    """Convert the exceptions of a file system to a ReadError that names the location."""
     try:
         yield
     except LoaderError:
@@ -51,7 +51,7 @@ def readable(location: Location) -> Iterator[None]:
 
 
 class FsspecObject:
-    """A file of some fsspec file system, at the version that its information showed."""
+    """A file of an fsspec file system, in the version that its information showed."""
 
     prefers_whole = True
 
@@ -82,7 +82,7 @@ class FsspecObject:
         return [whole.slice(start, end - start) for start, end in ranges]
 
     def close(self) -> None:
-        """Refuse what was read if the file was written to meanwhile."""
+        """Raise ChangedError if the file was written meanwhile."""
         if _version(self._info()) != self.version:
             raise ChangedError(f"'{self.location.shown}' changed while it was read. Run again when its writer is done.")
 
@@ -98,7 +98,7 @@ def _version(info: dict[str, Any]) -> str:
 
 
 def _said(error: Exception, location: Location) -> str:
-    """Return what may be shown of an error's text; a file system may repeat the location, or its user and password."""
+    """Return the part of an error's text that may be shown."""
     text = str(error).replace(location.url, location.shown)
     for userinfo in re.findall(r"(?<=://)([^/]*)@", location.url):
         text = text.replace(userinfo, "***")

@@ -21,7 +21,7 @@ _PIECE_BYTES = 16 << 20
 
 
 class LocalFile:
-    """A regular file, pinned by its descriptor.
+    """A regular file, read through one open descriptor.
 
     A file replaced by a rename stays readable as it was; one that is rewritten in place shows in size, times or in
     what can be read, and is refused.
@@ -64,7 +64,7 @@ class LocalFile:
         return pa.py_buffer(view)
 
     def close(self) -> None:
-        """Close the file, and refuse what was read if it was written to meanwhile."""
+        """Close the file; raise ChangedError if it was written meanwhile."""
         if self._descriptor < 0:
             return
         now = os.fstat(self._descriptor)

@@ -21,7 +21,7 @@ _BUCKET = re.compile(r"[A-Za-z0-9._\-]+")
 
 @dataclass(frozen=True, repr=False)
 class Location:
-    """A location: `url` is what the user wrote, `path` what follows the protocol; only `shown` may be printed."""
+    """A parsed location: `url` as written, `path` after the protocol; print only `shown`."""
 
     protocol: str
     path: str
@@ -32,14 +32,14 @@ class Location:
 
     @property
     def shown(self) -> str:
-        """The location without what may be secret: a user and password, the query of a presigned URL."""
+        """The location without user, password and query."""
         if self.protocol == "file" and "://" not in self.url:
             return self.url
         return redact(self.url)
 
     @property
     def name(self) -> str:
-        """The last component of the path, from which the format is told."""
+        """The last component of the path, from which the format is determined."""
         path = _QUERY.sub("", self.path) if self.protocol in ("http", "https") else self.path
         return PurePosixPath(path).name
 
@@ -54,7 +54,7 @@ class Location:
 
 
 def parse_location(location: str | os.PathLike[str]) -> Location:
-    """Return the parts of a location: anything without `protocol://` is a local path, from the project's root.
+    """Return a parsed location; text without `protocol://` is a local path from the project's root.
 
     >>> parse_location("s3://acme/spend.csv").protocol
     's3'
@@ -82,7 +82,7 @@ def parse_location(location: str | os.PathLike[str]) -> Location:
 
 
 def bucket_and_key(location: Location) -> tuple[str, str]:
-    """Return the bucket and the key that an S3 location names; the key is "" where it names a whole bucket."""
+    """Return bucket and key of an S3 location; the key is "" for a whole bucket."""
     bucket, _, key = location.path.partition("/")
     if "@" in bucket or ":" in bucket:
         # Not shown: who writes this means the first part for a user and password.
@@ -104,7 +104,7 @@ def _is_unicode(text: str) -> bool:
 
 
 def refuse_others(location: Location, allow: Collection[str] | None, source: str) -> None:
-    """Refuse a location whose protocol the source does not read."""
+    """Raise ConfigError for a protocol that the source does not read."""
     if allow is None or location.protocol in allow:
         return
     reads = " and ".join("local files" if protocol == "file" else f"{protocol}:// locations" for protocol in allow)

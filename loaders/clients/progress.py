@@ -18,7 +18,7 @@ _INTERVAL_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class ReadProgress:
-    """How far the read of a dataset is; `location` is safe to print, `total_bytes` grows while parts are opened.
+    """The progress of a dataset's read; `location` is safe to print, `total_bytes` grows while parts are opened.
 
     `number` tells the reads of one dataset apart. Where all bytes are there, they are parsed and checked.
     """
@@ -42,7 +42,7 @@ Observer = Callable[[ReadProgress], None]
 
 @contextmanager
 def watch_reads(observer: Observer) -> Iterator[None]:
-    """Have the observer told of reads in this context that take longer than a second, and of their end.
+    """Report reads inside the block that take longer than a second to the observer, and their end.
 
     It is called from other threads, one call at a time, and not after this context.
     """
@@ -56,7 +56,7 @@ def watch_reads(observer: Observer) -> Iterator[None]:
 
 
 class _Watch:
-    """The reads under way, and a thread that tells of them: bytes that do not come and parsing are progress too."""
+    """The reads in progress, and the thread that reports them."""
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
@@ -96,7 +96,7 @@ _numbers = itertools.count(1)
 
 
 class Tracker:
-    """Counts the bytes of one read, in whichever threads they arrive; it is told of while it is entered."""
+    """Counts the bytes of one read, from any thread; the read is reported while the tracker is entered."""
 
     def __init__(self, dataset: str, location: str) -> None:
         self._dataset = dataset
@@ -118,21 +118,21 @@ class Tracker:
             self._watch.end(self)
 
     def expect(self, size_bytes: int) -> None:
-        """Add to the bytes that are to come."""
+        """Add to the bytes that are expected."""
         if self._watch is None:
             return
         with self._lock:
             self._total_bytes += size_bytes
 
     def add(self, size_bytes: int) -> None:
-        """Count bytes that arrived; negative ones have to come again."""
+        """Count bytes that arrived; a negative number are bytes to fetch again."""
         if self._watch is None:
             return
         with self._lock:
             self._done_bytes += size_bytes
 
     def progress(self, *, finished: bool = False) -> ReadProgress:
-        """Return how far the read is."""
+        """Return the present progress."""
         with self._lock:
             done, total = self._done_bytes, max(self._total_bytes, self._done_bytes)
         seconds = time.monotonic() - self._started

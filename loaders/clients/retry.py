@@ -19,7 +19,7 @@ _LONGEST_WAIT_SECONDS = 5.0
 
 
 class TryAgainError(Exception):
-    """A try met something that another try may not meet; the text says what."""
+    """Raised when an attempt failed in a way that another may not; the text says how."""
 
 
 @dataclass

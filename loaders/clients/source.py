@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ChangedError(ReadError):
-    """What is read was overwritten meanwhile; its new version may be read from the start."""
+    """Raised when an object was overwritten while it was read; its new version may be read from the start."""
 
 
 class MissingError(ReadError):
@@ -25,7 +25,7 @@ class MissingError(ReadError):
 
 
 def fresh_memory(size_bytes: int, shown: str) -> memoryview:
-    """Return memory to be filled; numpy has the kernel back it by large pages, which saves most of the page faults."""
+    """Return uninitialised memory; numpy backs it by large pages, which saves page faults."""
     try:
         return np.empty(size_bytes, np.uint8).data
     except MemoryError:
@@ -33,7 +33,7 @@ def fresh_memory(size_bytes: int, shown: str) -> memoryview:
 
 
 class Source(Protocol):
-    """One object or file, pinned: whatever it gives belongs to `version`, or it raises.
+    """Interface of an object pinned to one version: every byte it returns belongs to `version`.
 
     `prefers_whole` says that only a whole read can be verified as the settings ask for.
     """
@@ -50,4 +50,4 @@ class Source(Protocol):
         """Return the bytes from each start up to each end, in the order asked for."""
 
     def close(self) -> None:
-        """Check that what was read was one version, and let go of it."""
+        """Check that all bytes were of one version, and close the object."""

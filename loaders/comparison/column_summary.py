@@ -17,7 +17,7 @@ BINS = 24
 
 @dataclass(frozen=True)
 class Histogram:
-    """Counts between edges that both sides of a comparison share."""
+    """Counts between edges that both sides share."""
 
     low: str
     high: str
@@ -26,7 +26,7 @@ class Histogram:
 
 @dataclass(frozen=True)
 class ColumnSummary:
-    """What one side of a column holds; None where the type has no order or no equality.
+    """The summary of one side of a column; None for what its type does not have.
 
     Attributes:
         quantiles: the values at `QUANTILES`, of numbers and times.
@@ -54,7 +54,7 @@ class ColumnSummary:
 
 
 def arrow_values(series: pd.Series[Any]) -> pa.ChunkedArray:
-    """Return a column's values as Arrow has them, NaN and NaT as null; objects of mixed kinds as text."""
+    """Return a column's values as Arrow values; NaN and NaT are null, objects of mixed kinds are text."""
     try:
         values = pa.array(series, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError):
@@ -74,7 +74,7 @@ def summarize(values: pa.ChunkedArray, histogram: Histogram | None = None) -> Co
 
 
 def histograms(left: pa.ChunkedArray, right: pa.ChunkedArray) -> tuple[Histogram | None, Histogram | None]:
-    """Return histograms of both sides over one range; none where the values are no numbers or times."""
+    """Return histograms of both sides over one range; none for values without a number."""
     numbers = [_numbers(side.drop_null()) for side in (left, right)]
     if numbers[0] is None or numbers[1] is None:
         return None, None

@@ -36,7 +36,7 @@ class ColumnDiff:
 
     @property
     def differs(self) -> bool:
-        """Whether anything about the column is not the same on both sides."""
+        """Whether anything about the column differs."""
         return self.left != self.right or self.types[0] != self.types[1] or bool(self.changed)
 
 
@@ -95,7 +95,7 @@ def diff_frames(
     key: Sequence[str] = (),
     locations: tuple[str, str] = ("", ""),
 ) -> DataDiff:
-    """Return how two frames of a dataset differ. Rows are paired by `key`; without one, equal rows are."""
+    """Compare two frames of a dataset. Rows are paired by `key`, or as equal rows without one."""
     usable = tuple(name for name in key if name in left.columns and name in right.columns)
     paired_by = usable if len(usable) == len(key) else ()
     both = [name for name in left.columns if name in right.columns]
@@ -150,7 +150,7 @@ def _column_codes(left: pd.Series[Any], right: pd.Series[Any]) -> tuple[Codes, i
 
 
 def _alike(left: pa.ChunkedArray, right: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
-    """Return both sides in one type, so that they can be compared."""
+    """Return both sides in one type, for comparison."""
     if left.type == right.type:
         return left, right
     try:
@@ -160,7 +160,7 @@ def _alike(left: pa.ChunkedArray, right: pa.ChunkedArray) -> tuple[pa.ChunkedArr
 
 
 def _matched(left: Codes, right: Codes, *, unique: bool) -> tuple[Codes, Codes, tuple[Codes, Codes] | None]:
-    """Return the rows of each side alone, and the pairs of rows with the same code where codes are unique."""
+    """Return the rows that only one side has, and the pairs of rows with the same unique code."""
     if unique and len(np.unique(left)) == len(left) and len(np.unique(right)) == len(right):
         _, in_left, in_right = np.intersect1d(left, right, assume_unique=True, return_indices=True)
         order = np.argsort(in_left, kind="stable")

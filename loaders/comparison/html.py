@@ -27,7 +27,7 @@ th { font-weight: 600; color: #52606d; } td { font-variant-numeric: tabular-nums
 
 
 def as_html(diff: DataDiff) -> str:
-    """Return the page."""
+    """Return the comparison as an HTML page."""
     left, right = (escape(name) for name in diff.names)
     verdict = "the same" if diff.same else "different"
     title = f"{escape(diff.dataset)}: {left} and {right}"

@@ -9,7 +9,7 @@ from loaders.comparison.data_diff import ColumnDiff, DataDiff, shown
 
 
 def as_table(diff: DataDiff) -> str:
-    """Return the difference in lines: what is the same on both sides is said once."""
+    """Return the comparison as lines of text; equal values are shown once."""
     left, right = diff.names
     lines = [f"{diff.dataset}: {left} ({diff.locations[0]}) and {right} ({diff.locations[1]})"]
     what = "keys" if diff.key else "rows"

@@ -60,7 +60,7 @@ _EXPECTED = {
 
 
 class CacheSettings(BaseModel):
-    """Where the cache of an environment lies and how far it may grow."""
+    """Folder, size and age limits of an environment's cache."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -81,7 +81,7 @@ class CacheSettings(BaseModel):
 
 
 def _possible_options(override: BaseModel) -> BaseModel:
-    """Return single format options after each of them was found to be possible."""
+    """Return the format options after validating each."""
     # Whether they go together is known when the contract's are: see `Plan`.
     refuse_impossible(override.model_dump(exclude_unset=True))
     return override
@@ -100,7 +100,7 @@ else:
 
 
 class Settings(BaseModel):
-    """What an environment's merged files may say; unknown keys are refused."""
+    """The keys of an environment's merged files; unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
@@ -126,7 +126,7 @@ class Settings(BaseModel):
 
 @dataclass(frozen=True)
 class Config:
-    """One environment, resolved: what a driver is built from, and where each value was written.
+    """A resolved environment, and the origin of each value.
 
     Attributes:
         env: the environment's name.
@@ -148,24 +148,24 @@ class Config:
 
     @property
     def inputs(self) -> Mapping[str, Any]:
-        """The values that loaders and dataflow take, by name."""
+        """The input values of loaders and dataflow, by name."""
         return self.settings.inputs
 
     def origin(self, *key: str) -> Origin:
-        """Return where a value was written: itself, or the nearest mapping around it."""
+        """Return the origin of a value, or of the nearest mapping around it."""
         for length in range(len(key), 0, -1):
             if key[:length] in self.origins:
                 return self.origins[key[:length]]
         return Origin("default")
 
     def written(self, *key: str) -> str:
-        """Return where a value was written as an error begins with it, nothing where no file holds it."""
+        """Return the origin of a value as the beginning of an error; an empty text if no file has it."""
         origin = self.origin(*key)
         return "" if origin.line is None else f"{origin}: "
 
 
 def environments(directory: str | os.PathLike[str] = "configs") -> list[str]:
-    """Return the names of the environments that a configuration folder defines, sorted.
+    """Return the sorted names of the environments in a configuration folder.
 
     A file that others extend and that names no data source is a base, not an environment. One that cannot be read is
     an environment that does not resolve: it is none of the others' concern.
@@ -229,7 +229,7 @@ def load_config(
 
 
 def unset_variables(env: str, directory: str | os.PathLike[str] = "configs") -> list[tuple[str, KeyPath, Origin]]:
-    """Return each `${VAR}` of an environment's files that is not set and has no default: name, key and place."""
+    """Return each `${VAR}` in an environment's files without value and default: name, key and origin."""
     data, origins = _chain(env, Path(directory), ())
     return [
         (match["name"], key, origins.get(key, Origin(env)))
@@ -251,7 +251,7 @@ def _texts(value: Any, key: KeyPath) -> Iterator[tuple[KeyPath, str]]:
 
 
 def parse_settings(data: Mapping[str, Any], origins: Mapping[KeyPath, Origin], where: str) -> Settings:
-    """Return validated settings; a ConfigError says for each mistake where it stands and what was expected."""
+    """Return validated settings; raise ConfigError with place and expectation of each mistake."""
     try:
         return Settings.model_validate(_filled(data))
     except ValidationError as error:
@@ -261,7 +261,7 @@ def parse_settings(data: Mapping[str, Any], origins: Mapping[KeyPath, Origin], w
 
 
 def _filled(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values with each section that is written but empty as the empty section, which YAML reads as null."""
+    """Return the values with empty sections for those that YAML reads as null."""
     filled = {name: _EMPTY[name]() if value is None and name in _EMPTY else value for name, value in data.items()}
     if isinstance(filled.get("formats"), dict):
         filled["formats"] = {name: {} if item is None else item for name, item in filled["formats"].items()}
@@ -287,7 +287,7 @@ def _explain(item: Any, origins: Mapping[KeyPath, Origin], where: str) -> str:
 
 
 def _expected(item: Any) -> str:
-    """Return what a value must be, in the words of YAML rather than of the library that checks it."""
+    """Return the expected value in words of YAML."""
     value = item["input"]
     if item["loc"][:2] == ("cache", "max_size") and item["type"] != "value_error":
         return " must be a size, such as '10GB' or '512 MiB', or a whole number of bytes"
@@ -343,7 +343,7 @@ def _merge(
     below_origins: dict[KeyPath, Origin],
     origins: dict[KeyPath, Origin],
 ) -> dict[str, Any]:
-    """Merge mappings deeply; any other value replaces what lies below, whose origins go with it."""
+    """Merge mappings deeply; other values replace those below, with their origins."""
     merged = dict(below)
     for name, value in above.items():
         here = (*key, name)

@@ -12,13 +12,13 @@ _active: InheritedVar[Path | None] = InheritedVar("sourceswap_project_root", def
 
 
 def project_root() -> Path:
-    """Return the root of the project whose driver executes; outside of one, the working directory."""
+    """Return the root of the running driver's project, or the working directory."""
     return _active.get() or Path.cwd()
 
 
 @contextmanager
 def use_project_root(root: Path) -> Iterator[None]:
-    """Have relative locations start at `root` in this context."""
+    """Resolve relative locations against `root` inside the block."""
     token = _active.set(root)
     try:
         yield

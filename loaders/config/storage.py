@@ -41,7 +41,7 @@ _BOUNDS: Mapping[str, tuple[Any, int, int, str]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class StorageSettings:
-    """Endpoint, account and patience of an environment's object store; times in seconds.
+    """Endpoint, account, retries and timeouts of an environment's object store; times in seconds.
 
     What is None is left to the AWS chain: `AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_PROFILE`. Raises ConfigError for a
     value that no store can have.
@@ -90,14 +90,14 @@ class StorageSettings:
                 raise _refused(name, value, problem)
 
     def deadline_for(self, size_bytes: int) -> float:
-        """Return the seconds that reading an object of this size may take."""
+        """Return the seconds allowed for reading an object of this size."""
         if self.deadline_seconds is not None:
             return self.deadline_seconds
         return 300.0 + size_bytes / MEBIBYTE
 
 
 def _problem(name: str, value: Any) -> str | None:
-    """Return what a setting must be where it is something else."""
+    """Return what a setting must be, if it is not."""
     if value is None and name in ("endpoint_url", "region", "profile", "deadline_seconds"):
         return None
     if name in _BOUNDS:
@@ -118,7 +118,7 @@ def _problem(name: str, value: Any) -> str | None:
 
 
 def refuse_booleans(section: Mapping[str, Any]) -> None:
-    """Raise OptionError for a boolean where a number belongs, before anything makes a number of it."""
+    """Raise OptionError for a boolean in place of a number."""
     for name, value in section.items():
         if isinstance(value, bool) and name in _BOUNDS:
             raise _refused(name, value, f"must be {_BOUNDS[name][3]}")
@@ -130,13 +130,13 @@ def _refused(name: str, value: Any, problem: str) -> OptionError:
 
 
 def region_problem(region: Any) -> str | None:
-    """Return what a region must be where it is something else: it becomes part of a host's name."""
+    """Return what a region must be, if it is not; it becomes part of a host name."""
     fits = isinstance(region, str) and re.fullmatch(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*", region)
     return None if fits else "must be a word of letters, digits and hyphens, such as eu-west-1"
 
 
 def endpoint_problem(url: Any) -> str | None:
-    """Return what an endpoint must be where it is something else.
+    """Return what an endpoint must be, if it is not.
 
     >>> endpoint_problem("localhost:9000")
     'must begin with http:// or https://'
@@ -160,7 +160,7 @@ def endpoint_problem(url: Any) -> str | None:
 
 
 def shown_endpoint(url: Any) -> str:
-    """Return a refused endpoint as an error may show it: without all that could be a password or a signature.
+    """Return a refused endpoint without password and signature, for an error.
 
     >>> shown_endpoint("http://me:secret@host:9000")
     "'http://***@host:9000'"
@@ -182,18 +182,18 @@ _profile_place: InheritedVar[str] = InheritedVar("sourceswap_storage_profile", d
 
 
 def active_storage() -> StorageSettings:
-    """Return the settings of the environment that runs, the defaults outside of one."""
+    """Return the storage settings of the running environment, or the defaults."""
     return _active.get() or StorageSettings()
 
 
 def profile_place() -> str:
-    """Return where the active settings' profile was written, as an error begins with it; only use shows a mistake."""
+    """Return the origin of the profile, for an error about it."""
     return _profile_place.get()
 
 
 @contextmanager
 def use_storage(settings: StorageSettings, profile_place: str = "") -> Iterator[None]:
-    """Make the settings the active ones for reads in this context."""
+    """Use these storage settings for reads inside the block."""
     token, place_token = _active.set(settings), _profile_place.set(profile_place)
     try:
         yield
@@ -203,7 +203,7 @@ def use_storage(settings: StorageSettings, profile_place: str = "") -> Iterator[
 
 
 def in_sandbox(settings: StorageSettings) -> StorageSettings:
-    """Return the settings as they hold here: inside a sandbox its S3 takes the place of every store and account.
+    """Return the settings; inside a sandbox, with its S3 in place of every endpoint and account.
 
     Raises ConfigError where the variable names an endpoint that is not on this machine: a sandbox never touches a
     real bucket.

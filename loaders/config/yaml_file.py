@@ -20,7 +20,7 @@ except AttributeError:  # PyYAML built without libyaml
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a value was written: a file and a line (from 1), or a place without lines, as the command line."""
+    """The origin of a value: a file and a line (from 1), or another place such as the command line."""
 
     source: str
     line: int | None = None

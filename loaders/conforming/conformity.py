@@ -29,7 +29,7 @@ def conform(
     columns: Sequence[str] | None = None,
     parts: Sequence[tuple[str, int]] = (),
 ) -> pd.DataFrame:
-    """Return the data as the contract says: its columns in its order, its dtypes exactly, a fresh RangeIndex.
+    """Return the data as the contract says: columns in order, exact dtypes, a fresh RangeIndex.
 
     Columns are found by their source names or by their node names, whichever name more of them; where both name as
     many, a pandas frame has node names and a table those of its source. Every value is taken as it is or refused.
@@ -60,7 +60,7 @@ def conform(
 def typed_table(
     columns: Mapping[str, pd.Series[Any] | pa.ChunkedArray], contract: DatasetSchema, origin: Origin
 ) -> pa.Table:
-    """Return columns, which have their node names, in the Arrow types that their pandas dtypes are made from."""
+    """Return columns, by node name, in the Arrow types from which their pandas dtypes are made."""
     typed: dict[str, pa.ChunkedArray] = {}
     violations: list[Violation] = []
     for name, values in columns.items():
@@ -75,7 +75,7 @@ def typed_table(
 
 
 def frame_of(table: pa.Table, contract: DatasetSchema, origin: Origin, rows: int) -> pd.DataFrame:
-    """Return the frame of a typed table, after all rules about its columns were found to hold.
+    """Check all rules on a typed table, and return its frame.
 
     A table of no columns knows no `rows`, so they are given.
     """
@@ -91,7 +91,7 @@ def frame_of(table: pa.Table, contract: DatasetSchema, origin: Origin, rows: int
 
 
 def _refuse_index(frame: pd.DataFrame, contract: DatasetSchema, found: Sequence[str], origin: Origin) -> None:
-    """Refuse a frame that has a column of the contract as its index: rows have no names in a dataset."""
+    """Raise ContractError for a frame whose index is a column of the contract."""
     known = {*contract.columns, *(contract.source_name(name) for name in contract.columns)}
     hidden = [str(name) for name in frame.index.names if name in known and name not in found]
     if hidden:
@@ -100,7 +100,7 @@ def _refuse_index(frame: pd.DataFrame, contract: DatasetSchema, found: Sequence[
 
 
 def wanted_columns(contract: DatasetSchema, columns: Iterable[str] | None) -> tuple[str, ...]:
-    """Return the columns asked for, in the contract's order; all of them for None."""
+    """Return the requested columns in the contract's order; all for None."""
     if columns is None:
         return contract.columns
     asked = set(columns)
@@ -119,7 +119,7 @@ def match_columns(
     *,
     prefer_nodes: bool = False,
 ) -> dict[str, str]:
-    """Return, for each wanted column, its name in the source; refuse missing, repeated and unexpected ones.
+    """Return the source's name for each wanted column; raise for missing, repeated and unexpected ones.
 
     Columns that are `given` otherwise, by either name, may be missing, and then are missing in the answer. Two columns
     may have exchanged their names; what is found cannot tell then, and `prefer_nodes` does.
@@ -145,7 +145,7 @@ def match_columns(
 
 
 def _typed(values: pd.Series[Any] | pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
-    """Return the column in the type of its field, or raise what is wrong with it."""
+    """Return the column in the type of its field, or raise its violation."""
     if not isinstance(values, pa.ChunkedArray):
         return arrow_column(values, field)
     try:

@@ -22,15 +22,15 @@ _SEARCH_BUDGET = 4000
 
 
 class InexactError(ValueError):
-    """A value of the array does not survive the cast."""
+    """Raised when a value would change in the cast."""
 
 
 class KindError(InexactError):
-    """Values of this type never mean values of the other, whatever they are."""
+    """Raised when values of one type can never be values of the other."""
 
 
 def exact_cast(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Return the values as `target`, each unaltered.
+    """Return the values in the `target` type, each unchanged; raise InexactError or KindError.
 
     Representations may differ (widths, units, decimals written as floats that read back the same), meanings may not:
     text is no number, a bool is no integer, a local time is no instant.
@@ -62,7 +62,7 @@ def exact_cast(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
 
 
 def cast_violation(column: str, values: pa.ChunkedArray, target: pa.DataType, error: InexactError) -> Violation:
-    """Return what to say of an array that `exact_cast` refused, and of which rows."""
+    """Return the violation for an array that `exact_cast` refused, with its rows."""
     if isinstance(error, KindError):
         return Violation(column, str(error))
     rows, all_found = failing_rows(len(values), lambda start, end: exact_cast(values[start:end], target))
@@ -72,7 +72,7 @@ def cast_violation(column: str, values: pa.ChunkedArray, target: pa.DataType, er
 
 
 def type_name(arrow_type: pa.DataType, *, found: bool = False) -> str:
-    """Return the name of a type as contracts are written; all layouts of a text that was found are text."""
+    """Return the name of a type as contracts write it; all layouts of text are one type."""
     if found and is_text(arrow_type):
         return "text"
     names = {
@@ -87,7 +87,7 @@ def type_name(arrow_type: pa.DataType, *, found: bool = False) -> str:
 
 
 def failing_rows(count: int, attempt: Callable[[int, int], object]) -> tuple[list[int], bool]:
-    """Return the rows that an attempt at them alone fails for, found by halving; and whether these are all of them.
+    """Return the rows for which a function fails, found by bisection, and whether they are all.
 
     `attempt(start, end)` raises InexactError if a row from start up to end is wrong.
     """
@@ -109,7 +109,7 @@ def failing_rows(count: int, attempt: Callable[[int, int], object]) -> tuple[lis
 
 
 def kind(arrow_type: pa.DataType) -> str:
-    """Return what values of the type mean, apart from how they are laid out."""
+    """Return the kind of a type's values, such as "integer", independent of their layout."""
     for name, belongs in _KINDS:
         if belongs(arrow_type):
             return name
@@ -166,7 +166,7 @@ def _round_trip(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray
 
 
 def _from_float(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Numbers that a float merely carries: pandas' columns of integers with gaps hold them so, with NaN for null."""
+    """Cast integers held as floats, as pandas does for columns with missing values."""
     values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
     if pa.types.is_integer(target):
         largest = pc.max(pc.abs(values)).as_py()
@@ -245,7 +245,7 @@ def _reencoded(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
 
 
 def _nested(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Cast what is in the values by the same rules as whole columns: Arrow's own cast makes numbers of texts."""
+    """Cast nested values by the rules of whole columns; Arrow's own cast turns text into numbers."""
     try:
         return pa.chunked_array([_nested_chunk(chunk, target) for chunk in values.chunks], target)
     except KindError as error:

@@ -12,7 +12,7 @@ Counts = np.ndarray[Any, np.dtype[np.int64]]
 
 
 def shape(arrow_type: pa.DataType) -> str | None:
-    """Return how a nested type holds its values, apart from the layout; None for a type that holds single ones."""
+    """Return the shape of a nested type, independent of its layout; None for a flat type."""
     if pa.types.is_struct(arrow_type):
         return "struct"
     if pa.types.is_map(arrow_type):
@@ -28,7 +28,7 @@ def shape(arrow_type: pa.DataType) -> str | None:
 
 
 def children(arrow_type: pa.DataType) -> list[pa.Field]:
-    """Return the fields of what a nested type holds; none for others."""
+    """Return the fields inside a nested type; none for a flat type."""
     return [arrow_type.field(position) for position in range(arrow_type.num_fields)] if shape(arrow_type) else []
 
 
@@ -38,7 +38,7 @@ def holds_required(arrow_type: pa.DataType) -> bool:
 
 
 def list_array(items: pa.Array, lengths: Counts, valid: Flags, target: pa.DataType) -> pa.Array:
-    """Return lists, or maps of entries: of so many of the items each, in order, null where not valid.
+    """Return lists, or maps of entries, of the given lengths; null where not valid.
 
     A null has the length 0, but in lists of one size, which have that many items each.
 

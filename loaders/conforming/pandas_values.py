@@ -29,7 +29,7 @@ _SMALLEST_INT64 = np.iinfo(np.int64).min
 
 
 class BrokenColumnError(Exception):
-    """A column holds what the contract's type cannot mean."""
+    """Raised for a column with values that the contract's type cannot represent."""
 
     def __init__(self, violation: Violation) -> None:
         super().__init__(violation.rule)
@@ -37,7 +37,7 @@ class BrokenColumnError(Exception):
 
 
 def arrow_column(series: pd.Series[Any], field: pa.Field) -> pa.ChunkedArray:
-    """Return the values of a pandas column in the type of the field, each unaltered; pandas' missing values are null.
+    """Return a pandas column in the type of the field, each value unchanged; missing values are null.
 
     Raises:
         BrokenColumnError: a value would change, does not fit, or is of another kind.
@@ -105,7 +105,7 @@ def _converted(objects: list[Any], target: pa.DataType, meaning: str) -> pa.Chun
 
 
 def _is_same(given: Any, taken: Any) -> bool:
-    """Tell whether what Arrow took of an object is the object."""
+    """Tell whether Arrow's value equals the object it was made from."""
     if taken is None:
         return _is_null(given)
     if isinstance(taken, dict):
@@ -130,12 +130,12 @@ def _unboxed(value: Any) -> Any:
 
 
 def _whole(number: Any) -> Any:
-    """Return an integer that a float or a decimal carries; one with a fraction stays, to be refused."""
+    """Return the integer value of a float or decimal; one with a fraction is returned unchanged."""
     return int(number) if not isinstance(number, int) and math.isfinite(number) and number == int(number) else number
 
 
 def _floating(number: Any) -> Any:
-    """Return a decimal as the float that is written the same; another stays, to be refused."""
+    """Return the float that is written like a decimal; another is returned unchanged."""
     if not isinstance(number, decimal.Decimal):
         return number
     written = float(number)
@@ -163,7 +163,7 @@ def _violation(
 
 
 def _plain_date(value: Any) -> Any:
-    """Return midnights as dates; another time of day stays, to be refused."""
+    """Return midnights as dates; other times are returned unchanged."""
     if isinstance(value, dt.datetime) and value.tzinfo is None and value == dt.datetime.combine(value, dt.time()):
         return value.date()
     return _NotADate(value) if isinstance(value, dt.datetime) else value

@@ -22,7 +22,7 @@ Columns = dict[str, pa.ChunkedArray]
 
 
 def broken_rules(columns: Columns, contract: DatasetSchema) -> Iterator[Violation]:
-    """Yield what is wrong with typed columns; rules about columns that are not among them are left out."""
+    """Yield the violations of typed columns; rules about absent columns are skipped."""
     for name, values in columns.items():
         if not contract.schema.field(name).nullable and values.null_count:
             yield _violation(name, "null in a column that holds none", pc.is_null(values), values)
@@ -61,7 +61,7 @@ def _broken_check(name: str, values: pa.ChunkedArray, check: Check) -> Iterator[
 
 
 def _bound(limit: Any, arrow_type: pa.DataType, rounding: str) -> pa.Scalar:
-    """Return what values of the type are held against: the limit, or the next value that the type can hold.
+    """Return the limit of a check, or the next value that the type can represent.
 
     `pa.scalar` would cut off the fraction, or the time of a day, and hold them against another limit.
     """
@@ -84,7 +84,7 @@ def _bound(limit: Any, arrow_type: pa.DataType, rounding: str) -> pa.Scalar:
 
 
 def _allowed(allowed: tuple[Any, ...], arrow_type: pa.DataType) -> pa.Array:
-    """Return the allowed values in the type; one that it cannot hold is among no column's values."""
+    """Return the allowed values that the type can represent."""
     possible = []
     for value in allowed:
         number = _exact_number(value, arrow_type)
@@ -174,7 +174,7 @@ def _repeated_rows(columns: Columns, key: tuple[str, ...]) -> np.ndarray[Any, An
 
 
 def _increasing(codes: list[np.ndarray[Any, Any]]) -> bool:
-    """Tell whether each row's key is greater than the one before: most data comes so, and then nothing is repeated."""
+    """Tell whether each row's key is greater than the one before, so that none is repeated."""
     greater = np.zeros(max(len(codes[0]) - 1, 0), dtype=bool)
     equal = ~greater
     for code in codes:

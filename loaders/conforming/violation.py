@@ -38,7 +38,7 @@ class Origin:
     parts: tuple[tuple[str, int], ...] = field(default=())
 
     def row_name(self, row: int) -> str:
-        """Name a row, counted from 0 over all parts, as a person would find it: from 1, within its own file."""
+        """Return the name of a row, given its number from 0 over all parts: from 1, within its file."""
         if len(self.parts) > 1:
             for location, rows in self.parts:
                 if row < rows:
@@ -60,7 +60,7 @@ def example(values: pa.ChunkedArray, row: int) -> tuple[int, Any]:
 
 
 def contract_error(dataset: str, violations: Sequence[Violation], origin: Origin) -> ContractError:
-    """Return the error that reports the violations: rules, columns, how many rows, the first few values, and where."""
+    """Return the error that reports violations: rules, columns, number of rows, first values, location."""
     lines = [f"Dataset '{dataset}' breaks its contract. Read from {origin.location}"]
     lines += ["  " + _line(violation, origin) for violation in violations[:MAX_VIOLATIONS]]
     if len(violations) > MAX_VIOLATIONS:

@@ -13,7 +13,7 @@ from loaders.schema.dtypes import pandas_dtype
 
 @dataclass(frozen=True)
 class ContractChange:
-    """One change.
+    """One change between two versions of a contract.
 
     Attributes:
         what: what it is about: a column's name, `key`, or an attribute of the contract.
@@ -35,7 +35,7 @@ class ContractChange:
 
 
 def contract_changes(old: DatasetSchema, new: DatasetSchema) -> Iterator[ContractChange]:
-    """Yield what `new` says otherwise than `old`, columns first."""
+    """Yield the changes from `old` to `new`, columns first."""
     if old.name != new.name:
         yield ContractChange("name", old.name, new.name, True, "dataflows ask for the dataset by its name")
     yield from _columns(old, new)
@@ -92,7 +92,7 @@ def _rules(old: DatasetSchema, new: DatasetSchema) -> Iterator[ContractChange]:
 
 
 def _implies(narrow: Check, wide: Check) -> bool:
-    """Tell whether every value that `narrow` allows is one that `wide` allows, as far as can be told."""
+    """Tell whether `wide` allows every value that `narrow` allows, as far as that can be decided."""
     if narrow.allowed and all(_obeys(value, wide) for value in narrow.allowed):
         return True
     low = wide.minimum is None or (narrow.minimum is not None and narrow.minimum >= wide.minimum)
@@ -114,7 +114,7 @@ def _obeys(value: Any, check: Check) -> bool:
 
 
 def _sources(old: DatasetSchema, new: DatasetSchema) -> Iterator[ContractChange]:
-    """Yield changes of how the dataset lies in its files: what its writers notice, and its readers do not."""
+    """Yield changes in the files of a dataset, which writers notice and readers do not."""
     for name in [name for name in old.columns if name in new.columns]:
         was, now = old.source_name(name), new.source_name(name)
         if was != now:

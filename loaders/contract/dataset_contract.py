@@ -71,7 +71,7 @@ class DatasetContract(DatasetSchema):
         return frame_of(self, min_rows=min_rows, max_rows=max_rows, frames=frames)
 
     def diff(self, other: DatasetContract) -> list[ContractChange]:
-        """Return what `other`, the newer contract, says otherwise, and which of it breaks readers."""
+        """Return the changes to `other`, the newer contract, and which of them break readers."""
         from loaders.contract.changes import contract_changes
 
         return list(contract_changes(self, other))
@@ -84,7 +84,7 @@ class DatasetContract(DatasetSchema):
 
     @classmethod
     def from_yaml(cls, text: str) -> DatasetContract:
-        """Return the contract that YAML text describes; raises ConfigError for what is none, naming the key."""
+        """Return the contract that YAML text describes; raise ConfigError that names the wrong key."""
         from loaders.contract.yaml_text import contract_arguments
 
         return cls(**contract_arguments(text))

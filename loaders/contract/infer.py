@@ -115,7 +115,7 @@ def _delimiter(text: str) -> str:
 
 
 def _guessed(column: tuple[str, pa.ChunkedArray]) -> pa.Field:
-    """Return a field for what a parser inferred: any value of it may be null, and nothing seen is text."""
+    """Return a nullable field for an inferred type; a column without values becomes text."""
     name, values = column
     found = values.type
     if pa.types.is_null(found):
@@ -142,7 +142,7 @@ def _json_schema(text: str, shown: str) -> pa.Schema:
 
 
 def _node_names(names: Iterable[str], dataset: str) -> list[str]:
-    """Return for each column a name that a node can have, none of them twice."""
+    """Return a unique node name for each column."""
     found: list[str] = []
     for name in names:
         node = _identifier(name)

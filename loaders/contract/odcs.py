@@ -39,7 +39,7 @@ _LOGICAL_TYPES = {
 
 
 def to_odcs(contract: DatasetSchema) -> str:
-    """Return the contract as a document of the standard, in status `draft`: owners and terms are the user's to add."""
+    """Return the contract as an ODCS document in status `draft`; owners and terms are left to the user."""
     document: dict[str, Any] = {
         "apiVersion": VERSION,
         "kind": "DataContract",
@@ -116,7 +116,7 @@ def _type(arrow_type: pa.DataType) -> dict[str, Any]:
 
 
 def _rules(check: Check, logical_type: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return the rules that are options of the type, and those that are checks of quality."""
+    """Return a check's rules as options of the type and as quality checks."""
     options: dict[str, Any] = {}
     for name, value in (("minimum", check.minimum), ("maximum", check.maximum)):
         if value is not None:

@@ -19,7 +19,7 @@ _SPELLED = {
 
 
 def contract_source(contract: DatasetSchema) -> str:
-    """Return the statement that makes a contract, its columns under the source's names.
+    """Return the Python statement that defines a contract, with the source's column names.
 
     >>> import pyarrow as pa
     >>> print(contract_source(DatasetContract("orders", pa.schema([("amount", pa.float64())]))))

@@ -22,7 +22,7 @@ _COLUMN_KEYS = ("type", "nullable", "source_name", "references", *(field.name fo
 
 
 def to_yaml(contract: DatasetSchema) -> str:
-    """Return the contract as YAML; what is as by default is left out."""
+    """Return the contract as YAML, without default values."""
     data: dict[str, Any] = {"dataset": contract.name}
     if contract.description:
         data["description"] = contract.description
@@ -89,7 +89,7 @@ def _column(contract: DatasetSchema, column: pa.Field) -> Any:
 
 
 class _Column:
-    """What YAML says of one column."""
+    """The description of one column in YAML."""
 
     def __init__(self, kind: pa.DataType, data: Mapping[str, Any]) -> None:
         self.kind = kind
@@ -137,7 +137,7 @@ def changed_options(options: FormatOptions) -> dict[str, Any]:
 
 
 def plain_value(value: Any) -> Any:
-    """Return a rule's value as YAML holds it; what YAML has no notation for is text, which its column's type reads."""
+    """Return a rule's value as YAML can write it; other values as text that the column's type reads."""
     if isinstance(value, dt.timedelta):
         return value.total_seconds()
     if value is None or isinstance(value, bool | int | float | str | dt.date):

@@ -53,7 +53,7 @@ def parse_csv(data: pa.Buffer, request: Request) -> pa.Table:
 
 
 def _parsed_type(arrow_type: pa.DataType) -> pa.DataType:
-    """Return the type that Arrow's CSV parser is to read: of the contract where it knows its texts, else text."""
+    """Return the type for Arrow's CSV parser: the contract's if it parses its texts correctly, otherwise text."""
     return storage_type(arrow_type) if _parser_knows(arrow_type) else _TEXT
 
 
@@ -62,7 +62,7 @@ def _is_binary(arrow_type: pa.DataType) -> bool:
 
 
 def _parser_knows(arrow_type: pa.DataType) -> bool:
-    """Tell whether Arrow's CSV parser reads texts of the type, and reads them as we mean them."""
+    """Tell whether Arrow's CSV parser reads the type exactly as contracts define it."""
     return bool(
         (pa.types.is_integer(arrow_type) or pa.types.is_boolean(arrow_type) or is_text(arrow_type))
         or (pa.types.is_floating(arrow_type) and not pa.types.is_float16(arrow_type))
@@ -74,7 +74,7 @@ def _parser_knows(arrow_type: pa.DataType) -> bool:
 
 
 def _doubtful(table: pa.Table, data: pa.Buffer) -> bool:
-    """Tell whether a float may be another than is written: the parser gives infinity for `1e999`, NaN for `nan(1)`."""
+    """Tell whether a float may differ from its text: the parser reads infinity for `1e999`, NaN for `nan(1)`."""
     floats = [column for column in table.columns if pa.types.is_floating(column.type)]
     return any(pc.any(pc.is_inf(column), min_count=0).as_py() for column in floats) or (
         any(pc.any(pc.is_nan(column), min_count=0).as_py() for column in floats)
@@ -83,7 +83,7 @@ def _doubtful(table: pa.Table, data: pa.Buffer) -> bool:
 
 
 def _typed(table: pa.Table, fields: Mapping[str, pa.Field], request: Request) -> pa.Table:
-    """Return the table with each column that still is text in the type of its field."""
+    """Return the table with its text columns converted to the types of their fields."""
     violations = []
     columns: dict[str, Any] = {}
     for name, field in fields.items():
@@ -103,6 +103,6 @@ def _typed(table: pa.Table, fields: Mapping[str, pa.Field], request: Request) ->
 
 
 def may_be_empty(arrow_type: pa.DataType) -> bool:
-    """Tell whether quotes around nothing are a value of the type."""
+    """Tell whether an empty quoted field is a value of the type."""
     plain = arrow_type.value_type if pa.types.is_dictionary(arrow_type) else arrow_type
     return kind(plain) in ("text", "binary")

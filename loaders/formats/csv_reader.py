@@ -27,11 +27,11 @@ _HEADER_BYTES = 1 << 20
 
 
 class UnfitTextError(Exception):
-    """A text means no value of the type that was asked for; only that is wrong with the file."""
+    """Raised when a text is no value of the requested type and the file is otherwise fine."""
 
 
 class CsvReader:
-    """A CSV file in UTF-8, to be parsed with one set of types or another; `header` has its names."""
+    """A CSV file in UTF-8 that can be parsed with several sets of types; `header` has its names."""
 
     def __init__(self, data: pa.Buffer, options: FormatOptions, shown: str) -> None:
         self._data = data
@@ -61,11 +61,11 @@ class CsvReader:
         return table.rename_columns(list(types))
 
     def holds_hexadecimal(self) -> bool:
-        """Tell whether the file may hold a number such as `0x1F`: the parser takes it, no contract means it."""
+        """Tell whether the file may hold a number such as `0x1F`, which Arrow reads and contracts refuse."""
         return self._holds(b"0X", 0xDFFF, None)
 
     def holds_negative_exponent(self) -> bool:
-        """Tell whether the file may hold a number such as `1e-40`, as a decimal: the parser reads zero, or crashes."""
+        """Tell whether the file may hold a decimal such as `1e-40`, which Arrow reads as zero or crashes on."""
         return self._holds(b"E-", 0xFFDF, b"0123456789.")
 
     def _holds(self, pair: bytes, mask: int, after: bytes | None) -> bool:
@@ -90,7 +90,7 @@ class CsvReader:
         return any(decoded_by_all(found, self._slices or [self._rows]))
 
     def _read_header(self) -> tuple[list[str], int]:
-        """Return the names, and where the first row begins."""
+        """Return the column names and the position of the first row."""
         head = memoryview(self._data)[:_HEADER_BYTES].tobytes()
         if not head.strip():
             raise ReadError(f"'{self._shown}' is empty: not even a header. Write it again, or correct the location.")
@@ -135,7 +135,7 @@ class CsvReader:
     def _parsed(
         self, stretch: tuple[int, int], types: Mapping[int, pa.DataType], *, whole: bool = True, on_ragged: Any = None
     ) -> pa.Table:
-        """Return the rows of a stretch, parsed as a whole and by this thread, or in blocks by Arrow's."""
+        """Return the rows of a slice, parsed by this thread, or in blocks by Arrow's threads."""
         # Imported here: most reads are of Parquet, or answered by the cache.
         import pyarrow.csv as arrow_csv
 
@@ -180,7 +180,7 @@ class CsvReader:
         return table
 
     def _complete(self, start: int, end: int) -> pa.Buffer:
-        """Return a stretch, with what the parser would take amiss made good."""
+        """Return a slice with a line end added if the parser needs one."""
         data = self._data.slice(start, end - start)
         ending = memoryview(data)[-1:].tobytes()
         if memoryview(data)[:3].tobytes() == codecs.BOM_UTF8:
@@ -192,7 +192,7 @@ class CsvReader:
         return data
 
     def _refuse_open_quote(self, rows: int) -> None:
-        """Raise ReadError for a file that ends within quotes: the parser takes all that follows them as one field."""
+        """Raise ReadError for a file that ends within quotes: the parser would take the rest as one field."""
         stretch = self._slices[-1] if self._slices else self._rows
         if self._quoting.ends_open(memoryview(self._data), *stretch):
             raise ReadError(
@@ -201,7 +201,7 @@ class CsvReader:
             )
 
     def _unreadable(self, error: pa.ArrowInvalid) -> ReadError:
-        """Return why the file cannot be read, with the row; finding it takes another, slower pass."""
+        """Return the error for a file that does not parse, with the row, which a slower pass finds."""
         if not is_utf8(self._data):
             return not_encoded(self._data, "utf-8", self._shown)
         ragged: list[Any] = []
@@ -223,7 +223,7 @@ class CsvReader:
 
 
 def _is_about_a_value(said: str) -> bool:
-    """Tell whether the parser could read the file, but not a value; what it says may quote anything of the file."""
+    """Tell whether the parser refused a value, not the structure of the file."""
     conversion = "conversion error" in said or "ecimal" in said
     return conversion and not said.startswith("CSV parse error") and not said.endswith("invalid UTF8 data")
 

@@ -16,7 +16,7 @@ _CR, _LF = b"\r\n"
 
 
 class Quoting:
-    """The bytes that tell where fields and rows begin and end."""
+    """The delimiter and quote bytes of a CSV file."""
 
     def __init__(self, delimiter: str, quote_char: str) -> None:
         self.quote = quote_char.encode()
@@ -26,7 +26,7 @@ class Quoting:
         self._quoted = re.compile(rb"(?:\A|[%b])%b(?:[^%b]++|%b%b)*+(%b?)" % (before, *[quote] * 5)) if quote else None
 
     def surely_outside(self, data: memoryview, start: int, end: int) -> bool:
-        """Tell whether `end` is certainly not within quotes, given that `start` is where a row begins.
+        """Tell whether `end` is certainly not within quotes, given that a row begins at `start`.
 
         It is not, if the last quote before it opens none: an opening quote stands where a field begins, and one of a
         pair, which stands for itself, behind another quote. Some ends outside of quotes are not told as such.
@@ -40,7 +40,7 @@ class Quoting:
         return before not in self._before_field and before != self.quote[0]
 
     def ends_open(self, data: memoryview, start: int, end: int) -> bool:
-        """Tell whether `end` is within quotes, given that `start` is where a row begins."""
+        """Tell whether `end` is within quotes, given that a row begins at `start`."""
         if self._quoted is None or self.surely_outside(data, start, end):
             return False
         closing = b"closed"
@@ -50,7 +50,7 @@ class Quoting:
 
 
 def slices(data: memoryview, start: int, quoting: Quoting, size_bytes: int) -> list[tuple[int, int]] | None:
-    """Return stretches that cover the data from where a row begins, each of whole rows and about the size.
+    """Return slices of about one size that cover the data, each of whole rows.
 
     None where rows cannot be told apart for so long that a stretch would become much larger.
     """
@@ -66,7 +66,7 @@ def slices(data: memoryview, start: int, quoting: Quoting, size_bytes: int) -> l
 
 
 def _row_end(data: memoryview, quoting: Quoting, line_end: bytes, start: int, size_bytes: int) -> int | None:
-    """Return where a row ends, some distance from where one begins; None where none near there surely does."""
+    """Return the end of a row some distance after one begins; None if none can be found for certain."""
     end, step = start + size_bytes - 1, 0
     while end - start < _MOST_SIZES * size_bytes:
         end = _find(data, line_end, end + step) + 1
@@ -81,7 +81,7 @@ def _row_end(data: memoryview, quoting: Quoting, line_end: bytes, start: int, si
 
 
 def safe_block_bytes(data: memoryview, size_bytes: int) -> int:
-    """Return a size, at least the one given, of blocks whose ends part no CRLF."""
+    """Return a block size, at least the one given, whose blocks do not split a CRLF."""
     while any(data[end - 1] == _CR and data[end] == _LF for end in range(size_bytes, len(data), size_bytes)):
         size_bytes += 1
     return size_bytes

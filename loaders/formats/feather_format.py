@@ -39,7 +39,7 @@ def parse_feather(data: pa.Buffer, request: Request) -> pa.Table:
 
 
 def _refuse_unended(data: pa.Buffer, shown: str) -> None:
-    """Refuse a stream that does not end where the data do: Arrow reads what stands before the first end, or a cut."""
+    """Raise ReadError for a stream that does not end with the data, because Arrow ignores the rest."""
     stream = pa.BufferReader(data)
     messages = pa.ipc.MessageReader.open_stream(stream)
     end = 0

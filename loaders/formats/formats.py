@@ -42,7 +42,7 @@ _MAGIC = {b"PAR1": "parquet", b"ARROW1": "feather"}
 
 
 def parse(source: Source, request: Request) -> pa.Table:
-    """Return the wanted columns of one object by their node names; there may be another, which only counts rows."""
+    """Return the wanted columns of one object by node name; one more column may be there to count rows."""
     plain_name, compression = compression_of(source.location.name, request.options)
     if compression is None and not source.prefers_whole and format_by_name(plain_name, request.options) == "parquet":
         return parse_parquet_ranges(source, request)
@@ -53,21 +53,21 @@ def parse(source: Source, request: Request) -> pa.Table:
 
 
 def compression_of(name: str, options: FormatOptions) -> tuple[str, str | None]:
-    """Return the name without a compression's suffix, and the compression: the contract's word before the name's."""
+    """Return the name without compression suffix, and the compression; the contract's wins over the name's."""
     plain, from_name = split_compression(name)
     chosen = options.compression or from_name
     return plain, None if chosen == "none" else chosen
 
 
 def format_by_name(name: str, options: FormatOptions) -> str | None:
-    """Return the format that the contract or the name says, None where neither does."""
+    """Return the format that contract or name states; None if neither does."""
     if options.format is not None:
         return options.format
     return next((found for suffix, found in _SUFFIXES.items() if name.lower().endswith(suffix)), None)
 
 
 def format_of(name: str, options: FormatOptions, data: pa.Buffer, shown: str) -> str:
-    """Return the format of the data: from the contract, the name, or the first bytes."""
+    """Return the format of the data from the contract, the name, or the first bytes."""
     start = memoryview(data)[:6].tobytes()
     by_bytes = next((found for magic, found in _MAGIC.items() if start.startswith(magic)), None)
     by_name = format_by_name(name, options)

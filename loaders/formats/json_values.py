@@ -22,7 +22,7 @@ WRITTEN_AS_TEXT = ("date", "time", "local time", "instant", "duration", "binary"
 
 
 class _Number(str):
-    """A number as it is written."""
+    """A number as text, as it is written."""
 
     __slots__ = ()
 
@@ -31,13 +31,13 @@ class _Number(str):
 
 
 class _Repeating(dict[str, Any]):
-    """An object that has names more than once."""
+    """A JSON object with repeated names."""
 
     repeated: frozenset[str] = frozenset()
 
 
 def parsed(text: str) -> Any:
-    """Return what JSON text means, its numbers as they are written.
+    """Parse JSON text, keeping numbers as written.
 
     Raises:
         ValueError: the text is no JSON, or is nested more deeply than Python's parser goes.
@@ -49,7 +49,7 @@ def parsed(text: str) -> Any:
 
 
 def repeated_names(value: Any) -> frozenset[str]:
-    """Return the names that stand in an object more than once: nobody can tell which of their values is meant."""
+    """Return the names that occur more than once in an object, so that their value is ambiguous."""
     return value.repeated if isinstance(value, _Repeating) else frozenset()
 
 
@@ -64,7 +64,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def typed_values(values: list[Any], field: pa.Field, *, strict_names: bool) -> pa.ChunkedArray | Violation:
-    """Return a column of values in the type of its field, or what is wrong with the first that mean none.
+    """Return a column in the type of its field, or the violation of its first wrong value.
 
     Args:
         values: what `parsed` gave for each row.
@@ -86,7 +86,7 @@ class _WrongError(Exception):
 
 @dataclass(frozen=True)
 class _Values:
-    """The values at one place of a column, such as the items of its lists, and the row that each comes from."""
+    """The values at one level of a column, such as the items of its lists, with the row of each."""
 
     column: str
     place: str
@@ -95,13 +95,13 @@ class _Values:
     strict_names: bool
 
     def refuse(self, rule: str, positions: Sequence[int]) -> None:
-        """Raise what is wrong with the values at these positions, if there are any."""
+        """Raise the violation of the values at these positions, if there are any."""
         if positions:
             examples = tuple((position, self.values[position]) for position in positions[:MAX_EXAMPLES])
             raise self.wrong(Violation(self.column, rule, len(positions), examples))
 
     def wrong(self, violation: Violation) -> _WrongError:
-        """Return what is wrong with the values at some positions as what is wrong with rows."""
+        """Return the violation of the values at some positions, by row."""
         if self.place == self.column:
             return _WrongError(violation)
         examples = tuple((self.rows[position], value) for position, value in violation.examples)
@@ -118,7 +118,7 @@ class _Values:
         )
 
     def inner(self, field: pa.Field, positions: Sequence[int], values: list[Any]) -> pa.Array:
-        """Return what is in the values, typed; each is in the value at its position, or none if that is null."""
+        """Return the typed values inside these; a null value has none."""
         rows = [self.rows[position] for position in positions]
         found = replace(self, place=f"{self.place}.{field.name}", values=values, rows=rows)
         if not field.nullable:

@@ -29,7 +29,7 @@ _ESCAPED_NAME = re.compile(rb'\\[u/](?:[^"\\\n]|\\[^u/\n])*"\s*:')
 
 
 def parse_jsonl(data: pa.Buffer, request: Request) -> pa.Table:
-    """Return the wanted columns by their node names, typed; a name that a line lacks is null there."""
+    """Return the wanted columns by node name, typed; a missing name is null."""
     data = as_utf8(data, request.options.encoding, request.shown)
     lines = _lines(data, request.shown)
     fields = request.match(_names(data, lines, request))
@@ -67,7 +67,7 @@ def parse_jsonl(data: pa.Buffer, request: Request) -> pa.Table:
 def _parsed_by_arrow(
     data: pa.Buffer, lines: pa.Array, fields: Mapping[str, pa.Field], request: Request
 ) -> pa.Table | None:
-    """Return the columns as Arrow's parser reads them; None where it refuses them, or may not read what is written."""
+    """Return the columns as Arrow parses them; None if it refuses them or may read them inexactly."""
     types = {name: _written_type(field.type) for name, field in fields.items()}
     if request.contract.extra_columns == "refuse" or not all(_parser_is_exact(each) for each in types.values()):
         return None
@@ -87,7 +87,7 @@ def _parsed_by_arrow(
 
 
 def _lost(table: pa.Table) -> bool:
-    """Tell whether a column may be missing, or a float may have overflowed: Arrow says neither."""
+    """Tell whether a column may be missing or a float may have overflowed, neither of which Arrow reports."""
     for column in table.columns:
         if pa.types.is_floating(column.type) and pc.any(pc.is_inf(column), min_count=0).as_py():
             return True
@@ -105,7 +105,7 @@ def _written_type(arrow_type: pa.DataType) -> pa.DataType:
 
 
 def _parser_is_exact(arrow_type: pa.DataType) -> bool:
-    """Tell whether Arrow's parser takes values of the type as they are, or refuses them.
+    """Tell whether Arrow's parser reads values of the type exactly or refuses them.
 
     Its decimals overflow, and in what is nested it drops fractions, takes numbers for times, and lets nulls pass.
     """
@@ -113,7 +113,7 @@ def _parser_is_exact(arrow_type: pa.DataType) -> bool:
 
 
 def _is_object_a_line(lines: pa.Array, rows: int) -> bool:
-    """Tell whether each line is one object, where the parser found so many values.
+    """Tell whether each line is one object, given the number of values that the parser found.
 
     It takes `null`, several objects in a line, and one over several lines. But within no value a line ends between `}`
     and `{`; where all do so, each line holds at least one.
@@ -130,7 +130,7 @@ def _is_object_a_line(lines: pa.Array, rows: int) -> bool:
 
 
 def _lines(data: pa.Buffer, shown: str) -> pa.Array:
-    """Return the lines, each with its end, in the memory of the data; refuse bytes that are no UTF-8.
+    """Return the lines with their ends, without copying; raise ReadError for bytes that are not UTF-8.
 
     Arrow's parser looks at no text's bytes.
     """

@@ -42,7 +42,7 @@ def refusing_damage(shown: str, what: str = "is damaged") -> Iterator[None]:
 
 
 def refuse_other_formats(start: memoryview, end: memoryview, size_bytes: int, shown: str) -> None:
-    """Raise ReadError for what does not begin or end as a Parquet file does."""
+    """Raise ReadError for a file that does not begin and end like Parquet."""
     if _ENCRYPTED_MAGIC in (start, end):
         raise ReadError(f"'{shown}' is encrypted Parquet, which cannot be read here. Write it without encryption.")
     if size_bytes < 12 or start != MAGIC or end != MAGIC:
@@ -51,7 +51,7 @@ def refuse_other_formats(start: memoryview, end: memoryview, size_bytes: int, sh
 
 
 def footer_metadata(footer: pa.Buffer, shown: str) -> FileMetaData:
-    """Return what a footer says, from its bytes alone."""
+    """Return the metadata of a footer, from its bytes alone."""
     with refusing_damage(shown, "has a damaged footer"):
         return read_metadata(pa.BufferReader(footer))
 
@@ -78,7 +78,7 @@ def chunks_of(metadata: FileMetaData, names: Collection[str], size_bytes: int, s
 
 
 def column_of(path: str, names: Collection[str]) -> str | None:
-    """Return which of the columns a path is of: the column itself, or a nested one whose name it begins with."""
+    """Return the column that a path belongs to: the column itself, or a nested one."""
     while path not in names:
         path, dot, _ = path.rpartition(".")
         if not dot:
@@ -87,7 +87,7 @@ def column_of(path: str, names: Collection[str]) -> str | None:
 
 
 def _refuse_what_kills(metadata: FileMetaData, paths: Sequence[str]) -> None:
-    """Have Arrow look at every chunk of some columns where it may raise.
+    """Validate the chunks of some columns where Arrow may abort the process instead of raising.
 
     A row group's `column()` lets C++ exceptions of a damaged or encrypted chunk through, and they end the process. A
     read looks at the same chunks before it asks for any byte, and raises; so each is read from where nothing is.

@@ -63,7 +63,7 @@ def parse_parquet(data: pa.Buffer, request: Request) -> pa.Table:
 
 
 def parse_parquet_ranges(source: Source, request: Request) -> pa.Table:
-    """Return the wanted columns of a file of which only their bytes are fetched, or all where they are most of it."""
+    """Return the wanted columns of a file, fetching only their bytes, or all if they are most of it."""
     size_bytes = source.size_bytes
     if size_bytes <= _TAIL_BYTES[1]:
         return parse_parquet(source.read(), request)
@@ -103,7 +103,7 @@ def _fields(metadata: FileMetaData, request: Request) -> dict[str, pa.Field]:
 
 
 def _affordable_gap(chunks: list[Range], spare: float) -> int:
-    """Return the largest gap that is fetched, where all that are no larger are and a number of bytes can be spared."""
+    """Return the largest gap between ranges to fetch along, within a budget of extra bytes."""
     affordable = 0
     gaps = sorted(begin - end for (_, end), (begin, _) in itertools.pairwise(chunks))
     for gap, alike in itertools.groupby(gaps):
@@ -131,7 +131,7 @@ def _decoded(
     fields: Mapping[str, pa.Field],
     shown: str,
 ) -> pa.Table:
-    """Return the wanted columns from a file that `opened` opens once for each thread."""
+    """Return the wanted columns of a file, which `opened` opens for each thread."""
     stretches = _stretches(chunks, list(fields))
     # Without pre-buffering: it would read across the gaps between columns, and everything is in memory already.
     options = {"metadata": metadata, "page_checksum_verification": True, "pre_buffer": False}
@@ -163,7 +163,7 @@ def _decoded(
 
 @dataclass(frozen=True)
 class _Stretch:
-    """Successive row groups of one column, which one thread decodes."""
+    """Consecutive row groups of one column, decoded by one thread."""
 
     name: str
     groups: range
@@ -171,7 +171,7 @@ class _Stretch:
 
 
 def _stretches(chunks: Sequence[Chunk], names: Sequence[str]) -> list[_Stretch]:
-    """Return the columns in stretches of about one size, however large their parts of the file, the largest first."""
+    """Return the columns in stretches of about one size, the largest first."""
     groups = 1 + max((chunk.group for chunk in chunks), default=-1)
     sizes = {name: [0] * groups for name in names}
     for chunk in chunks:
@@ -195,7 +195,7 @@ def _joined(decoded: Mapping[_Stretch, pa.ChunkedArray], name: str) -> pa.Chunke
 
 
 def _repetitive(chunks: Sequence[Chunk], fields: Mapping[str, pa.Field]) -> list[str]:
-    """Return the columns of text that hold few values again and again: read as codes, they take a third of the time."""
+    """Return the text columns with few distinct values, which decode faster as dictionaries."""
     found = []
     for name in (name for name, field in fields.items() if is_text(field.type)):
         own = [chunk for chunk in chunks if chunk.path == name]
@@ -206,7 +206,7 @@ def _repetitive(chunks: Sequence[Chunk], fields: Mapping[str, pa.Field]) -> list
 
 
 def _text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-    """Return text in the layout of pandas; the format guards none of its bytes, and Arrow does not look at them."""
+    """Return text in the layout of pandas, after checking that it is UTF-8."""
     if pa.types.is_dictionary(column.type) and is_text(column.type.value_type):
         for chunk in column.chunks:
             _refuse_no_text(chunk.dictionary.cast(pa.large_string()), name)
@@ -230,13 +230,13 @@ def _refuse_no_text(texts: pa.LargeStringArray, name: str) -> None:
 
 
 def _old_times(metadata: FileMetaData, fields: Mapping[str, pa.Field]) -> list[str]:
-    """Return the wanted columns in Parquet's first layout of timestamps, INT96."""
+    """Return the wanted columns that are INT96 timestamps."""
     columns = [metadata.schema.column(position) for position in range(metadata.num_columns)]
     return [column.path for column in columns if column.physical_type == "INT96" and column.path in fields]
 
 
 def _nested_old_times(metadata: FileMetaData, fields: Mapping[str, pa.Field]) -> set[str]:
-    """Return the wanted columns with such timestamps within lists or structs."""
+    """Return the wanted columns with INT96 timestamps inside lists or structs."""
     columns = [metadata.schema.column(position) for position in range(metadata.num_columns)]
     old = [column.path for column in columns if column.physical_type == "INT96" and column.path not in fields]
     return {name for path in old if (name := column_of(path, fields)) is not None}
@@ -253,7 +253,7 @@ def _refuse_wrapped_times(
 
 
 def _exact_old_times(opened: Callable[[], Any], options: Mapping[str, Any], name: str) -> pa.ChunkedArray:
-    """Return a column of INT96, whose days reach further than nanoseconds do in 64 bits, where Arrow wraps around.
+    """Return a column of INT96 exactly, where Arrow's nanoseconds would overflow.
 
     In microseconds it does not, but drops what is finer.
     """
@@ -273,7 +273,7 @@ def _exact_old_times(opened: Callable[[], Any], options: Mapping[str, Any], name
 
 
 class _FetchedRanges(io.RawIOBase):
-    """A file of which some ranges are there; whoever reads others is refused, not given zeros."""
+    """A file of which some ranges were fetched; reading others raises an error."""
 
     def __init__(self, size_bytes: int) -> None:
         super().__init__()
@@ -288,7 +288,7 @@ class _FetchedRanges(io.RawIOBase):
         self._ranges.insert(place, memoryview(data))
 
     def again(self) -> _FetchedRanges:
-        """Return the same file with a position of its own."""
+        """Return the same file with its own position."""
         twin = _FetchedRanges(self._size_bytes)
         twin._starts, twin._ranges = self._starts, self._ranges
         return twin

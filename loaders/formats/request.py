@@ -15,7 +15,7 @@ from loaders.schema.format_options import FormatOptions
 
 @dataclass(frozen=True)
 class Request:
-    """The wanted columns of one file.
+    """The columns of one file to parse, and how.
 
     Attributes:
         contract: what the dataset is.
@@ -37,7 +37,7 @@ class Request:
         return self.origin.location
 
     def match(self, found: Sequence[str]) -> dict[str, pa.Field]:
-        """Return the columns to take from a file that has these: each one's name in the file, and its field.
+        """Return name and field of each wanted column among the names of a file.
 
         Raises ContractError for columns that are missing, repeated or unexpected.
         """

@@ -18,7 +18,7 @@ _MARKS = {
 
 
 def as_utf8(data: pa.Buffer, encoding: str, shown: str) -> pa.Buffer:
-    """Return text in some encoding as UTF-8 without a byte-order mark; refuse bytes that are none of it.
+    """Return text of an encoding as UTF-8 without byte-order mark; raise ReadError for invalid bytes.
 
     Bytes that say to be UTF-8 are looked at by whoever parses them.
     """
@@ -37,7 +37,7 @@ def as_utf8(data: pa.Buffer, encoding: str, shown: str) -> pa.Buffer:
 
 
 def not_encoded(data: pa.Buffer, encoding: str, shown: str) -> ReadError:
-    """Return the error for bytes that are none of an encoding, with the first of them."""
+    """Return the error for bytes that are invalid in an encoding, with the first of them."""
     packed = compression_by_content(data)
     if packed:
         return ReadError(

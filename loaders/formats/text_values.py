@@ -46,7 +46,7 @@ _SYNTAX = {
 
 
 def typed_text(column: str, texts: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray | Violation:
-    """Return the values that the texts mean, or what is wrong with the first of those that mean none."""
+    """Return the values of texts in a type, or the violation of the first wrong one."""
     value_type = target.value_type if pa.types.is_dictionary(target) else target
     meaning = kind(value_type)
     if meaning in ("text", "binary"):
@@ -74,7 +74,7 @@ def typed_text(column: str, texts: pa.ChunkedArray, target: pa.DataType) -> pa.C
 def _as_written(
     column: str, texts: pa.ChunkedArray, value_type: pa.DataType, target: pa.DataType
 ) -> pa.ChunkedArray | Violation:
-    """Return texts that are themselves the values, as text or as their bytes."""
+    """Return texts that are the values themselves, as text or bytes."""
     if pa.types.is_fixed_size_binary(value_type):
         other = pc.fill_null(pc.not_equal(pc.binary_length(texts), value_type.byte_width), False)
         wrong = np.flatnonzero(other.to_numpy())
@@ -88,7 +88,7 @@ def _as_written(
 
 
 def _encoded(column: str, values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray | Violation:
-    """Return the values as the target, whose dictionary may have too few codes for them."""
+    """Return the values as dictionary codes of the target, which may have too few."""
     try:
         return exact_cast(values, target)
     except InexactError as error:
@@ -128,7 +128,7 @@ def _decimal(texts: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
 
 
 def _digits(text: str | None, target: pa.DataType) -> decimal.Decimal | None:
-    """Return what a decimal of the type stores for a number: an integer, which the type's scale is taken off of."""
+    """Return the integer that a decimal type stores for a number."""
     if text is None:
         return None
     try:

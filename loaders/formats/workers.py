@@ -17,7 +17,7 @@ R = TypeVar("R")
 
 
 def decoded_by_all(decode: Callable[[T], R], pieces: Iterable[T]) -> Iterator[R]:
-    """Yield what each piece decodes to, in order; a piece must not wait for another one's decoding."""
+    """Decode the pieces in the shared threads, and yield the results in order."""
     cancellation = active_cancellation()
 
     def decoded(piece: T) -> R:

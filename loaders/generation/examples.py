@@ -39,7 +39,7 @@ def examples(
     *,
     frames: Mapping[str, pd.DataFrame] | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """Return a frame for each dataset, by name; what refers to another of them finds its row there.
+    """Return a frame for each dataset, by name, with valid references between them.
 
     A dataset whose key cannot have so many values has fewer rows. `frames` take the place of generated ones.
     """
@@ -49,7 +49,7 @@ def examples(
 
 
 class Examples:
-    """Columns made when they are asked for, each once, so that references find theirs whatever the order.
+    """Columns generated once, on request, so that references find theirs in any order.
 
     Each column has a random stream of its own: adding or dropping one leaves the others as they were.
     """
@@ -108,7 +108,7 @@ class Examples:
         return with_nulls(values, NULL_SHARE, chance) if field.nullable else values
 
     def _key(self, contract: DatasetSchema) -> dict[tuple[str, str], pa.Array]:
-        """Return the columns of the key: different combinations of some values for each."""
+        """Return the key columns: distinct combinations of a few values for each."""
         # Beside other columns of the key fewer values of each do, and repeat as they do in real data.
         some = math.ceil(self._rows ** (1 / max(1, len(contract.key) - 1))) + 1
         pools = [self._key_values(contract, column, some) for column in contract.key]
@@ -136,7 +136,7 @@ class Examples:
         return random_values(arrow_type, count, self._chance(contract, column), check, distinct=True)
 
     def _referred(self, contract: DatasetSchema, column: str) -> pa.Array | None:
-        """Return the values that a column may take from the one it refers to; None where it may take any."""
+        """Return the values that a referring column may take; None for any."""
         if column not in contract.references:
             return None
         dataset, name = split_reference(contract, column)

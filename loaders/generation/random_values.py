@@ -35,17 +35,17 @@ def random_values(
     *,
     distinct: bool = False,
 ) -> pa.Array:
-    """Return `count` values without nulls; fewer where `distinct` is asked for and there are no more."""
+    """Return `count` values without nulls; fewer if `distinct` is set and there are no more."""
     return _Values(arrow_type, check or Check(), chance, distinct).take(count)
 
 
 def with_nulls(values: pa.Array, share: float, chance: np.random.Generator) -> pa.Array:
-    """Return the values with a share of them null."""
+    """Return the values with a share of them replaced by null."""
     return taken(values, pa.array(np.arange(len(values)), mask=chance.random(len(values)) < share))
 
 
 def taken(values: pa.Array, positions: pa.Array) -> pa.Array:
-    """Return the values at some positions, null where the position is."""
+    """Return the values at some positions; null for a null position."""
     try:
         return values.take(positions)
     except pa.ArrowNotImplementedError:  # views, and what is nested of them
@@ -55,7 +55,7 @@ def taken(values: pa.Array, positions: pa.Array) -> pa.Array:
 
 
 def obeying(values: pa.Array, check: Check) -> pa.Array:
-    """Return those of the values that a check allows."""
+    """Return the values that a check allows."""
     if pa.types.is_string_view(values.type):  # Arrow cannot filter it
         return obeying(values.cast(pa.large_string()), check).cast(values.type)
     if check.minimum is not None:
@@ -72,7 +72,7 @@ def obeying(values: pa.Array, check: Check) -> pa.Array:
 
 
 def lists_of(items: pa.Array, sizes: Numbers, arrow_type: pa.DataType) -> pa.Array:
-    """Return lists of so many items each, in any layout of lists but that of a fixed size."""
+    """Return lists with the given numbers of items, in any layout but fixed size."""
     wide = pa.types.is_large_list(arrow_type) or pa.types.is_large_list_view(arrow_type)
     starts = offsets(sizes).cast(pa.int64() if wide else pa.int32())
     if pa.types.is_list_view(arrow_type) or pa.types.is_large_list_view(arrow_type):
@@ -83,7 +83,7 @@ def lists_of(items: pa.Array, sizes: Numbers, arrow_type: pa.DataType) -> pa.Arr
 
 
 def offsets(sizes: Numbers) -> pa.Array:
-    """Return where lists of such sizes begin, and the end of the last."""
+    """Return the offsets of lists of the given sizes."""
     return pa.array(np.concatenate([[0], np.cumsum(sizes)]), type=pa.int32())
 
 

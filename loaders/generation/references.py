@@ -31,7 +31,7 @@ def node_name(target: DatasetSchema, name: str) -> str:
 
 
 def column_of_frame(frames: Mapping[str, pd.DataFrame], dataset: str, name: str, arrow_type: pa.DataType) -> pa.Array:
-    """Return a column of a frame that was handed in, as the type of the column that refers to it."""
+    """Return a column of a given frame in the type of the column that refers to it."""
     frame = frames[dataset]
     if name not in frame.columns:
         raise ConfigError(f"frames['{dataset}'] has no column '{name}'.{did_you_mean(name, map(str, frame.columns))}")
@@ -42,7 +42,7 @@ def column_of_frame(frames: Mapping[str, pd.DataFrame], dataset: str, name: str,
 
 
 def allowed_values(values: pa.Array, contract: DatasetSchema, column: str) -> pa.Array:
-    """Return the different values, without null, that a column may take from the one it refers to."""
+    """Return the distinct values, without null, that a referring column may take."""
     arrow_type = contract.schema.field(column).type
     try:
         values = values.cast(arrow_type)

@@ -31,7 +31,7 @@ _OPPOSITES = {
 
 
 def regular_texts(pattern: str, count: int, chance: random.Random, *, distinct: bool = False) -> list[str]:
-    """Return `count` texts that the pattern matches whole; fewer where it has not so many distinct ones.
+    """Return `count` texts that match the whole pattern; fewer if it has fewer distinct ones.
 
     Raises ConfigError for a pattern that no text could be found for.
 
@@ -60,7 +60,7 @@ Lanes = list[int]
 
 
 class _Walk:
-    """One walk over the tree for many texts; each has a lane, by which groups are remembered for back references."""
+    """One traversal of the pattern's syntax tree that generates many texts in parallel lanes."""
 
     def __init__(self, chance: random.Random, count: int) -> None:
         self._chance = chance
@@ -112,7 +112,7 @@ class _Walk:
 
 
 def _characters(operation: Any, argument: Any) -> str:
-    """Return the characters of the alphabet, and those named outright, that a part of a pattern stands for."""
+    """Return the characters of the alphabet that a part of a pattern matches."""
     if operation is codes.ANY:
         return _ANY
     if operation is codes.NOT_LITERAL:

@@ -79,14 +79,14 @@ def frames_of(
     max_rows: int = 10,
     frames: Mapping[str, pd.DataFrame] | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """Return a strategy for a frame of each dataset, by name; what refers to another of them finds its row there."""
+    """Return a strategy for a frame of each dataset, by name, with valid references between them."""
     drawing = _Drawing(draw, {each.name: each for each in contracts}, (min_rows, max_rows), dict(frames or {}))
     return {name: drawing.frame(name) for name in drawing.contracts}
 
 
 @dataclass(frozen=True)
 class _Column:
-    """A strategy for raw values of a column, None for null, and what makes an array of a list of them."""
+    """A strategy for raw values of a column, None for null, and a builder of arrays from them."""
 
     strategy: st.SearchStrategy[Any]
     array: Callable[[Sequence[Any]], pa.Array]
@@ -96,7 +96,7 @@ class _Column:
 
 
 class _Drawing:
-    """The frames of one example: first each dataset's own columns, then those that refer to another's."""
+    """The frames of one example: independent columns first, then those that refer to another dataset."""
 
     def __init__(
         self,
@@ -184,7 +184,7 @@ class _Drawing:
         return dataset in self._frames or dataset in self.contracts
 
     def _lacks_values(self, contract: DatasetSchema, column: str) -> bool:
-        """Tell whether a column cannot have a single value, because what it refers to has none."""
+        """Tell whether a column can have no value, because the one it refers to is empty."""
         if contract.schema.field(column).nullable and column not in contract.key:
             return False
         if not self._refers(contract, column):
@@ -209,7 +209,7 @@ class _Drawing:
 
 
 def _plain(raw: Any) -> Hashable:
-    """Return a raw value of a key as one that is equal where the dataset's values are."""
+    """Return a raw key value in a form that is equal where the dataset's values are."""
     return raw + 0.0 if isinstance(raw, float) else raw  # -0.0 is 0.0
 
 
@@ -249,7 +249,7 @@ def _column(arrow_type: pa.DataType, check: Check, *, nan: bool = True) -> _Colu
 
 
 def _filled(arrow_type: pa.DataType, build: Callable[[Sequence[Any]], pa.Array]) -> Callable[[Sequence[Any]], pa.Array]:
-    """Return a builder of arrays that takes None for null, from one of arrays without nulls."""
+    """Return an array builder that takes None for null, made from one for arrays without nulls."""
 
     def array(raws: Sequence[Any]) -> pa.Array:
         present = [raw for raw in raws if raw is not None]
@@ -268,7 +268,7 @@ def _integers(arrow_type: pa.DataType, low: int, high: int) -> st.SearchStrategy
 
 
 def _edges(arrow_type: pa.DataType) -> list[int]:
-    """Return moments that programs get wrong, in the units of a type of dates or times."""
+    """Return edge moments, in the units of a date or time type."""
     types = pa.types
     if types.is_date(arrow_type):
         return [int(each) for each in np.array(_DAYS, dtype="datetime64[D]").astype(int)]
@@ -309,7 +309,7 @@ def _floats(arrow_type: pa.DataType, check: Check, *, nan: bool) -> _Column:
 
 
 def _inward(limit: Any, dtype: Any, towards: float) -> float:
-    """Return the limit, or where the width of float has none such the next one within."""
+    """Return the limit, or the next value inside it that the float width can represent."""
     nearest = dtype(limit)
     outside = float(nearest) < float(limit) if towards > 0 else float(nearest) > float(limit)
     return float(np.nextafter(nearest, dtype(towards))) if outside else float(nearest)

@@ -30,7 +30,7 @@ _LAST_DAY = (dt.date.max - _EPOCH).days - 1
 
 
 def full_range(arrow_type: pa.DataType) -> Range | None:
-    """Return the least and greatest integer behind values of the type that pandas and Python can show.
+    """Return the smallest and largest integer of the type that pandas and Python can represent.
 
     None for types that are not made of integers.
     """
@@ -60,7 +60,7 @@ def full_range(arrow_type: pa.DataType) -> Range | None:
 
 
 def usual_range(arrow_type: pa.DataType) -> Range:
-    """Return a range of everyday values for a type made of integers."""
+    """Return a range of everyday values for a type based on integers."""
     full = full_range(arrow_type)
     assert full is not None
     types = pa.types
@@ -81,7 +81,7 @@ def usual_range(arrow_type: pa.DataType) -> Range:
 
 
 def checked_range(arrow_type: pa.DataType, check: Check) -> Range | None:
-    """Return the full range, narrowed to what the check allows; None for types that are not made of integers."""
+    """Return the full range within a check; None for types that are not based on integers."""
     full = full_range(arrow_type)
     if full is None:
         return None
@@ -120,7 +120,7 @@ def _days(first: dt.date, last: dt.date) -> Range:
 
 
 def _as_number(limit: Any, arrow_type: pa.DataType) -> Fraction:
-    """Return a limit of a check in the integers of the type; it may lie between two of them."""
+    """Return a limit of a check in the integers of the type; it may lie between two."""
     types = pa.types
     if types.is_decimal(arrow_type):
         return Fraction(limit) * Fraction(10) ** int(arrow_type.scale)
@@ -134,7 +134,7 @@ def _as_number(limit: Any, arrow_type: pa.DataType) -> Fraction:
 
 
 def _finest(arrow_type: pa.DataType) -> tuple[int, pa.DataType]:
-    """Return a type that holds any Python limit for the type, and how many of its units make one of the type's."""
+    """Return a type that holds any Python limit, and the ratio of its units to the type's."""
     types = pa.types
     if types.is_date(arrow_type):
         return _DAY_SECONDS * 10**6, pa.timestamp("us")

@@ -19,7 +19,7 @@ _node: ContextVar[str | None] = ContextVar("sourceswap_node", default=None)
 
 @contextmanager
 def executing(node: str) -> Iterator[None]:
-    """Say which node of the dataflow is executed in this context; a loader without the cache is narrowed here."""
+    """Mark the node that runs inside the block; a loader without cache is limited to its needed columns here."""
     token = _node.set(node)
     environment = active_context().environment
     try:
@@ -30,7 +30,7 @@ def executing(node: str) -> Iterator[None]:
 
 
 class LoaderEnvironment:
-    """One execution of a driver, as `caching.CallEnvironment` asks for it."""
+    """The call environment of one execution: settings and needed columns of each loader."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class LoaderEnvironment:
                     self._uncached[dataset.name] = self._selections[dataset.name]
 
     def settings(self, namespace: str) -> Mapping[str, object]:
-        """Return the format options that the environment sets, and where relative paths start.
+        """Return the environment's format options and project root, which every key includes.
 
         They are part of every key: nothing tells which datasets a function reads, itself or through a helper.
         """
@@ -79,10 +79,10 @@ class LoaderEnvironment:
         return selection.columns if selection and self._namespaces[dataset] == namespace else None
 
     def only(self, namespace: str, columns: tuple[str, ...]) -> AbstractContextManager[None]:
-        """Have the loader of the node that executes read these columns alone."""
+        """Make the running node's loader read only these columns."""
         dataset = _node.get() or ""
         return use_selection(Selection(columns, self._selections[dataset].passage))
 
     def uncached(self) -> AbstractContextManager[None]:
-        """Have the loader of the node that executes, if it goes without the cache, read its needed columns alone."""
+        """Make the running node's loader, if it is not cached, read only its needed columns."""
         return use_selection(self._uncached.get(_node.get() or ""))

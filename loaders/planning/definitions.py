@@ -20,7 +20,7 @@ from loaders.planning.hamilton_setup import decorators, graph_utils
 
 @dataclass(frozen=True)
 class Definition:
-    """A function of a module and the nodes that Hamilton makes of it under one configuration.
+    """A function of a module, and the nodes that Hamilton makes of it in one configuration.
 
     Attributes:
         nodes: the nodes' names; empty where `@config.when` dropped the function.
@@ -42,7 +42,7 @@ class Definition:
 
     @property
     def namespace(self) -> str:
-        """Module and qualified name, under which the cache keeps the function's values."""
+        """Module and qualified name: the namespace of the function in the cache."""
         return f"{self.module}.{self.function.__qualname__}"
 
     @property
@@ -57,7 +57,7 @@ class Definition:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset that a loader module offers: the frame's node, its columns' nodes, and the contract of its name."""
+    """A dataset of a loader module: the node of the frame, the nodes of its columns, and its contract."""
 
     name: str
     definition: Definition
@@ -72,12 +72,12 @@ class Dataset:
 
 
 def definitions(module: ModuleType, config: Mapping[str, Any]) -> list[Definition]:
-    """Return the functions of a module with the nodes that each makes under a configuration."""
+    """Return the functions of a module with the nodes of each in a configuration."""
     return [define(module, name, function, dict(config)) for name, function in graph_utils.find_functions(module)]
 
 
 def datasets(module: ModuleType, defined: Iterable[Definition]) -> list[Dataset]:
-    """Return the datasets among a loader module's definitions: those with extracted columns or with a contract."""
+    """Return the datasets among definitions: those with extracted columns or a contract."""
     contracts = contracts_of(module)
     found = []
     for definition in defined:
@@ -88,7 +88,7 @@ def datasets(module: ModuleType, defined: Iterable[Definition]) -> list[Dataset]
 
 
 def contracts_of(module: ModuleType) -> dict[str, DatasetContract]:
-    """Return the contracts that a module's globals hold, directly, in a table, or in a module it imports."""
+    """Return the contracts in a module's globals, in its tables, or in modules it imports."""
     found: dict[str, DatasetContract] = {}
     for value in list(vars(module).values()):
         candidates: list[Any] = [value]
@@ -103,7 +103,7 @@ def contracts_of(module: ModuleType) -> dict[str, DatasetContract]:
 
 
 def define(module: ModuleType, name: str, function: Callable[..., Any], config: dict[str, Any]) -> Definition:
-    """Return one function with its nodes; raises ConfigError for what Hamilton cannot make nodes of."""
+    """Return one function with its nodes; raise ConfigError if Hamilton cannot make nodes of it."""
     try:
         nodes = decorators.resolve_nodes(function, config)
         applied = decorators.get_node_decorators(function, config)

@@ -25,7 +25,7 @@ _submitted: ContextVar[list[Future[Any]] | None] = ContextVar("sourceswap_submit
 
 
 def execution_adapters(active: Active, nodes: int, own: Sequence[Any]) -> list[Any]:
-    """Return the adapters of a driver of so many nodes: the user's own, and ours where they leave room.
+    """Return the adapters of a driver with so many nodes: the user's, and ours where they leave room.
 
     `active` gives the context that surrounds an execution that asks for some outputs.
 
@@ -45,7 +45,7 @@ def execution_adapters(active: Active, nodes: int, own: Sequence[Any]) -> list[A
 
 
 class ContextThreadPool(FutureAdapter):
-    """Hamilton's thread pool, its workers in the context of the execution that submits to them.
+    """Hamilton's thread pool, whose workers run in the context of the execution that submits to them.
 
     Hamilton submits every node at once and lets it wait in its thread for what it needs, so the pool must have a
     thread for each: with fewer, the columns of the first datasets hold up the loading of the last.
@@ -53,7 +53,7 @@ class ContextThreadPool(FutureAdapter):
 
     @classmethod
     def like(cls, pool: FutureAdapter) -> Self:
-        """Return a pool of Hamilton's own kind, whose workers know neither storage nor cache, as one of ours."""
+        """Return a pool of this class with the executor of a plain Hamilton pool."""
         ours = cls(result_builder=pool.result_builder)
         ours.executor = pool.executor
         return ours
@@ -80,7 +80,7 @@ class ContextThreadPool(FutureAdapter):
 
 
 class CompletedResults(DefaultGraphExecutor):
-    """Waits for what the thread pool computes, until the first node that fails: its error ends what others read.
+    """Waits for the thread pool until the first node fails; the error cancels the other reads.
 
     Hamilton waits for one output after the other, so that a failure that is known would be told when the outputs
     before it have loaded. And it waits where it builds the result of `execute`, not for `materialize` and
@@ -108,7 +108,7 @@ class CompletedResults(DefaultGraphExecutor):
 
 
 class AbstractInputs(lifecycle_base.BaseDoValidateInput):
-    """Accepts an input declared as `Mapping[str, DataFrame]`; Hamilton's own check knows no abstract collections."""
+    """Accepts inputs declared with abstract collections such as `Mapping[str, DataFrame]`."""
 
     def do_validate_input(self, *, node_type: type, input_value: Any) -> bool:
         """Tell whether a value may be the input of a declared type."""
@@ -119,20 +119,20 @@ class AbstractInputs(lifecycle_base.BaseDoValidateInput):
 
 
 class ExecutionContext(lifecycle.GraphExecutionHook):
-    """Makes the environment's storage and cache the active ones while the driver executes."""
+    """Activates the environment's storage and cache while the driver executes."""
 
     def __init__(self, active: Active) -> None:
         self._active = active
         self._running: dict[str, AbstractContextManager[None]] = {}
 
     def run_before_graph_execution(self, *, run_id: str, final_vars: list[str], **future_kwargs: Any) -> None:
-        """Enter the contexts, in the thread that executes."""
+        """Enter the contexts in the executing thread."""
         context = self._active(final_vars)
         context.__enter__()
         self._running[run_id] = context
 
     def run_after_graph_execution(self, *, run_id: str, **future_kwargs: Any) -> None:
-        """Leave them, whether the execution succeeded or not."""
+        """Leave the contexts, also after a failure."""
         self._running.pop(run_id).__exit__(None, None, None)
 
 

@@ -20,7 +20,7 @@ _STYLES = {
 
 
 def dot_text(planned: Plan, outputs: list[str]) -> str:
-    """Return the graph of what the outputs reach, as DOT; each edge runs the way that data flows."""
+    """Return the graph of the nodes that the outputs need, as DOT; edges point along the data flow."""
     reached = planned.reached(outputs)
     datasets = {dataset.name: dataset for dataset, needed in planned.needed(outputs) if needed}
     columns = {column: name for name, dataset in datasets.items() for column in dataset.columns if column in reached}
@@ -45,7 +45,7 @@ def dot_text(planned: Plan, outputs: list[str]) -> str:
 
 
 def render(dot: str, file: Path) -> bytes:
-    """Return the bytes of a file of this ending: DOT itself, or what Graphviz makes of it.
+    """Return the bytes of a file with this ending: DOT, or a picture made by Graphviz.
 
     Raises ConfigError where Graphviz is needed and not installed.
     """

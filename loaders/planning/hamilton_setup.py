@@ -47,7 +47,7 @@ __all__ = ["decorators", "graph_utils", "import_dataflow"]
 
 
 def import_dataflow(path: str) -> ModuleType:
-    """Import a module of a dataflow by its path; one that returns polars or dask frames loads Hamilton's support."""
+    """Import a dataflow module; load Hamilton's support for other frames if it needs it."""
     try:
         return importlib.import_module(path)
     except decorators.InvalidDecoratorException:

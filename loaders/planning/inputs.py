@@ -20,7 +20,7 @@ _CONTAINERS = {list, tuple, dict, set, frozenset}
 
 
 def typed_input(name: str, value: Any, declared: Any, where: str) -> Any:
-    """Return the value of an input as the type that a function declares for it.
+    """Return an input's value in the type that a function declares for it.
 
     Text from a file, a variable or the command line becomes a number, date or list where one is declared; what
     does not fit raises ConfigError. Types other than plain values and containers of them are Hamilton's to check.
@@ -48,12 +48,12 @@ def _outer(declared: Any) -> Any:
 
 
 def _kinds(declared: Any) -> set[Any]:
-    """Return a declared type, or all those of a union."""
+    """Return a declared type, or the members of a union."""
     return {*typing.get_args(declared)} if _outer(declared) in (typing.Union, types.UnionType) else {declared}
 
 
 def is_plain(declared: Any) -> bool:
-    """Tell whether values of a declared type can be written in a file: no frames, no objects of the user's own."""
+    """Tell whether values of a declared type can be written in a file, unlike frames and other objects."""
     outer = _outer(declared)
     if outer is typing.Literal:
         return True

@@ -14,7 +14,7 @@ from loaders.planning.definitions import Definition
 
 
 def location_inputs(definition: Definition) -> list[str]:
-    """Return the inputs that the function gives to `read_table` as they are; none where its text is not to be had."""
+    """Return the inputs that the function passes to `read_table` unchanged; none without its source text."""
     function = inspect.unwrap(definition.function)
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
@@ -25,7 +25,7 @@ def location_inputs(definition: Definition) -> list[str]:
 
 
 def why_unreadable(location: str | os.PathLike[str]) -> str | None:
-    """Return why a local location cannot be read, as a read would say it; None where it can, or where it is remote."""
+    """Return why a local location cannot be read; None if it can, or is remote."""
     # Imported here: only a plan that is looked at, and not run, asks.
     from loaders.clients.local_file import LocalFile
     from loaders.clients.location import parse_location

@@ -23,7 +23,7 @@ Contracts = ModuleType | DatasetContract | Mapping[str, DatasetContract] | Itera
 def memory_module(
     name: str, contracts: Mapping[str, DatasetContract], frames: Mapping[str, pd.DataFrame]
 ) -> ModuleType:
-    """Return a loader module that serves the frames, and enter it under its name, which Hamilton looks it up by.
+    """Return a loader module that serves frames, registered in `sys.modules` for Hamilton.
 
     Frames are checked here, and each run gets copies. A dataset without a frame is there, but cannot be loaded.
 
@@ -53,7 +53,7 @@ def memory_module(
 
 
 def collect_contracts(given: Iterable[Contracts]) -> dict[str, DatasetContract]:
-    """Return contracts by name, given singly, in tables and lists, or as a module that holds them."""
+    """Return contracts by name from single ones, tables, lists and modules."""
     found: dict[str, DatasetContract] = {}
     for item in given:
         if isinstance(item, DatasetContract):
@@ -66,7 +66,7 @@ def collect_contracts(given: Iterable[Contracts]) -> dict[str, DatasetContract]:
 
 
 def project_contracts(root: Path) -> dict[str, DatasetContract]:
-    """Return the contracts of a project: those that the loader modules named in its `configs/` hold.
+    """Return the contracts of the loader modules that a project's `configs/` names.
 
     A project that names none uses the toolkit's own modules.
     """

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Plan:
-    """A configuration and its modules, found to fit together, from which a driver is built.
+    """A checked configuration with its modules, from which a driver is built.
 
     Attributes:
         config: the environment.
@@ -71,16 +71,16 @@ class Plan:
 
     @property
     def outputs(self) -> list[str]:
-        """The nodes that a run computes if it is not told otherwise: the configured ones, else all the dataflow's."""
+        """The default outputs of a run: the configured ones, otherwise all nodes of the dataflow."""
         return list(self.config.settings.outputs) or sorted(n for d in self._flow for n in d.nodes)
 
     @property
     def nodes(self) -> list[str]:
-        """Every node that can be asked for."""
+        """The names of all nodes."""
         return sorted(self._nodes)
 
     def refuse_unknown_outputs(self, outputs: Iterable[str]) -> None:
-        """Raise ConfigError for an output that is no node, with the nearest one."""
+        """Raise ConfigError for an output that is no node, with the nearest name."""
         configured = self.config.settings.outputs
         for output in outputs:
             if output in self._nodes or output in self.inputs:
@@ -101,7 +101,7 @@ class Plan:
         return f"environment {self.config.env}, source {self.data_source} ({self.source.__name__})"
 
     def dataset(self, name: str) -> Dataset:
-        """Return the dataset of a name; raises ConfigError with the nearest one where there is none."""
+        """Return the dataset of a name; raise ConfigError with the nearest name if there is none."""
         found = {dataset.name: dataset for dataset in self.datasets}
         if name not in found:
             raise ConfigError(
@@ -111,13 +111,13 @@ class Plan:
         return found[name]
 
     def location(self, dataset: Dataset) -> str:
-        """Return where a dataset is read from: the values of the inputs that its function takes."""
+        """Return the location of a dataset: the values of its loader's inputs."""
         values = [self.inputs[name] for name in dataset.definition.inputs if name in self.inputs]
         shown = [redact(str(value)) or "''" for value in values if not isinstance(value, Mapping)]
         return ", ".join(shown) or "memory"
 
     def place(self, node: str) -> str:
-        """Return the function that makes a node, with its file and line."""
+        """Return the function that defines a node, with file and line."""
         return str(self._nodes[node]) if node in self._nodes else f"'{node}'"
 
     def needed(self, outputs: Iterable[str]) -> list[tuple[Dataset, bool]]:
@@ -126,7 +126,7 @@ class Plan:
         return [(dataset, dataset.name in reached) for dataset in self.datasets]
 
     def lookup(self, dataset: Dataset, outputs: Iterable[str], mode: Mode) -> tuple[str, str]:
-        """Return whether the cache would answer for a dataset now, and why not; nothing is loaded."""
+        """Return whether a dataset would be a cache hit, and why not; nothing is loaded."""
         cached = cached_function(dataset.definition.function)
         if cached is None:
             return "not cached", ""
@@ -136,7 +136,7 @@ class Plan:
         return found.outcome, found.reason
 
     def why_unreadable(self, dataset: Dataset) -> str | None:
-        """Return why a dataset's local files cannot be read, None where they can; nothing remote is asked."""
+        """Return why a dataset's local files cannot be read; None if they can. Remote stores are not accessed."""
         with use_project_root(self.config.root):
             for name in location_inputs(dataset.definition):
                 location = self.inputs.get(name)
@@ -149,7 +149,7 @@ class Plan:
     def active(
         self, outputs: Iterable[str], mode: Mode = "on", observer: Callable[[CacheEvent], None] | None = None
     ) -> Iterator[None]:
-        """Make this environment's storage and cache the active ones, for an execution that asks for these outputs."""
+        """Activate the environment's storage and cache for an execution with these outputs."""
         from caching import LocalCache, activate
 
         settings = self.config.settings
@@ -165,7 +165,7 @@ class Plan:
             yield
 
     def call_environment(self, outputs: Iterable[str]) -> LoaderEnvironment:
-        """Return what the loaders' calls depend on when these outputs are asked for."""
+        """Return the call environment of the loaders for these outputs."""
         settings = self.config.settings
         formats = {name: override.model_dump(exclude_unset=True) for name, override in settings.formats.items()}
         needed = self.needed_columns(outputs) if settings.only_needed_columns else {}
@@ -178,7 +178,7 @@ class Plan:
         cache_mode: Mode = "on",
         observer: Callable[[CacheEvent], None] | None = None,
     ) -> Driver:
-        """Return the driver; each of its executions uses the cache in the given mode and tells the observer."""
+        """Return the driver; each execution uses the cache in the given mode and reports to the observer."""
         from hamilton import driver
 
         from loaders.planning.execution import CompletedResults, ContextThreadPool, execution_adapters
@@ -192,7 +192,7 @@ class Plan:
         return built
 
     def needed_columns(self, outputs: Iterable[str]) -> dict[str, tuple[str, ...]]:
-        """Return by dataset the columns that the outputs reach; a dataset whose whole frame is needed is left out."""
+        """Return the columns that the outputs need, by dataset, without datasets that are needed whole."""
         outputs = list(outputs)
         if any(output not in self._nodes and output not in self.inputs for output in outputs):
             # A node that somebody added to the graph (a materializer) may use anything.
@@ -206,11 +206,11 @@ class Plan:
         }
 
     def definition(self, node: str) -> Definition | None:
-        """Return the function that makes a node; None for an input."""
+        """Return the function that defines a node; None for an input."""
         return self._nodes.get(node)
 
     def reached(self, outputs: Iterable[str]) -> set[str]:
-        """Return every node and input that the outputs need, themselves included."""
+        """Return all nodes and inputs that the outputs need, including themselves."""
         reached: set[str] = set()
         waiting = list(outputs)
         while waiting:
@@ -264,7 +264,7 @@ class Plan:
         )
 
     def inputs_or_source(self, key: str) -> Any:
-        """Return the value that a configuration key has."""
+        """Return the value of a configuration key."""
         return self.data_source if key == "data_source" else self.config.inputs.get(key)
 
     def _refuse_impossible_formats(self) -> None:

@@ -24,7 +24,7 @@ SOURCES: Mapping[str, str] = {
 def pick_source(
     data_source: object, own: Mapping[str, str | ModuleType], where: str = "config"
 ) -> tuple[str, str | ModuleType]:
-    """Return name and module (or its import path) of a data source; `own` entries extend and replace the table's.
+    """Return name and module (or import path) of a data source; `own` entries extend the table.
 
     Raises ConfigError where the name is missing or unknown, with the names there are and the nearest one.
     """
@@ -38,7 +38,7 @@ def pick_source(
 
 
 def import_module(module: str | ModuleType, role: str) -> ModuleType:
-    """Return a module given by itself or by its import path; `role` says in an error what it was wanted for."""
+    """Return a module, given itself or by import path; `role` names it in an error."""
     if isinstance(module, ModuleType):
         return module
     if not isinstance(module, str) or not all(module.split(".")):
@@ -70,7 +70,7 @@ def import_module(module: str | ModuleType, role: str) -> ModuleType:
 
 
 def _place(error: Exception) -> str:
-    """Return where a module that fails on import does so: the innermost line of code that is not installed."""
+    """Return the innermost line of user code in the traceback of a failed import."""
     if isinstance(error, SyntaxError):
         return f" ({error.filename}:{error.lineno})" if error.filename else ""
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own(frame.filename)]
@@ -83,7 +83,7 @@ def _is_own(file: str) -> bool:
 
 
 def make_importable(root: Path) -> None:
-    """Put a project's root first on the import path, once."""
+    """Add a project's root to the front of the import path, once."""
     entry = str(root)
     if entry not in sys.path:
         sys.path.insert(0, entry)

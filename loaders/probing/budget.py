@@ -9,4 +9,4 @@ PIECE_BYTES = 64 << 10
 
 
 class OverBudgetError(LoaderError):
-    """More of a file is needed than a probe may fetch."""
+    """Raised when a probe would need more bytes than it may fetch."""

@@ -14,7 +14,7 @@ from loaders.units import size_text
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What is known of one file without loading it.
+    """The facts about one file that a probe found without loading it.
 
     Attributes:
         format: csv, parquet, feather or jsonl, with the compression where there is one.
@@ -37,7 +37,7 @@ class FileFacts:
 
 @dataclass(frozen=True)
 class Probe:
-    """The files of one dataset in one environment, and what fetching them cost.
+    """The probe of one dataset in one environment: its files, and the bytes fetched.
 
     Attributes:
         location: as configured, safe to print.
@@ -60,7 +60,7 @@ class Probe:
 
     @property
     def row(self) -> tuple[str, ...]:
-        """The probe as a line of a table."""
+        """The probe as a row of a table."""
         sampled = f" in {len(self.files)} of {self.parts} parts" if self.parts > 1 else ""
         rows = "?" if self.rows is None else f"{self.rows:,}"
         age = _age(datetime.now(UTC) - self.modified) if self.modified else "?"

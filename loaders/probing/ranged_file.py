@@ -17,7 +17,7 @@ from loaders.reading.table import open_source
 
 
 class RangedFile(io.RawIOBase):
-    """An object at one version, read by ranges that are kept; what pyarrow needs to read a footer.
+    """An object in one version, read by ranges that are kept; pyarrow reads a footer from it.
 
     Attributes:
         size_bytes: of the whole file.
@@ -37,7 +37,7 @@ class RangedFile(io.RawIOBase):
 
     @property
     def is_small(self) -> bool:
-        """Whether the whole file is worth no more than a head and a tail."""
+        """Whether the file is small enough to be fetched whole."""
         return self.size_bytes <= 2 * PIECE_BYTES
 
     def whole(self) -> bytes:
@@ -53,7 +53,7 @@ class RangedFile(io.RawIOBase):
         return self.fetch(0 if self.is_small else self.size_bytes - PIECE_BYTES, self.size_bytes)
 
     def fetch(self, start: int, end: int) -> bytes:
-        """Return bytes of the file; those that are at hand are not fetched again."""
+        """Return bytes of the file, fetching those that are not kept."""
         for begin, data in self._ranges.items():
             if begin <= start and end <= begin + len(data):
                 return data[start - begin : end - begin]
@@ -96,7 +96,7 @@ class RangedFile(io.RawIOBase):
         return data
 
     def release(self) -> None:
-        """Let go of the object; a local file that was written to meanwhile is an error."""
+        """Close the object; raise if a local file was written meanwhile."""
         self._source.close()
 
 

@@ -16,7 +16,7 @@ from loaders.redaction import redact
 
 
 class RemoteFile:
-    """A file of a web server or of another store; its ranges are not guarded against a change in between."""
+    """A file of a web server or another store; its ranges may be of different versions."""
 
     prefers_whole = False
 
@@ -55,7 +55,7 @@ class RemoteFile:
         return self._whole[start:end]
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is nothing to close."""
 
     def _ask(self, method: str, *given: Any, **options: Any) -> Any:
         try:

@@ -34,7 +34,7 @@ Problem = tuple[str, str]
 
 
 class TextProbe:
-    """The head and tail of one text file, in plain UTF-8, each cut at the ends of lines."""
+    """The head and tail of one text file in UTF-8, each cut at line ends."""
 
     def __init__(self, file: RangedFile, options: FormatOptions, compression: str | None, name: str) -> None:
         self.format = name
@@ -55,7 +55,7 @@ class TextProbe:
         return _inflated(file.head(), compression), False
 
     def _tail(self, file: RangedFile, options: FormatOptions) -> str:
-        """Return the last whole lines, and note whether the last is ended."""
+        """Return the last whole lines, and whether the last one ends with a line end."""
         if codecs.lookup(options.encoding).name.startswith(("utf-16", "utf-32")):
             return ""
         text = file.tail().decode(options.encoding, errors="replace")
@@ -73,7 +73,7 @@ def csv_facts(
     compression: str | None,
     given: dict[str, str | None],
 ) -> FileFacts:
-    """Return what the head and tail of a CSV show: names, order, and whether their rows read under the contract."""
+    """Return the facts of a CSV file's head and tail: names, order, and whether their rows fit the contract."""
     probe = TextProbe(file, options, compression, "csv")
     delimiter = delimiter_of(options, file.location.shown)
     header = next(_records(probe.head, delimiter, options.quote_char), [])
@@ -103,7 +103,7 @@ def jsonl_facts(
     compression: str | None,
     given: dict[str, str | None],
 ) -> FileFacts:
-    """Return what the head and tail of JSON Lines show."""
+    """Return the facts of a JSON Lines file's head and tail."""
     probe = TextProbe(file, options, compression, "jsonl")
     format_name = "jsonl" + (f", {compression}" if compression else "")
     first = next((line for line in probe.head.splitlines() if line.strip()), "")
@@ -128,7 +128,7 @@ def jsonl_facts(
 def _read(
     parse: Callable[[pa.Buffer, Request], pa.Table], text: str, request: Request
 ) -> tuple[int | None, list[Problem]]:
-    """Return the rows of a piece of text, and what its contract says against it."""
+    """Return the rows of a piece of text, and its violations of the contract."""
     try:
         table = parse(buffer(text.encode(errors="surrogateescape")), request)
         typed = typed_table(dict(zip(table.column_names, table.columns, strict=True)), request.contract, request.origin)
@@ -153,7 +153,7 @@ def _rule(line: str) -> str:
 
 
 def _cut_short(rule: str) -> str:
-    """What the head did not show and the last rows do is most often a file cut short."""
+    """Add the problem of a file cut short, which the tail shows and the head does not."""
     return "live-damaged" if rule in ("live-type", "live-columns") else rule
 
 
@@ -167,7 +167,7 @@ def _records(text: str, delimiter: str, quote_char: str) -> Iterator[list[str]]:
 
 
 def _decoded(data: bytes, encoding: str, *, whole: bool) -> str:
-    """Return text in some encoding; the last character of a piece may be cut."""
+    """Return decoded text; the last character of a piece may be incomplete."""
     try:
         return codecs.getincrementaldecoder(encoding)("strict").decode(data, final=whole)
     except UnicodeDecodeError:
@@ -176,7 +176,7 @@ def _decoded(data: bytes, encoding: str, *, whole: bool) -> str:
 
 
 def _cut(text: str, quote_char: str) -> str:
-    """Return the text up to the last end of a line that is none inside of quotes."""
+    """Return the text up to the last line end outside quotes."""
     end = text.rfind("\n") + 1
     while quote_char and end and text.count(quote_char, 0, end) % 2:
         end = text.rfind("\n", 0, end - 1) + 1
@@ -184,7 +184,7 @@ def _cut(text: str, quote_char: str) -> str:
 
 
 def _inflated(data: bytes, compression: str) -> bytes:
-    """Return what the beginning of a compressed file holds, as far as it goes."""
+    """Return the beginning of a compressed file's content."""
     if compression == "gzip":
         return zlib.decompressobj(wbits=31).decompress(data, _MOST_PLAIN_BYTES)
     if compression == "bz2":

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def parquet_facts(file: RangedFile, contract: DatasetSchema | None) -> FileFacts:
-    """Return what a Parquet footer says: rows, types, nulls, and ranges of values."""
+    """Return the facts of a Parquet footer: rows, types, nulls, and ranges of values."""
     from pyarrow.parquet import ParquetFile
 
     tail = file.tail()
@@ -46,7 +46,7 @@ def parquet_facts(file: RangedFile, contract: DatasetSchema | None) -> FileFacts
 
 
 def feather_facts(file: RangedFile) -> FileFacts:
-    """Return what the footer of an Arrow file says, or the head of an Arrow stream; all of a small one."""
+    """Return the facts of an Arrow file's footer or an Arrow stream's head."""
     head = file.head()
     is_file = head.startswith(b"ARROW1")
     if is_file and not file.tail().endswith(b"ARROW1"):
@@ -68,7 +68,7 @@ def feather_facts(file: RangedFile) -> FileFacts:
 
 
 def type_problem(found: pa.DataType, expected: pa.DataType) -> tuple[str, str] | None:
-    """Return severity and reason where a column's type is not the contract's, as the format would hold it.
+    """Return severity and reason if a column's type differs from the contract's as the format stores it.
 
     Another width or unit of the same kind reads exactly as long as each value fits; another kind is an error.
     """
@@ -80,7 +80,7 @@ def type_problem(found: pa.DataType, expected: pa.DataType) -> tuple[str, str] |
 
 
 def plain_type(arrow_type: pa.DataType) -> str:
-    """Return a type as text, less how its values are laid out: text is text, encoded as a dictionary or not."""
+    """Return a type as text without its layout, so that dictionary-encoded text is text."""
     arrow_type = _value_type(arrow_type)
     if is_text(arrow_type):
         return "string"
@@ -97,7 +97,7 @@ def _value_type(arrow_type: pa.DataType) -> pa.DataType:
 
 @lru_cache(maxsize=256)
 def _stored(arrow_type: pa.DataType) -> pa.DataType:
-    """Return what becomes of a type in a Parquet file, which has no seconds, for one."""
+    """Return the type that a Parquet file stores for a type; it has no seconds, for example."""
     from pyarrow.parquet import ParquetFile, ParquetWriter
 
     sink = pa.BufferOutputStream()
@@ -131,7 +131,7 @@ def _null_counts(metadata: FileMetaData) -> dict[str, int]:
 
 
 def _out_of_bounds(metadata: FileMetaData, size_bytes: int) -> Iterator[tuple[str, str]]:
-    """Yield that the footer tells of data beyond its own beginning: bytes in between are missing."""
+    """Yield the problem that column chunks lie outside the file, which was cut."""
     footer = size_bytes - metadata.serialized_size - 8
     for _, chunk in _chunks(metadata):
         start = chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset

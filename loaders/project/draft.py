@@ -27,7 +27,7 @@ class Sample:
 
 
 def draft_sample(file: Path) -> Sample:
-    """Return the dataset that a file holds. Unlike `DatasetContract.infer` this reads the whole file.
+    """Return the dataset of a file, read whole, unlike `DatasetContract.infer`.
 
     Raises ReadError and ConfigError as `infer` does, ContractError for a file that no types make a table.
     """
@@ -52,7 +52,7 @@ def _fits(file: Path, contract: DatasetContract, columns: list[str] | None = Non
 
 
 def _with_nulls(file: Path, contract: DatasetContract) -> DatasetContract:
-    """Return the contract with those texts for null that make another of its columns fit."""
+    """Return the contract with the null texts that make another of its columns fit."""
     known = contract.format.null_values
     for null in _NULLS:
         more = replace(contract, format=replace(contract.format, null_values=(*known, null)))

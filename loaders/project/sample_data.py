@@ -29,7 +29,7 @@ _COMPRESSED = {"gzip": ".gz", "zstd": ".zst", "bz2": ".bz2", "xz": ".xz"}
 
 @dataclass(frozen=True)
 class Target:
-    """Where an environment expects a dataset, of which one object or file is written.
+    """The location where an environment expects a dataset, of which one file is written.
 
     Attributes:
         contract: the dataset's, with the format options that the environment sets.
@@ -48,19 +48,19 @@ class Target:
 
     @cached_property
     def written(self) -> str:
-        """The location of one file: a folder or a pattern gets one part."""
+        """The location of the file to write; a folder or pattern gets one part."""
         if self._is_folder:
             return f"{self.location.rstrip('/')}/part-0{self._ending}"
         return _matching(self.location, self._ending) if self._is_pattern else self.location
 
     @property
     def path(self) -> str:
-        """What is written as a path: of a local file, or bucket and key."""
+        """The path to write: a local path, or bucket and key."""
         with use_project_root(self.root):
             return parse_location(self.written).path
 
     def existing(self) -> list[Path]:
-        """Return the local files that a read would find there."""
+        """Return the local files that a read would find."""
         try:
             return [
                 Path(part.location.path) for part in parts_of(self.place, FormatOptions()) if _exists(part.location)
@@ -69,7 +69,7 @@ class Target:
             return []  # a folder without parts, a pattern that matches nothing
 
     def encoded(self, frame: pd.DataFrame) -> bytes:
-        """Return the bytes to write; raises ConfigError that names dataset, environment and line."""
+        """Return the bytes to write; raise ConfigError that names dataset, environment and line."""
         name, contract = PurePosixPath(self.path).name, self.contract
         if format_by_name(split_compression(name)[0], contract.format) is None:
             # A read tells Parquet from its first bytes.
@@ -96,7 +96,7 @@ class Target:
 
     @cached_property
     def _ending(self) -> str:
-        """The ending of a part: as those that are there, or as the contract says."""
+        """Return the ending of a part: that of existing parts, or the contract's."""
         for path in self.existing() if self.place.protocol == "file" else []:
             plain = split_compression(path.name)[0]
             if format_by_name(plain, FormatOptions()):
@@ -106,7 +106,7 @@ class Target:
 
 
 def targets(planned: Plan, protocol: str) -> Iterator[Target]:
-    """Yield where an environment reads its datasets from, as far as it is with this protocol ("file" or "s3").
+    """Yield the locations with this protocol ("file" or "s3") that an environment reads.
 
     Those of `left_out` are not among them. Raises ConfigError for a dataset without a contract: without one nobody
     knows what its file is to hold.
@@ -128,7 +128,7 @@ def targets(planned: Plan, protocol: str) -> Iterator[Target]:
 
 
 def left_out(planned: Plan, protocol: str) -> dict[str, str]:
-    """Return by name the datasets that are no targets though they are read with this protocol, and why not."""
+    """Return the datasets that are no targets though they have this protocol, and why."""
     found = {dataset.name: _places(planned, dataset, protocol) for dataset in planned.datasets}
     return {
         name: f"it reads several locations ({', '.join(places)}), and nothing says which rows belong in which"
@@ -138,7 +138,7 @@ def left_out(planned: Plan, protocol: str) -> dict[str, str]:
 
 
 def load_frames(planned: Plan, names: list[str]) -> dict[str, pd.DataFrame]:
-    """Return the whole frames of an environment's datasets, through the cache.
+    """Return the complete frames of an environment's datasets, through the cache.
 
     Raises LoaderError where a loader fails, or returns no frame of its contract's columns.
     """
@@ -165,7 +165,7 @@ def load_frames(planned: Plan, names: list[str]) -> dict[str, pd.DataFrame]:
 
 
 def _places(planned: Plan, dataset: Dataset, protocol: str) -> dict[str, Location]:
-    """Return the locations that a dataset is read from, by input; none where none of them is with the protocol."""
+    """Return the locations of a dataset by input; none if none has the protocol."""
     known = location_inputs(dataset.definition)
     places = {}
     with use_project_root(planned.config.root):

@@ -45,7 +45,7 @@ def sample_frames(
 
 
 def _referring_first(contracts: Mapping[str, DatasetContract]) -> list[str]:
-    """Datasets in an order in which each comes after all that refer to it; those in a circle come last."""
+    """Return datasets in an order in which each follows all that refer to it; cycles come last."""
     waiting = dict(contracts)
     ordered: list[str] = []
     while waiting:
@@ -63,7 +63,7 @@ def _referred_rows(
     sampled: Mapping[str, pd.DataFrame],
     contracts: Mapping[str, DatasetContract],
 ) -> pd.Series | None:
-    """Return the rows that the samples so far refer to, None where none of them refers to this dataset."""
+    """Return the rows that the samples so far refer to; None if none refers to this dataset."""
     wanted: pd.Series | None = None
     for other, sample in sampled.items():
         for column in contracts[other].references:

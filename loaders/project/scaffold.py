@@ -47,7 +47,7 @@ def create_project(folder: Path, samples: Sequence[Sample]) -> list[Path]:
 
 
 def package_name(folder_name: str) -> str:
-    """Return a name for the project's package that hides no other module.
+    """Return a package name for the project that hides no other module.
 
     >>> package_name("my-project")
     'my_project'
@@ -63,7 +63,7 @@ def package_name(folder_name: str) -> str:
 
 
 def example_sample() -> Sample:
-    """Return the dataset of a project that is given no files: orders, one row per order."""
+    """Return the example dataset of a project without files: orders, one row per order."""
     contract = DatasetContract(
         "orders",
         pa.schema(
@@ -96,7 +96,7 @@ def _refuse_same_names(samples: Sequence[Sample]) -> None:
 
 
 def _distinct_columns(samples: Sequence[Sample]) -> list[Sample]:
-    """Give each contract a prefix where two share a column: all columns of a dataflow have one namespace."""
+    """Give each contract a prefix if two share a column, because a dataflow has one namespace."""
     names = [sample.contract.name for sample in samples]
     columns = [column for sample in samples for column in sample.contract.columns]
     if len(set(columns) | set(names)) == len(columns) + len(names):

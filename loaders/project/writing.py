@@ -27,7 +27,7 @@ _COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
 
 
 def encode_table(frame: pd.DataFrame, contract: DatasetContract, name: str) -> bytes:
-    """Return the bytes of a file called `name` that holds a frame of the contract under the source's column names.
+    """Return the bytes of a file for a frame, with the source's column names.
 
     Format and compression are those that a read takes it for: the contract's where it says one, or the name's. Raises
     ConfigError for an ending that is no format, and for a type that the format cannot hold.
@@ -88,7 +88,7 @@ def _csv(table: pa.Table, options: FormatOptions, delimiter: str) -> bytes:
 
 
 def _csv_lines(table: pa.Table, options: FormatOptions, delimiter: str) -> Iterator[str]:
-    """Yield the header and the rows; raise ValueError for a value that the options leave no way to write."""
+    """Yield the header and the rows; raise ValueError for a value that the options cannot write."""
     quote = options.quote_char
     special = {delimiter, quote, "\r", "\n"} - {""}
     null = next((text for text in options.null_values if not special.intersection(text)), None)

@@ -14,7 +14,7 @@ from loaders.schema import DatasetSchema
 
 
 def take_frame(frames: Mapping[str, Any], contract: DatasetSchema) -> pd.DataFrame:
-    """Return the dataset's frame from a mapping of dataset name to DataFrame, as its contract says.
+    """Return a dataset's frame from a mapping of dataset names to frames, as its contract says.
 
     The caller's frame is not altered. Raises ConfigError where the frame is missing or no frame, ContractError
     where it breaks the contract.

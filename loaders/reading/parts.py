@@ -33,7 +33,7 @@ Found = dict[str, str | None]
 
 @dataclass(frozen=True)
 class Part:
-    """One file of a dataset, the columns that its path tells, and its version where a listing told it."""
+    """One file of a dataset, the columns that its path gives, and its version if a listing had it."""
 
     location: Location
     partitions: Mapping[str, str | None]
@@ -41,7 +41,7 @@ class Part:
 
 
 def parts_of(location: Location, options: FormatOptions) -> list[Part]:
-    """Return the files in the order of their paths; a location that names a single file may not exist."""
+    """Return the files of a location, sorted by path; a single file need not exist."""
     if location.protocol == "file":
         found = _local_paths(location)
     elif location.protocol == "s3":
@@ -59,7 +59,7 @@ def parts_of(location: Location, options: FormatOptions) -> list[Part]:
 
 
 def folder_parts(location: Location, options: FormatOptions, missing: MissingError | None = None) -> list[Part]:
-    """Return the parts in the folder that an S3 location names, none where there is no such folder.
+    """Return the parts in the folder of an S3 location; none if there is no such folder.
 
     Nor where it cannot be listed: that `missing` says of the location is right, and an error about a folder that
     nobody named would hide it. Its time is what the location's own has left.
@@ -121,7 +121,7 @@ def _local_paths(location: Location) -> Found | None:
 
 
 def _split(path: str) -> tuple[str, str]:
-    """Return the folders that a path begins with and that exist, whatever is in their names, and the rest."""
+    """Return the existing folders at the beginning of a path, and the rest."""
     end = 0
     while (after := path.find("/", end) + 1) and os.path.isdir(path[:after]):  # noqa: PTH112
         end = after
@@ -129,7 +129,7 @@ def _split(path: str) -> tuple[str, str]:
 
 
 def _matches(folder: str, pattern: list[str], above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[str]:
-    """Yield what is no folder and matches a pattern, given by its components, as `glob` would, but as in a folder.
+    """Yield files that match a pattern, given by its components, like `glob`.
 
     What is hidden or a marker is left out unless its component of the pattern begins as it does; a folder that cannot
     be listed is an error; and no folder is entered from within itself, by a link.
@@ -157,7 +157,7 @@ def _matches(folder: str, pattern: list[str], above: frozenset[tuple[int, int]] 
 
 
 def _walk(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterable[Path]:
-    """Yield the files in a folder, which is not entered from within itself."""
+    """Yield the files in a folder, without following links in a circle."""
     here, names = _listed(folder)
     if here in above:
         return
@@ -169,7 +169,7 @@ def _walk(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iter
 
 
 def _listed(folder: str | Path) -> tuple[tuple[int, int], list[str]]:
-    """Return which folder it is, whatever its path, and the names in it."""
+    """Return the identity of a folder, and the names in it."""
     try:
         status = os.stat(folder)  # noqa: PTH116
         return (status.st_dev, status.st_ino), sorted(os.listdir(folder))  # noqa: PTH208
@@ -196,7 +196,7 @@ def _s3_paths(location: Location, patience: Patience | None = None) -> Found | N
 
 
 def _matching(pattern: str, keys: Found) -> Found:
-    """Return the keys that a pattern matches; an object or a folder of just this name is meant before others."""
+    """Return the keys that a pattern matches; an exact name goes first."""
     if pattern in keys:
         return {pattern: keys[pattern]}
     folder = pattern.rstrip("/") + "/"
@@ -223,13 +223,13 @@ def _fsspec_paths(location: Location) -> Found | None:
 
 
 def _literal(pattern: str) -> str:
-    """Return the folders that a pattern begins with, up to the first that may be several."""
+    """Return the literal folders at the beginning of a pattern."""
     magic = _MAGIC.search(pattern)
     return pattern[: magic.start()].rpartition("/")[0] if magic else pattern
 
 
 def _in_folder(folder: str, paths: Found, pattern: str = "") -> Found:
-    """Return the paths that are parts: no hidden files, no markers such as `_SUCCESS`, unless a pattern names them so.
+    """Return the paths that are parts, without hidden files and markers such as `_SUCCESS`.
 
     Where some have the name of a format, others (a README) are none; where none has, all are.
     """

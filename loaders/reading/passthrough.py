@@ -32,7 +32,7 @@ _CALLS = {"CALL", "CALL_KW"}
 
 
 def is_passthrough(function: Callable[..., Any]) -> bool:
-    """Tell whether the function's value is what `read_table` returned, untouched.
+    """Tell whether the function returns the result of `read_table` unchanged.
 
     It is, if its body is nothing but `return read_table(…)` without further calls, or `return helper(…)` of a plain
     function of which the same is true, and no decorators but the cache's and Hamilton's for columns stand around it.
@@ -42,7 +42,7 @@ def is_passthrough(function: Callable[..., Any]) -> bool:
 
 
 def passage(function: Callable[..., Any]) -> tuple[types.CodeType, ...] | None:
-    """Return the code of the functions from a passthrough loader to the one that calls `read_table`; else None."""
+    """Return the code objects from a passthrough loader to the one that calls `read_table`; otherwise None."""
     from loaders.reading import read_table
 
     inner = _undecorated(function)
@@ -69,7 +69,7 @@ def _undecorated(function: Any) -> Any:
 
 
 def _returned_callee(function: types.FunctionType) -> Any:
-    """Return what the body calls, if it is nothing but one call whose value it returns; else None.
+    """Return the function whose result the body returns, if it does nothing else; otherwise None.
 
     The callee of an only call is what was pushed first.
     """
@@ -90,7 +90,7 @@ def _returned_callee(function: types.FunctionType) -> Any:
 
 
 def _named(pushes: list[dis.Instruction], function: types.FunctionType) -> Any:
-    """Return what the name means that is pushed first, `name` or `module.name`; None for anything else."""
+    """Return the object of the name pushed first, `name` or `module.name`; None for anything else."""
     if pushes[0].opname != "LOAD_GLOBAL":
         return None
     name = str(pushes[0].argval)
@@ -107,7 +107,7 @@ def _is_subscript(item: dis.Instruction) -> bool:
 
 
 def _is_in_a_table(pushes: list[dis.Instruction], function: types.FunctionType) -> bool:
-    """Tell whether a subscript is a plain one, `CONTRACTS["orders"]` of a dict under a name: it runs nobody's code."""
+    """Tell whether a subscript is a plain lookup such as `CONTRACTS["orders"]`, which runs no user code."""
     if len(pushes) < 2 or pushes[-1].opname != "LOAD_CONST" or type(pushes[-1].argval) is not str:
         return False
     start = len(pushes) - 2
@@ -118,7 +118,7 @@ def _is_in_a_table(pushes: list[dis.Instruction], function: types.FunctionType) 
 
 
 def _keywords(code: types.CodeType, instructions: list[dis.Instruction]) -> tuple[str, ...]:
-    """Return the names that the last call gives arguments by: a constant that an instruction of its own refers to."""
+    """Return the keyword names of the last call."""
     named = [item for item in instructions if item.opname == "KW_NAMES"]
     if instructions[-2].opname == "CALL_KW":  # from Python 3.13 on, which has them on the stack
         named = instructions[-3:-2]

@@ -17,7 +17,7 @@ from types import CodeType, FrameType
 
 @dataclass(frozen=True)
 class Selection:
-    """The needed columns of a dataset, by node name, and the code of its loader up to `read_table`."""
+    """The needed columns of a dataset, and the code objects from its loader to `read_table`."""
 
     columns: tuple[str, ...]
     passage: tuple[CodeType, ...]
@@ -27,7 +27,7 @@ _active: ContextVar[Selection | None] = ContextVar("sourceswap_selection", defau
 
 
 def needed_columns(caller: FrameType | None) -> tuple[str, ...] | None:
-    """Return the columns that are needed of what the caller of `read_table` reads; None where all are."""
+    """Return the columns needed by the caller of `read_table`; None for all."""
     selection = _active.get()
     if selection is None:
         return None
@@ -40,7 +40,7 @@ def needed_columns(caller: FrameType | None) -> tuple[str, ...] | None:
 
 @contextmanager
 def use_selection(selection: Selection | None) -> Iterator[None]:
-    """Have the selection's loader read only the columns that are needed, in this context."""
+    """Make the selection's loader read only the needed columns, inside the block."""
     token = _active.set(selection)
     try:
         yield

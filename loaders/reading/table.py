@@ -73,7 +73,7 @@ def read_table(
 
 
 class _Reading:
-    """One call of `read_table`: what is wanted, and of what."""
+    """One call of `read_table`."""
 
     def __init__(
         self, contract: DatasetSchema, wanted: tuple[str, ...], options: FormatOptions, tracker: Tracker
@@ -120,7 +120,7 @@ class _Reading:
             executor.shutdown(wait=False)
 
     def _table(self, part: Part) -> tuple[pa.Table, int]:
-        """Return the wanted columns of one file, typed, and its rows; of its next version if it is overwritten."""
+        """Return rows and typed columns of one file; if it is overwritten meanwhile, of its next version."""
         for version in range(1, _VERSIONS + 1):
             try:
                 return self._version(part)
@@ -147,7 +147,7 @@ class _Reading:
         return typed_table(columns, self._contract, origin), table.num_rows
 
     def _partition(self, name: str, part: Part, rows: int, origin: Origin) -> pa.ChunkedArray:
-        """Return the column that the path of a part tells, of one value."""
+        """Return the column of one value that a part's path gives."""
         source_name = self._contract.source_name(name)
         text = part.partitions[source_name if source_name in part.partitions else name]
         one = typed_text(
@@ -162,7 +162,7 @@ class _Reading:
 
 
 def _close_after(error: BaseException, source: Source) -> None:
-    """Close a source whose parsing failed; that it changed meanwhile explains the failure better than the failure."""
+    """Close a source after parsing failed; if it changed meanwhile, that is the better explanation."""
     try:
         source.close()
     except ChangedError as change:
@@ -170,7 +170,7 @@ def _close_after(error: BaseException, source: Source) -> None:
 
 
 def open_source(location: Location, tracker: Tracker) -> Source:
-    """Return the object at a location, pinned at its present version."""
+    """Open the object at a location in its present version."""
     if location.protocol == "file":
         return LocalFile(location, tracker)
     if location.protocol == "s3":

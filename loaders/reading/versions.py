@@ -24,7 +24,7 @@ _OWN_PROTOCOLS = ("s3", "http", "https")
 
 
 def record_local(location: Location, parts: Iterable[Part]) -> None:
-    """Tell the cache of local files before they are read; what changes from now on is noticed."""
+    """Record local files before they are read, so that the cache notices later changes."""
     for part in parts:
         record_read(part.location.path)
         if part.location.path != location.path:
@@ -32,7 +32,7 @@ def record_local(location: Location, parts: Iterable[Part]) -> None:
 
 
 def record_remote(location: Location, versions: dict[str, str]) -> None:
-    """Tell the cache which version of each part of a remote location was read."""
+    """Record the version of each part of a remote location that was read."""
     if location.protocol in _OWN_PROTOCOLS:
         record_read(location.url, _combined(location, versions))
     else:
@@ -40,7 +40,7 @@ def record_remote(location: Location, versions: dict[str, str]) -> None:
 
 
 def version_of(url: str) -> str | None:
-    """Return the version that a location holds now, None where nothing is there."""
+    """Return the present version of a location; None if nothing is there."""
     location = parse_location(url)
     tracker = Tracker("", location.shown)
     try:
@@ -67,6 +67,6 @@ def _combined(location: Location, versions: dict[str, str]) -> str:
 
 
 def register() -> None:
-    """Let the cache ask here for the versions of what is read here."""
+    """Register this module with the cache for the versions of remote locations."""
     for protocol in _OWN_PROTOCOLS:
         register_version(protocol, version_of)

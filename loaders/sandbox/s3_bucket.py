@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class S3Bucket:
-    """A bucket by name, and a boto3 client that reaches it."""
+    """A bucket of the local S3 server, with a boto3 client for it."""
 
     name: str
     client: Any

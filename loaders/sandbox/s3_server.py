@@ -47,7 +47,7 @@ _PORTS = (
 
 
 class S3Server:
-    """A running S3 between `start()` and `stop()`, or inside `with`; ready when a PUT and a GET work.
+    """A local S3 server that runs between `start()` and `stop()`, or inside `with`.
 
     Each server has credentials of its own making, so nothing can reach another server by mistake. `options` are
     further ones of `weed mini`.
@@ -76,7 +76,7 @@ class S3Server:
 
     @property
     def endpoint_url(self) -> str:
-        """Where the server listens; `LoaderError` when it does not run."""
+        """The URL of the running server; raises LoaderError if it does not run."""
         if self._process is None:
             raise LoaderError("The S3 server is not running. Call start(), or use it as `with S3Server() as server:`.")
         return f"http://{_HOST}:{self._port}"
@@ -103,7 +103,7 @@ class S3Server:
         }
 
     def client(self, **options: Any) -> Any:
-        """Return a new boto3 client of this server; no `AWS_*` variable, profile or proxy of the machine affects it.
+        """Return a new boto3 client of this server that ignores the machine's AWS settings.
 
         `options` are those of `botocore.config.Config`.
         """
@@ -124,7 +124,7 @@ class S3Server:
         )
 
     def start(self) -> None:
-        """Start the server and wait until it answers; `ConfigError` when its package is not installed."""
+        """Start the server and wait until it answers; raise ConfigError if its package is not installed."""
         if self._process is not None:
             raise LoaderError("The S3 server is running already. Call stop() before you start it again.")
         weed = _find_weed()
@@ -147,7 +147,7 @@ class S3Server:
         )
 
     def stop(self) -> str:
-        """End the server, remove its data and return the end of its output; "" when it does not run."""
+        """Stop the server, remove its data, and return the end of its log; "" if it does not run."""
         process, self._process = self._process, None
         if process is None:
             return ""
@@ -199,7 +199,7 @@ def _accepts_connections(port: int) -> bool:
 
 
 def _stores(client: Any) -> bool:
-    """Return whether a whole round trip works: the server listens before it can store anything."""
+    """Return whether a PUT and a GET work; the server listens before it can store."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     place = {"Bucket": "sourceswap-ready", "Key": "ready"}

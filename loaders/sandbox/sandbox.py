@@ -20,7 +20,7 @@ from loaders.sandbox.s3_server import S3Server
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A running sandbox: the variables that lead there, what it holds by environment, and what it does not, and why."""
+    """A running sandbox: its environment variables, its content by environment, and what is left out and why."""
 
     variables: Mapping[str, str]
     filled: Mapping[str, list[str]]
@@ -29,7 +29,7 @@ class Sandbox:
 
 @contextmanager
 def open_sandbox(configs: str | os.PathLike[str], sample_env: str = "local") -> Iterator[Sandbox]:
-    """Run an S3 server that holds, for each environment with s3:// locations, the data of the environment `sample_env`.
+    """Run an S3 server that holds, for each environment with s3:// locations, the data of `sample_env`.
 
     Raises ConfigError where the sample environment or its data is missing. When the block is left nothing remains.
     """

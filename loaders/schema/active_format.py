@@ -15,13 +15,13 @@ _overrides: InheritedVar[Mapping[str, Mapping[str, Any]] | None] = InheritedVar(
 
 
 def active_format(contract: DatasetSchema) -> FormatOptions:
-    """Return how the dataset's files are written: as its contract says, unless the environment overrides it."""
+    """Return a dataset's format options: the contract's, with the environment's overrides."""
     return replace(contract.format, **(_overrides.get() or {}).get(contract.name, {}))
 
 
 @contextmanager
 def use_formats(overrides: Mapping[str, Mapping[str, Any]]) -> Iterator[None]:
-    """Override single format options, by dataset, for reads in this context."""
+    """Override single format options, by dataset, for reads inside the block."""
     token = _overrides.set(overrides)
     try:
         yield

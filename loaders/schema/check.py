@@ -12,7 +12,7 @@ from loaders.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """Rules that each value of a column obeys; nulls are judged by the column's nullability alone.
+    """Rules for the values of a column; nulls are allowed or refused by nullability alone.
 
     `minimum` and `maximum` are inclusive; `allowed` lists every permitted value; `pattern` is a regular expression
     that the whole text matches.

@@ -39,7 +39,7 @@ _MASKED: dict[pa.DataType, PandasDtype] = {
 
 
 def is_text(arrow_type: pa.DataType) -> bool:
-    """Tell whether values of the type are text, in whichever layout."""
+    """Tell whether the type is text, in any layout."""
     return bool(
         pa.types.is_string(arrow_type) or pa.types.is_large_string(arrow_type) or pa.types.is_string_view(arrow_type)
     )
@@ -57,7 +57,7 @@ def is_supported(arrow_type: pa.DataType) -> bool:
 
 
 def pandas_dtype(field: pa.Field) -> PandasDtype:
-    """Return the dtype of a column with this field, whatever its values.
+    """Return the pandas dtype of a field, which does not depend on its values.
 
     >>> import pyarrow as pa
     >>> pandas_dtype(pa.field("signups", pa.int64()))
@@ -84,7 +84,7 @@ def pandas_dtype(field: pa.Field) -> PandasDtype:
 
 
 def storage_type(arrow_type: pa.DataType) -> pa.DataType:
-    """Return the Arrow type that the column's dtype is made from: pandas keeps every text in one layout."""
+    """Return the Arrow type from which a column's dtype is made."""
     return pa.large_string() if is_text(arrow_type) else arrow_type
 
 

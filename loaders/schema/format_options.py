@@ -54,7 +54,7 @@ class FormatOptions:
 
 
 def refuse_impossible(options: Mapping[str, Any]) -> None:
-    """Raise OptionError for an option that no file can have, whatever the others are."""
+    """Raise OptionError for an option value that is impossible whatever the other options are."""
     for name, value in options.items():
         problem = _problem(name, value)
         if problem:
@@ -62,7 +62,7 @@ def refuse_impossible(options: Mapping[str, Any]) -> None:
 
 
 def _problem(name: str, value: Any) -> str | None:
-    """Return what an option must be where it is something else."""
+    """Return what an option must be, if it is not."""
     match name:
         case "format" | "compression":
             known = FORMATS if name == "format" else COMPRESSIONS

@@ -63,7 +63,7 @@ def type_text(arrow_type: pa.DataType) -> str:
 
 
 def parse_type(text: str) -> pa.DataType:
-    """Return the type that text names; raises ConfigError for what is none.
+    """Return the type that a text names; raise ConfigError for an unknown one.
 
     >>> parse_type("timestamp[us, tz=UTC]")
     TimestampType(timestamp[us, tz=UTC])
@@ -119,7 +119,7 @@ def _field_text(field: pa.Field) -> str:
 
 
 def _parts(text: str) -> Iterator[str]:
-    """Yield what stands between commas that are in no brackets."""
+    """Yield the parts of a text between commas outside brackets."""
     depth = start = 0
     for position, character in enumerate(text):
         if character in "<[(":

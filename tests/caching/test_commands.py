@@ -59,7 +59,7 @@ def test_an_unknown_name_shows_the_nearest(tmp_path: Path) -> None:
     assert (result.exit_code, "Did you mean spend?" in result.output) == (2, True)
     assert "a.spend: the latest miss" in result.output
     assert run(tmp_path, "why", "a.spend").exit_code == 0
-    assert run(tmp_path, "clear", "--funcs", "spent").exit_code == 0
+    assert run(tmp_path, "clear", "--funcs", "spent").exit_code == 2
 
 
 def test_python_m_caching_lists_what_is_cached(tmp_path: Path) -> None:
