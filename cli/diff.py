@@ -43,12 +43,16 @@ def diff(configs: str, left: str, right: str, dataset: str, output: Path | None,
     from loaders.config.environment import load_config
     from loaders.driver import plan
     from loaders.files import write_file
+    from loaders.planning.overwriting import refuse_overwriting
     from loaders.project.sample_data import load_frames
 
     if output is not None and output.suffix.lower() not in (".html", ".htm"):
         raise click.UsageError(f"--output: '{output.name}' must end in .html.")
     sides = [plan(load_config(env, configs)) for env in (left, right)]
     chosen = [side.dataset(dataset) for side in sides]
+    if output is not None:
+        for side in sides:
+            refuse_overwriting(side, output)
     with progress_line():
         frames = [load_frames(side, [dataset])[dataset] for side in sides]
     found = diff_frames(

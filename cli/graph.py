@@ -28,10 +28,13 @@ def graph(config: Config, select: tuple[str, ...], output: Path | None) -> None:
     from loaders.driver import plan
     from loaders.files import write_file
     from loaders.planning.flow_graph import dot_text, render
+    from loaders.planning.overwriting import refuse_overwriting
 
     planned = plan(config)
     outputs = list(dict.fromkeys(select)) or planned.outputs
     planned.refuse_unknown_outputs(outputs)
+    if output is not None:
+        refuse_overwriting(planned, output)
     dot = dot_text(planned, outputs)
     if output is None:
         click.echo(dot, nl=False)

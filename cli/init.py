@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from cli.project import telling_command
+from cli.project import base_command
 
 # By whether it is installed: users of the loaders alone may not have it.
 _PYTEST_STEPS = {True: ("pytest",), False: ("pip install pytest", "pytest")}
@@ -26,7 +26,7 @@ _PYTEST_STEPS = {True: ("pytest",), False: ("pip install pytest", "pytest")}
     "Lines; text may be compressed.",
 )
 @click.argument("more", nargs=-1, metavar="", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@telling_command
+@base_command
 def init(directory: Path, files: tuple[Path, ...], more: tuple[Path, ...]) -> None:
     """Create a project in DIRECTORY.
 

@@ -32,6 +32,9 @@ class _Commands(click.Group):
     """A command group that reports a failed write to standard output in one line."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
+        if sys.stderr is None:
+            # It was closed (`2>&-`): messages go nowhere, and no file that is opened later takes its place.
+            sys.stderr = open(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")  # noqa: PTH123, SIM115
         try:
             return super().main(*args, **kwargs)
         except OSError as error:

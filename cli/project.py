@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -36,14 +37,14 @@ _params = click.option("--params", multiple=True, metavar="K=V", help="Override 
 _debug = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 
 
-def telling_command(command: Command) -> Command:
+def base_command(command: Command) -> Command:
     """Add `--debug` to a command, and turn errors for users into a few lines."""
     return _debug(_told(command))
 
 
 def project_command(command: Command) -> Command:
     """Add `--configs` and error handling to a command that works on a project."""
-    return _configs(telling_command(command))
+    return _configs(base_command(command))
 
 
 def environment_command(command: Command) -> Command:
@@ -89,6 +90,7 @@ def _told(command: Command) -> Command:
     @functools.wraps(command)
     def telling(debug: bool, **options: Any) -> None:
         try:
+            _refuse_removed_folder()
             if debug:
                 command(**options)
                 return
@@ -103,6 +105,13 @@ def _told(command: Command) -> Command:
             _fail(error, EXIT_USAGE if isinstance(error, ConfigError) else EXIT_FAILURE)
 
     return telling
+
+
+def _refuse_removed_folder() -> None:
+    try:
+        Path.cwd()
+    except OSError:
+        raise ConfigError("The working directory was removed. Change to a folder that exists.") from None
 
 
 def _fail(error: Exception, code: int) -> None:

@@ -52,11 +52,14 @@ def run(
         raise click.UsageError("--no-cache and --refresh exclude each other.")
     from cli.output import echo_results, refuse_unwritable, write_results
     from loaders.driver import plan
+    from loaders.planning.overwriting import refuse_overwriting
 
     if output is not None:
         refuse_unwritable(output)
 
     planned = plan(config)
+    if output is not None:
+        refuse_overwriting(planned, output)
     outputs = list(dict.fromkeys((*select, *words))) or planned.outputs
     planned.refuse_unknown_outputs(outputs)
     mode: Mode = "off" if no_cache else "refresh" if refresh else "on"
@@ -82,7 +85,7 @@ def _execute(planned: Plan, outputs: list[str], mode: Mode) -> dict[str, Any]:
     try:
         with progress_line():
             results: dict[str, Any] = driver.execute([*outputs])
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # Whatever the user's own functions raise is theirs to see, in a few lines.
         raise report.failure(error) from error
     finally:

@@ -23,3 +23,13 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean '{near[0]}'?" if near else ""
+
+
+def shortened(text: str, longest: int = 300) -> str:
+    """Return text on one line, cut after `longest` characters.
+
+    >>> shortened("a\\n b", 3), shortened("x" * 400, 3)
+    ('a b', 'xxx…')
+    """
+    line = " ".join(text.split())
+    return line if len(line) <= longest else f"{line[:longest]}…"

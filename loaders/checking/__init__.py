@@ -9,7 +9,7 @@ sourceswap check --format github          # annotations for a pull request
 sourceswap diff staging prod orders -o report.html
 ```
 
-`check` looks at every source and environment of a project. Each loader module must offer the same datasets with the
+`check` looks at every source and environment of a project. Each loader module must export the same datasets with the
 same columns and types, as their contracts say, take its inputs under the same names, and be documented alike. What
 looks like a loader and is no Hamilton node (a callable object, an imported or private function, a method) is pointed
 out. Each environment must resolve, give exactly the inputs that its source takes, in locations that the source reads,

@@ -11,10 +11,10 @@ from typing import Any
 
 from caching import LocalCache
 from loaders.checking.annotations import type_name
-from loaders.checking.exports import Offer, SourceModule, quiet_hamilton
+from loaders.checking.exports import ExportedFunction, SourceModule, quiet_hamilton
 from loaders.checking.findings import Finding, shown_path
 from loaders.checking.loader_bodies import allowed_protocols, calls
-from loaders.checking.majority import dissents
+from loaders.checking.majority import deviations
 from loaders.clients.location import parse_location
 from loaders.config.environment import Config, load_config, unset_variables
 from loaders.config.project_root import use_project_root
@@ -65,14 +65,16 @@ class Environment:
             return {"file": self.file, "line": None, "environment": self.name}
         return {"file": shown_path(origin.source), "line": origin.line, "environment": self.name}
 
-    def locations(self) -> Iterator[tuple[str, Offer, str]]:
+    def locations(self) -> Iterator[tuple[str, ExportedFunction, str]]:
         """Yield input, dataset and value of each input that a dataset is read from."""
-        for offer in (self.source.offers if self.source else {}).values():
-            read = {getattr(call.location, "id", None) for call in calls(self.source, offer)} if self.source else set()
-            for name in offer.inputs:
+        for exported in (self.source.exports if self.source else {}).values():
+            read = (
+                {getattr(call.location, "id", None) for call in calls(self.source, exported)} if self.source else set()
+            )
+            for name in exported.inputs:
                 value = self.config.inputs.get(name)
                 if isinstance(value, str) and (name in read or "/" in value):
-                    yield name, offer, value
+                    yield name, exported, value
 
 
 def resolve(env: str, directory: Path) -> tuple[Config | None, list[Finding]]:
@@ -267,8 +269,8 @@ def _locations(environment: Environment) -> Iterator[Finding]:
     """Yield locations whose protocol the source does not read."""
     if environment.source is None:
         return
-    for offer in environment.source.offers.values():
-        for name, protocols in allowed_protocols(environment.source, offer).items():
+    for exported in environment.source.exports.values():
+        for name, protocols in allowed_protocols(environment.source, exported).items():
             value = environment.config.inputs.get(name)
             if not isinstance(value, str):
                 continue
@@ -279,12 +281,12 @@ def _locations(environment: Environment) -> Iterator[Finding]:
             if found not in protocols:
                 yield Finding(
                     rule="location-kind",
-                    expected=f"a location of {quoted(protocols)}, which alone {environment.source.place(offer)} reads",
+                    expected=f"a location of {quoted(protocols)}, all that {environment.source.place(exported)} reads",
                     found=f"'{redact(value)}' ({found})",
                     fix="Correct the location, or choose the data source that reads it.",
                     module=environment.source.path,
-                    function=offer.definition.name,
-                    dataset=offer.name,
+                    function=exported.definition.name,
+                    dataset=exported.name,
                     **environment.at("inputs", name),
                 )
 
@@ -292,12 +294,12 @@ def _locations(environment: Environment) -> Iterator[Finding]:
 def _sections(environment: Environment) -> Iterator[Finding]:
     """Yield contradictions in the sections beside the inputs."""
     settings = environment.config.settings
-    offered = environment.source.offers if environment.source else {}
+    offered = environment.source.exports if environment.source else {}
     for dataset in settings.formats:
         if environment.source and environment.source.module and dataset not in offered:
             here = environment.at("formats", dataset)
             fix = f"Correct the name.{did_you_mean(dataset, offered)}"
-            found = f"'{dataset}', which source '{environment.source.name}' does not offer"
+            found = f"'{dataset}', which source '{environment.source.name}' does not exported"
             yield Finding(rule="config", expected="formats of datasets", found=found, fix=fix, **here)
     try:
         LocalCache(settings.cache.directory, max_size=settings.cache.max_size, ttl_seconds=settings.cache.ttl_seconds)
@@ -340,12 +342,16 @@ def compare_environments(environments: Sequence[Environment]) -> Iterator[Findin
     """Yield differences in the dataflows of environments, and locations that two of them share."""
     runs = {environment.name: environment for environment in environments}
     flows = {name: tuple(sorted(env.config.settings.modules)) for name, env in runs.items()}
-    for dissent in dissents(flows):
-        yield _differs("dataflow", "modules", runs[dissent.name], dissent.expected, dissent.value, dissent.others)
+    for deviation in deviations(flows):
+        yield _differs(
+            "dataflow", "modules", runs[deviation.name], deviation.expected, deviation.value, deviation.others
+        )
     outputs = {name: tuple(sorted(env.config.settings.outputs)) for name, env in runs.items()}
-    for dissent in dissents(outputs):
-        if flows[dissent.name] == flows[dissent.others[0]]:
-            yield _differs("outputs", "outputs", runs[dissent.name], dissent.expected, dissent.value, dissent.others)
+    for deviation in deviations(outputs):
+        if flows[deviation.name] == flows[deviation.others[0]]:
+            yield _differs(
+                "outputs", "outputs", runs[deviation.name], deviation.expected, deviation.value, deviation.others
+            )
     yield from _shared_locations(environments)
 
 
@@ -366,7 +372,7 @@ def _shared_locations(environments: Sequence[Environment]) -> Iterator[Finding]:
     first: dict[tuple[Any, ...], tuple[Environment, str, str]] = {}
     for environment in environments:
         storage = in_sandbox(environment.config.settings.storage)
-        for name, offer, value in environment.locations():
+        for name, exported, value in environment.locations():
             with use_project_root(environment.config.root):
                 try:
                     location = parse_location(value)
@@ -376,8 +382,8 @@ def _shared_locations(environments: Sequence[Environment]) -> Iterator[Finding]:
                 key: tuple[Any, ...] = ("file", str(Path(location.path).resolve()))
             else:
                 key = (location.protocol, location.path, storage.endpoint_url, storage.profile)
-            other, other_name, dataset = first.setdefault(key, (environment, name, offer.name))
-            if other is environment and (other_name == name or dataset == offer.name):
+            other, other_name, dataset = first.setdefault(key, (environment, name, exported.name))
+            if other is environment and (other_name == name or dataset == exported.name):
                 continue
             owner = f"environment {other.name}" if other is not environment else f"input '{other_name}'"
             origin = other.config.origin("inputs", other_name)
@@ -387,6 +393,6 @@ def _shared_locations(environments: Sequence[Environment]) -> Iterator[Finding]:
                 expected="data of its own in each environment and dataset",
                 found=f"'{location.shown}', as {owner} has it ({shown_path(origin.source)}:{origin.line})",
                 fix="Correct one of them, unless they share the data on purpose.",
-                dataset=offer.name,
+                dataset=exported.name,
                 **environment.at("inputs", name),
             )

@@ -28,7 +28,7 @@ NODE_RULE = "not-a-node"
 
 
 @dataclass(frozen=True)
-class Offer:
+class ExportedFunction:
     """A function of a loader module, and the nodes that it makes.
 
     Attributes:
@@ -123,18 +123,18 @@ class SourceModule:
         return found
 
     @cached_property
-    def offers(self) -> dict[str, Offer]:
-        """What the functions offer, by the name of their own node."""
+    def exports(self) -> dict[str, ExportedFunction]:
+        """The exported functions, by the name of their own node."""
         return {
-            definition.node_name: self._offer(definition)
+            definition.node_name: self._exported(definition)
             for definition in self.definitions
             if definition.node_name in definition.nodes
         }
 
     @property
-    def datasets(self) -> dict[str, Offer]:
+    def datasets(self) -> dict[str, ExportedFunction]:
         """The loaders among the functions, by dataset."""
-        return {name: offer for name, offer in self.offers.items() if offer.is_dataset}
+        return {name: exported for name, exported in self.exports.items() if exported.is_dataset}
 
     @property
     def nodes(self) -> dict[str, tuple[Definition, Any]]:
@@ -151,24 +151,24 @@ class SourceModule:
         line = node.lineno if node else self.text.line(function.split(".")[0])
         return {"module": self.path, "function": function, "file": self.file, "line": line}
 
-    def here(self, offer: Offer) -> dict[str, Any]:
+    def here(self, exported: ExportedFunction) -> dict[str, Any]:
         """Return the place of an exported function, for a finding."""
-        name = offer.definition.name
+        name = exported.definition.name
         if self.text.function(name) is not None:
             return self.at(name)
-        code = offer.function.__code__
+        code = exported.function.__code__
         file = shown_path(code.co_filename)
         return {"module": self.path, "function": name, "file": file, "line": code.co_firstlineno}
 
-    def place(self, offer: Offer) -> str:
+    def place(self, exported: ExportedFunction) -> str:
         """Return the place of an exported function, for a sentence."""
-        here = self.here(offer)
-        return f"{self.path}.{offer.definition.name}() ({here['file']}:{here['line']})"
+        here = self.here(exported)
+        return f"{self.path}.{exported.definition.name}() ({here['file']}:{here['line']})"
 
-    def _offer(self, definition: Definition) -> Offer:
+    def _exported(self, definition: Definition) -> ExportedFunction:
         types = {node.name: node.type for node in decorators.resolve_nodes(definition.function, dict(self.known))}
         kind = types.pop(definition.node_name)
-        return Offer(definition.node_name, definition, types, kind, self.contracts.get(definition.node_name))
+        return ExportedFunction(definition.node_name, definition, types, kind, self.contracts.get(definition.node_name))
 
     def _refused(self, name: str, error: ConfigError) -> Finding:
         return Finding(
@@ -210,6 +210,8 @@ def import_problem(module: str, role: str, error: Exception) -> Finding:
     cause: BaseException = error.__cause__ if isinstance(error, ConfigError) and error.__cause__ else error
     file, line, module = _culprit(module, cause)
     text = str(cause).strip().splitlines()[0][:300] if str(cause).strip() else ""
+    if isinstance(cause, SystemExit):
+        text = f"the module calls sys.exit({cause.code!r})"
     return Finding(
         rule=IMPORT_RULE,
         expected=f"a module that can be imported, as the {role}",

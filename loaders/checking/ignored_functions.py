@@ -12,7 +12,7 @@ from loaders.checking.findings import Finding
 from loaders.checking.source_text import FunctionNode, decorator_names
 
 
-class Hidden(NamedTuple):
+class IgnoredFunction(NamedTuple):
     """Why a name of a module is no node, where it stands, and what to do."""
 
     found: str
@@ -21,7 +21,7 @@ class Hidden(NamedTuple):
     line: int | None
 
 
-def hidden_loader(source: SourceModule, dataset: str) -> Hidden | None:
+def ignored_loader(source: SourceModule, dataset: str) -> IgnoredFunction | None:
     """Return the object that a module has under a node's name, if Hamilton ignores it."""
     for look in (_other_object, _underscored, _in_a_class, _nested, _overwritten):
         found = look(source, dataset)
@@ -49,13 +49,13 @@ def _stray(source: SourceModule, name: str, expected: str, found: str, nodes: li
     return Finding(rule="hidden-loader", expected=expected, found=found, fix=fix, **place)
 
 
-def switched_off(source: SourceModule, dataset: str) -> Hidden | None:
+def switched_off(source: SourceModule, dataset: str) -> IgnoredFunction | None:
     """Return the variant of a dataset whose `@config.when` does not match, if there is one."""
     for definition in source.definitions:
         if definition.node_name == dataset and not definition.nodes:
             keys = ", ".join(f"{key}={source.known.get(key)!r}" for key in sorted(definition.config_keys))
             line = source.at(definition.name)["line"]
-            return Hidden(
+            return IgnoredFunction(
                 f"{definition.name}(), whose @config.when does not match {keys}",
                 f"Have one variant of {dataset} match {keys}.",
                 definition.name,
@@ -64,7 +64,7 @@ def switched_off(source: SourceModule, dataset: str) -> Hidden | None:
     return None
 
 
-def _other_object(source: SourceModule, dataset: str) -> Hidden | None:
+def _other_object(source: SourceModule, dataset: str) -> IgnoredFunction | None:
     value = getattr(source.module, dataset, None)
     if value is None or any(definition.name == dataset for definition in source.definitions):
         return None
@@ -77,7 +77,7 @@ def _other_object(source: SourceModule, dataset: str) -> Hidden | None:
     else:
         found = f"the function {value.__name__}() under another name, which Hamilton leaves out"
         fix = f"Define it by 'def {dataset}(…)'; a wrapper keeps the name with functools.wraps."
-    return Hidden(found, fix, dataset, line)
+    return IgnoredFunction(found, fix, dataset, line)
 
 
 def _kind(value: Any) -> str:
@@ -87,11 +87,11 @@ def _kind(value: Any) -> str:
     return f"an object of {kind.__module__}.{kind.__qualname__}"
 
 
-def _underscored(source: SourceModule, dataset: str) -> Hidden | None:
+def _underscored(source: SourceModule, dataset: str) -> IgnoredFunction | None:
     for name in (f"_{dataset}", f"__{dataset}"):
         node = source.text.function(name)
         if node is not None:
-            return Hidden(f"{name}(), which is private", f"Call it {dataset}().", name, node.lineno)
+            return IgnoredFunction(f"{name}(), which is private", f"Call it {dataset}().", name, node.lineno)
     return None
 
 
@@ -102,11 +102,11 @@ def _methods(source: SourceModule) -> Iterator[tuple[ast.ClassDef, FunctionNode]
                 yield owner, node
 
 
-def _in_a_class(source: SourceModule, dataset: str) -> Hidden | None:
+def _in_a_class(source: SourceModule, dataset: str) -> IgnoredFunction | None:
     for owner, method in _methods(source):
         if method.name in (dataset, f"_{dataset}"):
             name = f"{owner.name}.{method.name}"
-            return Hidden(
+            return IgnoredFunction(
                 f"a method of class {owner.name}, of which Hamilton makes no node",
                 f"Move {dataset}() out of the class.",
                 name,
@@ -115,11 +115,11 @@ def _in_a_class(source: SourceModule, dataset: str) -> Hidden | None:
     return None
 
 
-def _nested(source: SourceModule, dataset: str) -> Hidden | None:
+def _nested(source: SourceModule, dataset: str) -> IgnoredFunction | None:
     for name, nodes in source.text.functions.items():
         for node in ast.walk(nodes[-1]):
             if isinstance(node, FunctionNode) and node.name == dataset and node is not nodes[-1]:
-                return Hidden(
+                return IgnoredFunction(
                     f"a function inside of {name}()",
                     f"Move {dataset}() to the module's top level.",
                     f"{name}.{dataset}",
@@ -128,13 +128,13 @@ def _nested(source: SourceModule, dataset: str) -> Hidden | None:
     return None
 
 
-def _overwritten(source: SourceModule, dataset: str) -> Hidden | None:
+def _overwritten(source: SourceModule, dataset: str) -> IgnoredFunction | None:
     node = source.text.function(dataset)
     if node is None or any(definition.name == dataset for definition in source.definitions):
         return None
     if any(problem.function == dataset for problem in source.problems):
         return None
-    return Hidden(
+    return IgnoredFunction(
         f"a definition of {dataset}() that is gone after the import",
         "Remove what deletes or replaces it, or the condition that skips it.",
         dataset,

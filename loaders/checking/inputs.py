@@ -7,28 +7,28 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from loaders.checking.annotations import type_name
-from loaders.checking.exports import Offer, SourceModule
+from loaders.checking.exports import ExportedFunction, SourceModule
 from loaders.checking.findings import Finding
 from loaders.checking.loader_bodies import unused_parameters
-from loaders.checking.majority import dissents
+from loaders.checking.majority import deviations
 from loaders.names import quoted
 
 
-def input_findings(dataset: str, offering: Mapping[str, SourceModule]) -> Iterator[Finding]:
+def input_findings(dataset: str, exporting: Mapping[str, SourceModule]) -> Iterator[Finding]:
     """Yield sources whose loader takes a misspelt, missing or additional input, or one of another type.
 
     A source may well take other inputs than the rest: frames in memory, a connection. What is no mistake is a set of
     inputs that shares nothing with the others', not even nearly a name.
     """
-    taken = {name: frozenset(source.offers[dataset].inputs) for name, source in offering.items()}
+    taken = {name: frozenset(source.exports[dataset].inputs) for name, source in exporting.items()}
     for name, inputs in taken.items():
         others = [found for other, found in taken.items() if other != name]
         expected = _expected(inputs, others)
         if expected is not None:
-            yield _other_inputs(dataset, offering, name, expected)
-        yield from _unused(dataset, offering[name], frozenset().union(*others))
-    yield from _declarations(dataset, offering)
-    yield from _caching(dataset, offering, taken)
+            yield _other_inputs(dataset, exporting, name, expected)
+        yield from _unused(dataset, exporting[name], frozenset().union(*others))
+    yield from _declarations(dataset, exporting)
+    yield from _caching(dataset, exporting, taken)
 
 
 def _expected(inputs: frozenset[str], others: list[frozenset[str]]) -> frozenset[str] | None:
@@ -47,71 +47,71 @@ def _is_slip(inputs: frozenset[str], common: frozenset[str]) -> bool:
     return any(difflib.get_close_matches(name, fewer, n=1, cutoff=0.7) for name in more)
 
 
-def _other_inputs(dataset: str, offering: Mapping[str, SourceModule], name: str, expected: frozenset[str]) -> Finding:
-    source = offering[name]
-    inputs = source.offers[dataset].inputs
-    same = [other for other in offering if frozenset(offering[other].offers[dataset].inputs) == expected]
-    where = f" ({offering[same[0]].place(offering[same[0]].offers[dataset])})" if len(same) == 1 else ""
+def _other_inputs(dataset: str, exporting: Mapping[str, SourceModule], name: str, expected: frozenset[str]) -> Finding:
+    source = exporting[name]
+    inputs = source.exports[dataset].inputs
+    same = [other for other in exporting if frozenset(exporting[other].exports[dataset].inputs) == expected]
+    where = f" ({exporting[same[0]].place(exporting[same[0]].exports[dataset])})" if len(same) == 1 else ""
     return Finding(
         rule="inputs",
         expected=f"inputs {quoted(sorted(expected))}, as in {', '.join(same)}{where}",
         found=quoted(sorted(inputs)) or "none",
         fix="Give the parameters the same names in every source, so that one set of inputs serves them all.",
         dataset=dataset,
-        **source.here(source.offers[dataset]),
+        **source.here(source.exports[dataset]),
     )
 
 
 def _unused(dataset: str, source: SourceModule, taken_elsewhere: frozenset[str]) -> Iterator[Finding]:
     """Yield inputs that only this source takes and that its function never uses."""
-    offer = source.offers[dataset]
-    for parameter in unused_parameters(offer.function):
-        if parameter in offer.inputs and parameter not in taken_elsewhere:
+    exported = source.exports[dataset]
+    for parameter in unused_parameters(exported.function):
+        if parameter in exported.inputs and parameter not in taken_elsewhere:
             yield Finding(
                 rule="unused-input",
                 expected="inputs that the function uses",
                 found=f"'{parameter}', which it never looks at",
                 fix="Remove the parameter.",
                 dataset=dataset,
-                **source.here(offer),
+                **source.here(exported),
             )
 
 
-def _declarations(dataset: str, offering: Mapping[str, SourceModule]) -> Iterator[Finding]:
+def _declarations(dataset: str, exporting: Mapping[str, SourceModule]) -> Iterator[Finding]:
     """Yield inputs that are declared differently than elsewhere: by type, or as optional."""
-    for parameter in sorted({name for source in offering.values() for name in source.offers[dataset].inputs}):
+    for parameter in sorted({name for source in exporting.values() for name in source.exports[dataset].inputs}):
         declared = {
-            name: declaration(source.offers[dataset], parameter)
-            for name, source in offering.items()
-            if parameter in source.offers[dataset].inputs
+            name: declaration(source.exports[dataset], parameter)
+            for name, source in exporting.items()
+            if parameter in source.exports[dataset].inputs
         }
-        for dissent in dissents(declared):
-            source = offering[dissent.name]
+        for deviation in deviations(declared):
+            source = exporting[deviation.name]
             yield Finding(
                 rule="input-type",
-                expected=f"{dissent.expected}, as in {', '.join(dissent.others)}",
-                found=dissent.value,
+                expected=f"{deviation.expected}, as in {', '.join(deviation.others)}",
+                found=deviation.value,
                 fix="Declare the input alike in every source.",
                 dataset=dataset,
-                **source.here(source.offers[dataset]),
+                **source.here(source.exports[dataset]),
             )
 
 
-def declaration(offer: Offer, parameter: str) -> str:
+def declaration(exported: ExportedFunction, parameter: str) -> str:
     """Return the declaration of a parameter, without the value of its default."""
-    kind, required = offer.inputs[parameter]
+    kind, required = exported.inputs[parameter]
     return f"{parameter}: {type_name(kind)}" + ("" if required else " with a default")
 
 
 def _caching(
-    dataset: str, offering: Mapping[str, SourceModule], taken: Mapping[str, frozenset[str]]
+    dataset: str, exporting: Mapping[str, SourceModule], taken: Mapping[str, frozenset[str]]
 ) -> Iterator[Finding]:
     """Yield sources that are not cached although those that read like them are."""
-    for name, source in offering.items():
-        offer = source.offers[dataset]
-        alike = [other for other in offering if other != name and taken[other] == taken[name]]
-        cached = [other for other in alike if offering[other].offers[dataset].is_cached]
-        if offer.is_cached or not cached or 2 * len(cached) <= len(alike):
+    for name, source in exporting.items():
+        exported = source.exports[dataset]
+        alike = [other for other in exporting if other != name and taken[other] == taken[name]]
+        cached = [other for other in alike if exporting[other].exports[dataset].is_cached]
+        if exported.is_cached or not cached or 2 * len(cached) <= len(alike):
             continue
         # Two sources may well be cached differently; the only one of many, or one dataset of a source, is a slip.
         slipped = len(cached) > 1 or any(other.is_cached for other in source.datasets.values())
@@ -122,5 +122,5 @@ def _caching(
             found="a loader that reads anew each time",
             fix="Put @function_cache below @extract_columns, or pass --ignore not-cached.",
             dataset=dataset,
-            **source.here(offer),
+            **source.here(exported),
         )

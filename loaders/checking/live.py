@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Any
 
 from loaders.checking.environments import Environment
-from loaders.checking.exports import Offer
+from loaders.checking.exports import ExportedFunction
 from loaders.checking.findings import Finding, Severity
-from loaders.checking.majority import dissents
+from loaders.checking.majority import deviations
 from loaders.clients.cancellation import cancellable, results_of
 from loaders.clients.location import parse_location
 from loaders.clients.source import MissingError
@@ -57,9 +57,9 @@ def probe_environments(
 ) -> tuple[list[Finding], list[Probe]]:
     """Probe the files of every environment; return findings and probes."""
     jobs = [
-        (environment, offer, name, value)
+        (environment, exported, name, value)
         for environment in environments
-        for name, offer, value in environment.locations()
+        for name, exported, value in environment.locations()
     ]
     looks = [_Look(*job, all_parts=all_parts) for job in jobs]
     executor = ThreadPoolExecutor(_PROBES_AT_A_TIME, thread_name_prefix="sourceswap-probe")
@@ -76,12 +76,14 @@ def probe_environments(
 class _Look:
     """One dataset of one environment: its probe, and the findings about it."""
 
-    def __init__(self, environment: Environment, offer: Offer, name: str, value: str, *, all_parts: bool) -> None:
+    def __init__(
+        self, environment: Environment, exported: ExportedFunction, name: str, value: str, *, all_parts: bool
+    ) -> None:
         self.environment = environment
-        self.offer = offer
-        self.contract = offer.contract
+        self.exported = exported
+        self.contract = exported.contract
         self.findings: list[Finding] = []
-        self.probe = Probe(environment.name, offer.name, redact(value))
+        self.probe = Probe(environment.name, exported.name, redact(value))
         self._input = name
         self._value = value
         self._all_parts = all_parts
@@ -99,8 +101,8 @@ class _Look:
         """Return where the location is configured, and which function reads it."""
         return {
             "module": self.environment.source.path if self.environment.source else "",
-            "function": self.offer.definition.name,
-            "dataset": self.offer.name,
+            "function": self.exported.definition.name,
+            "dataset": self.exported.name,
             **self.environment.at("inputs", self._input),
         }
 
@@ -237,8 +239,8 @@ def _against(contract: DatasetContract, facts: FileFacts, given: set[str]) -> It
 
 def drift(looked: Sequence[_Look]) -> Iterator[Finding]:
     """Yield differences between the files of two environments."""
-    for dataset in dict.fromkeys(look.offer.name for look in looked):
-        of_dataset = [look for look in looked if look.offer.name == dataset]
+    for dataset in dict.fromkeys(look.exported.name for look in looked):
+        of_dataset = [look for look in looked if look.exported.name == dataset]
         typed = {look.environment.name: look for look in of_dataset if look.probe.files[0].types}
         for column in dict.fromkeys(name for look in typed.values() for name in look.probe.files[0].types):
             having = {env: look for env, look in typed.items() if column in look.probe.files[0].types}
@@ -267,9 +269,9 @@ def drift(looked: Sequence[_Look]) -> Iterator[Finding]:
 def _drifting(
     looked: dict[str, _Look], values: dict[str, str], what: str, severity: Severity = "error"
 ) -> Iterator[Finding]:
-    for dissent in dissents(values):
-        expected = f"{what} {dissent.expected or 'none'}, as in {', '.join(dissent.others)}"
-        yield _drift_finding(looked[dissent.name], expected, dissent.value or "none", severity)
+    for deviation in deviations(values):
+        expected = f"{what} {deviation.expected or 'none'}, as in {', '.join(deviation.others)}"
+        yield _drift_finding(looked[deviation.name], expected, deviation.value or "none", severity)
 
 
 def _drift_finding(look: _Look, expected: str, found: str, severity: Severity) -> Finding:

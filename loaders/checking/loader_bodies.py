@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from loaders.checking.exports import Offer, SourceModule
+from loaders.checking.exports import ExportedFunction, SourceModule
 from loaders.checking.findings import Finding
 from loaders.contract import DatasetContract
 from loaders.names import did_you_mean, quoted
@@ -36,11 +36,11 @@ class Call:
 _PARAMETERS = {"read_table": ("location", "contract"), "take_frame": ("frames", "contract")}
 
 
-def body_findings(source: SourceModule, offer: Offer) -> Iterator[Finding]:
+def body_findings(source: SourceModule, exported: ExportedFunction) -> Iterator[Finding]:
     """Yield problems of a function's body that can be found without running it."""
-    here = source.here(offer)
-    for name in undefined_names(offer.function):
-        known = [*offer.function.__globals__, *offer.function.__code__.co_varnames]
+    here = source.here(exported)
+    for name in undefined_names(exported.function):
+        known = [*exported.function.__globals__, *exported.function.__code__.co_varnames]
         yield Finding(
             rule="undefined-name",
             expected="names that the module or its parameters define",
@@ -48,23 +48,23 @@ def body_findings(source: SourceModule, offer: Offer) -> Iterator[Finding]:
             fix=f"It would fail when it runs.{did_you_mean(name, known)}",
             **here,
         )
-    node = source.text.function(offer.definition.name)
+    node = source.text.function(exported.definition.name)
     if node is not None and not _returns(node):
         fix = "Return the frame."
         yield Finding(rule="no-result", expected="a function that returns its data", found="no return", fix=fix, **here)
-    for call in calls(source, offer):
-        yield from _call_findings(call, offer, here | {"line": call.line})
+    for call in calls(source, exported):
+        yield from _call_findings(call, exported, here | {"line": call.line})
 
 
-def calls(source: SourceModule, offer: Offer) -> list[Call]:
+def calls(source: SourceModule, exported: ExportedFunction) -> list[Call]:
     """Return the calls of `read_table` and `take_frame` in a function's own body."""
-    node = source.text.function(offer.definition.name)
+    node = source.text.function(exported.definition.name)
     if node is None:
         return []
     found = []
     for call in ast.walk(node):
         if isinstance(call, ast.Call):
-            name = _toolkit_name(_value(call.func, offer))
+            name = _toolkit_name(_value(call.func, exported))
             if name:
                 given = dict(zip(_PARAMETERS[name], call.args, strict=False))
                 given |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
@@ -72,39 +72,39 @@ def calls(source: SourceModule, offer: Offer) -> list[Call]:
     return found
 
 
-def allowed_protocols(source: SourceModule, offer: Offer) -> dict[str, tuple[str, ...]]:
+def allowed_protocols(source: SourceModule, exported: ExportedFunction) -> dict[str, tuple[str, ...]]:
     """Return, by input, the protocols that the function allows, if its text states them."""
     found = {}
-    for call in calls(source, offer):
-        allow = _value(call.arguments["allow"], offer) if "allow" in call.arguments else None
+    for call in calls(source, exported):
+        allow = _value(call.arguments["allow"], exported) if "allow" in call.arguments else None
         if isinstance(call.location, ast.Name) and isinstance(allow, tuple | list | set | frozenset):
             found[call.location.id] = tuple(str(protocol) for protocol in allow)
     return found
 
 
-def _call_findings(call: Call, offer: Offer, here: dict[str, Any]) -> Iterator[Finding]:
-    contract = _value(call.arguments["contract"], offer) if "contract" in call.arguments else None
-    if isinstance(contract, DatasetContract) and contract.name != offer.name:
+def _call_findings(call: Call, exported: ExportedFunction, here: dict[str, Any]) -> Iterator[Finding]:
+    contract = _value(call.arguments["contract"], exported) if "contract" in call.arguments else None
+    if isinstance(contract, DatasetContract) and contract.name != exported.name:
         yield Finding(
             rule="contract-used",
-            expected=f"the contract of '{offer.name}'",
+            expected=f"the contract of '{exported.name}'",
             found=f"the contract of '{contract.name}'",
-            fix=f"Pass the contract whose name is '{offer.name}'.",
+            fix=f"Pass the contract whose name is '{exported.name}'.",
             **here,
         )
-    columns = _value(call.arguments["columns"], offer) if "columns" in call.arguments else None
-    if isinstance(columns, tuple | list) and set(offer.columns) - set(columns):
+    columns = _value(call.arguments["columns"], exported) if "columns" in call.arguments else None
+    if isinstance(columns, tuple | list) and set(exported.columns) - set(columns):
         yield Finding(
             rule="columns",
             expected="every extracted column read",
-            found=f"{quoted(sorted(set(offer.columns) - set(columns)))} left out",
+            found=f"{quoted(sorted(set(exported.columns) - set(columns)))} left out",
             fix="Leave the argument 'columns' out; only what a dataflow needs is read anyway.",
             **here,
         )
-    yield from _location_findings(call, offer, here)
+    yield from _location_findings(call, exported, here)
 
 
-def _location_findings(call: Call, offer: Offer, here: dict[str, Any]) -> Iterator[Finding]:
+def _location_findings(call: Call, exported: ExportedFunction, here: dict[str, Any]) -> Iterator[Finding]:
     location = call.location
     if isinstance(location, ast.Constant):
         yield Finding(
@@ -115,9 +115,9 @@ def _location_findings(call: Call, offer: Offer, here: dict[str, Any]) -> Iterat
             fix="Take it as a parameter, and give it under 'inputs' of each environment.",
             **here,
         )
-    if not isinstance(location, ast.Name) or location.id not in offer.inputs:
+    if not isinstance(location, ast.Name) or location.id not in exported.inputs:
         return
-    declared, _ = offer.inputs[location.id]
+    declared, _ = exported.inputs[location.id]
     if call.function == "take_frame" and location.id != "frames":
         fix = "Call the parameter 'frames': every source in memory takes its frames so."
         yield Finding(rule="inputs", expected="input 'frames'", found=f"'{location.id}'", fix=fix, **here)
@@ -180,15 +180,15 @@ def _toolkit_name(value: Any) -> str | None:
     return name if name in _PARAMETERS and home.split(".")[0] == "loaders" else None
 
 
-def _value(node: ast.expr, offer: Offer) -> Any:
+def _value(node: ast.expr, exported: ExportedFunction) -> Any:
     """Return the value of an expression of names, attributes, subscripts and literals; None for any other."""
-    scope = offer.function.__globals__
+    scope = exported.function.__globals__
     if isinstance(node, ast.Name):
-        return scope.get(node.id) if node.id not in offer.function.__code__.co_varnames else None
+        return scope.get(node.id) if node.id not in exported.function.__code__.co_varnames else None
     if isinstance(node, ast.Attribute):
-        return getattr(_value(node.value, offer), node.attr, None)
+        return getattr(_value(node.value, exported), node.attr, None)
     if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
-        holder = _value(node.value, offer)
+        holder = _value(node.value, exported)
         return holder.get(node.slice.value) if isinstance(holder, Mapping) else None
     try:
         return ast.literal_eval(node)

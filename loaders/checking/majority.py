@@ -10,7 +10,7 @@ V = TypeVar("V", bound=Hashable)
 
 
 @dataclass(frozen=True)
-class Dissent(Generic[V]):
+class Deviation(Generic[V]):
     """Somebody's value, and the one that it is held against, with those who have it."""
 
     name: str
@@ -19,12 +19,12 @@ class Dissent(Generic[V]):
     others: tuple[str, ...]
 
 
-def dissents(values: Mapping[str, V]) -> Iterator[Dissent[V]]:
+def deviations(values: Mapping[str, V]) -> Iterator[Deviation[V]]:
     """Yield the values that differ from the majority; of a tie, those of both sides.
 
-    >>> [dissent.name for dissent in dissents({"local": 1, "staging": 1, "prod": 2})]
+    >>> [deviation.name for deviation in deviations({"local": 1, "staging": 1, "prod": 2})]
     ['prod']
-    >>> [dissent.name for dissent in dissents({"local": 1, "prod": 2})]
+    >>> [deviation.name for deviation in deviations({"local": 1, "prod": 2})]
     ['local', 'prod']
     """
     groups: dict[V, list[str]] = {}
@@ -37,6 +37,6 @@ def dissents(values: Mapping[str, V]) -> Iterator[Dissent[V]]:
     tied = len(firsts) == len(seconds)
     for name, value in values.items():
         if value != first:
-            yield Dissent(name, value, first, tuple(firsts))
+            yield Deviation(name, value, first, tuple(firsts))
         elif tied:
-            yield Dissent(name, value, second, tuple(seconds))
+            yield Deviation(name, value, second, tuple(seconds))

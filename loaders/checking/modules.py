@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from loaders.checking.annotations import type_name
-from loaders.checking.exports import Offer, SourceModule
+from loaders.checking.exports import ExportedFunction, SourceModule
 from loaders.checking.findings import Finding
-from loaders.checking.ignored_functions import hidden_loader, stray_loaders, switched_off
+from loaders.checking.ignored_functions import ignored_loader, stray_loaders, switched_off
 from loaders.checking.inputs import input_findings
 from loaders.checking.loader_bodies import body_findings
-from loaders.checking.majority import dissents
+from loaders.checking.majority import deviations
 from loaders.contract import DatasetContract
 from loaders.names import did_you_mean, quoted
 
@@ -23,26 +23,26 @@ def compare_modules(sources: Sequence[SourceModule]) -> Iterator[Finding]:
     """Yield every difference between the modules, and the problems of each."""
     seen: set[int] = set()
     for source in sources:
-        offers = source.offers
+        offers = source.exports
         yield from source.problems
         if source.module is None or id(source.module) in seen:
             continue
         # One module may serve several names; what is said of its text is said once.
         seen.add(id(source.module))
         yield from stray_loaders(source)
-        for offer in offers.values():
-            yield from body_findings(source, offer)
+        for exported in offers.values():
+            yield from body_findings(source, exported)
     importable = [source for source in sources if source.module is not None]
     expected = expected_datasets(importable)
     for source in importable:
         yield from _datasets(source, importable, expected)
     for dataset in expected:
-        offering = {source.name: source for source in importable if dataset in source.offers}
-        yield from _columns(dataset, offering)
-        yield from _contracts(dataset, offering)
-        yield from _kinds(dataset, offering)
-        yield from input_findings(dataset, offering)
-        yield from _documentation(dataset, offering)
+        exporting = {source.name: source for source in importable if dataset in source.exports}
+        yield from _columns(dataset, exporting)
+        yield from _contracts(dataset, exporting)
+        yield from _kinds(dataset, exporting)
+        yield from input_findings(dataset, exporting)
+        yield from _documentation(dataset, exporting)
     yield from _ambiguous(importable)
 
 
@@ -54,36 +54,38 @@ def expected_datasets(sources: Iterable[SourceModule]) -> list[str]:
 def _datasets(source: SourceModule, sources: Sequence[SourceModule], expected: list[str]) -> Iterator[Finding]:
     """Yield datasets that a module lacks, with what stands in their place, and those that only it has."""
     refused = {problem.function for problem in source.problems}
-    offered_by = {name: [other for other in sources if name in other.offers] for name in expected}
-    missing = [name for name in expected if name not in source.offers and name not in refused]
-    extra = [name for name in source.offers if 2 * len(offered_by.get(name, [])) <= len(sources)] if sources[1:] else []
+    offered_by = {name: [other for other in sources if name in other.exports] for name in expected}
+    missing = [name for name in expected if name not in source.exports and name not in refused]
+    extra = (
+        [name for name in source.exports if 2 * len(offered_by.get(name, [])) <= len(sources)] if sources[1:] else []
+    )
     renamed: set[str] = set()
     for dataset in missing:
-        if 2 * len(offered_by[dataset]) < len(sources) and not hidden_loader(source, dataset):
+        if 2 * len(offered_by[dataset]) < len(sources) and not ignored_loader(source, dataset):
             continue
-        twin = _twin(source, dataset, offered_by[dataset][0].offers[dataset], [n for n in extra if n not in renamed])
+        twin = _twin(source, dataset, offered_by[dataset][0].exports[dataset], [n for n in extra if n not in renamed])
         renamed |= {twin} if twin else set()
         yield _missing(source, dataset, offered_by[dataset], twin)
     for name in extra:
         if name not in renamed:
-            yield from _extra(source, name, [other.name for other in sources if name not in other.offers])
+            yield from _extra(source, name, [other.name for other in sources if name not in other.exports])
 
 
-def _missing(source: SourceModule, dataset: str, offering: list[SourceModule], twin: str | None) -> Finding:
-    expected = f"dataset '{dataset}', as {_who(other.name for other in offering)}"
-    if len(offering) == 1:
-        expected += f": {offering[0].place(offering[0].offers[dataset])}"
+def _missing(source: SourceModule, dataset: str, exporting: list[SourceModule], twin: str | None) -> Finding:
+    expected = f"dataset '{dataset}', as {_who(other.name for other in exporting)}"
+    if len(exporting) == 1:
+        expected += f": {exporting[0].place(exporting[0].exports[dataset])}"
     common: dict[str, Any] = {"rule": "dataset-missing", "expected": expected, "dataset": dataset}
-    hidden = hidden_loader(source, dataset) or (None if twin else switched_off(source, dataset))
+    hidden = ignored_loader(source, dataset) or (None if twin else switched_off(source, dataset))
     if hidden is not None:
         place = source.at(hidden.function) | {"line": hidden.line}
         return Finding(**common, found=hidden.found, fix=hidden.fix, **place)
     if twin is not None:
         return Finding(
             **common,
-            found=f"{source.offers[twin].definition.name}(), which no other source has",
+            found=f"{source.exports[twin].definition.name}(), which no other source has",
             fix=f"Rename it to {dataset}, or rename it in every source.",
-            **source.here(source.offers[twin]),
+            **source.here(source.exports[twin]),
         )
     near = did_you_mean(dataset, source.text.functions)
     place = {"module": source.path, "function": dataset, "file": source.file, "line": 1 if source.file else None}
@@ -91,9 +93,9 @@ def _missing(source: SourceModule, dataset: str, offering: list[SourceModule], t
     return Finding(**common, found="no function of this name", fix=fix, **place)
 
 
-def _twin(source: SourceModule, dataset: str, offer: Offer, extra: list[str]) -> str | None:
+def _twin(source: SourceModule, dataset: str, exported: ExportedFunction, extra: list[str]) -> str | None:
     """Return the additional function that is the missing dataset under another name."""
-    alike = [name for name in extra if offer.columns and set(source.offers[name].columns) == set(offer.columns)]
+    alike = [name for name in extra if exported.columns and set(source.exports[name].columns) == set(exported.columns)]
     near = difflib.get_close_matches(dataset, extra, n=1)
     return next(iter([*alike, *near]), None)
 
@@ -101,35 +103,35 @@ def _twin(source: SourceModule, dataset: str, offer: Offer, extra: list[str]) ->
 def _extra(source: SourceModule, name: str, lacking: list[str]) -> Iterator[Finding]:
     if not lacking:
         return
-    offer = source.offers[name]
-    what = "dataset" if offer.is_dataset else "node"
+    exported = source.exports[name]
+    what = "dataset" if exported.is_dataset else "node"
     fix = f"Define {name}() in the others too, or remove it."
-    if not offer.is_dataset:
+    if not exported.is_dataset:
         fix += " A helper begins with '_'."
     yield Finding(
         rule=f"{what}-extra",
-        severity="error" if offer.is_dataset else "warning",
+        severity="error" if exported.is_dataset else "warning",
         expected="the same datasets in every source",
         found=f"{what} '{name}', which {_who(lacking, 'lack')}",
         fix=fix,
-        dataset=name if offer.is_dataset else "",
-        **source.here(offer),
+        dataset=name if exported.is_dataset else "",
+        **source.here(exported),
     )
 
 
-def _columns(dataset: str, offering: Mapping[str, SourceModule]) -> Iterator[Finding]:
+def _columns(dataset: str, exporting: Mapping[str, SourceModule]) -> Iterator[Finding]:
     """Yield modules that extract other columns than the contract, or than most modules if there is none."""
-    contract = _contract_of(dataset, offering.values())
-    extracted = {name: frozenset(source.offers[dataset].columns) for name, source in offering.items()}
-    wanted = {name: frozenset(contract.columns) for name in offering} if contract else {}
+    contract = _contract_of(dataset, exporting.values())
+    extracted = {name: frozenset(source.exports[dataset].columns) for name, source in exporting.items()}
+    wanted = {name: frozenset(contract.columns) for name in exporting} if contract else {}
     if contract is None:
-        wanted = {dissent.name: dissent.expected for dissent in dissents(extracted)}
+        wanted = {deviation.name: deviation.expected for deviation in deviations(extracted)}
     for name, expected in wanted.items():
         columns = extracted[name]
         if columns == expected:
             continue
-        source = offering[name]
-        common = {"dataset": dataset, **source.here(source.offers[dataset])}
+        source = exporting[name]
+        common = {"dataset": dataset, **source.here(source.exports[dataset])}
         by = "the columns of its contract" if contract else "the columns that the other sources extract"
         if not columns:
             yield Finding(
@@ -153,32 +155,32 @@ def _columns(dataset: str, offering: Mapping[str, SourceModule]) -> Iterator[Fin
         )
 
 
-def _contracts(dataset: str, offering: Mapping[str, SourceModule]) -> Iterator[Finding]:
+def _contracts(dataset: str, exporting: Mapping[str, SourceModule]) -> Iterator[Finding]:
     """Yield loaders without a contract, and modules whose contract differs from the others'."""
-    for source in offering.values():
-        offer = source.offers[dataset]
-        if offer.contract is None:
-            similar = [c.name for c in source.contracts.values() if set(c.columns) == set(offer.columns)]
+    for source in exporting.values():
+        exported = source.exports[dataset]
+        if exported.contract is None:
+            similar = [c.name for c in source.contracts.values() if set(c.columns) == set(exported.columns)]
             yield Finding(
                 rule="no-contract",
                 expected=f"a DatasetContract named '{dataset}' among the module's globals",
                 found=f"one named '{similar[0]}' with these columns" if similar else "none",
                 fix="Name contract and function alike." if similar else "Declare it, and import it in each source.",
                 dataset=dataset,
-                **source.here(offer),
+                **source.here(exported),
             )
-    held = {name: source.offers[dataset].contract for name, source in offering.items()}
+    held = {name: source.exports[dataset].contract for name, source in exporting.items()}
     contracts = {name: _Same(contract) for name, contract in held.items() if contract is not None}
-    for dissent in dissents(contracts):
-        source = offering[dissent.name]
-        changes = dissent.expected.contract.diff(dissent.value.contract)
+    for deviation in deviations(contracts):
+        source = exporting[deviation.name]
+        changes = deviation.expected.contract.diff(deviation.value.contract)
         yield Finding(
             rule="contract-differs",
-            expected=f"the contract of {_who(dissent.others, '')}",
+            expected=f"the contract of {_who(deviation.others, '')}",
             found="another: " + "; ".join(str(change) for change in changes[:4]),
             fix="Import one contract in every source.",
             dataset=dataset,
-            **source.here(source.offers[dataset]),
+            **source.here(source.exports[dataset]),
         )
 
 
@@ -195,22 +197,24 @@ class _Same:
         return hash(self.contract)
 
 
-def _kinds(dataset: str, offering: Mapping[str, SourceModule]) -> Iterator[Finding]:
+def _kinds(dataset: str, exporting: Mapping[str, SourceModule]) -> Iterator[Finding]:
     """Yield modules whose nodes have other types, or are coroutines while the others are not."""
-    frames = {name: type_name(source.offers[dataset].kind) for name, source in offering.items()}
-    for dissent in dissents(frames):
-        yield _other_type(dataset, offering[dissent.name], "result", dissent.expected, dissent.value, dissent.others)
+    frames = {name: type_name(source.exports[dataset].kind) for name, source in exporting.items()}
+    for deviation in deviations(frames):
+        yield _other_type(
+            dataset, exporting[deviation.name], "result", deviation.expected, deviation.value, deviation.others
+        )
     columns = {
-        name: frozenset(type_name(kind) for kind in source.offers[dataset].columns.values()) or None
-        for name, source in offering.items()
+        name: frozenset(type_name(kind) for kind in source.exports[dataset].columns.values()) or None
+        for name, source in exporting.items()
     }
-    for other in dissents({name: kinds for name, kinds in columns.items() if kinds}):
+    for other in deviations({name: kinds for name, kinds in columns.items() if kinds}):
         if frames[other.name] == frames[other.others[0]]:
             expected, found = (", ".join(sorted(kinds)) for kinds in (other.expected or (), other.value or ()))
-            yield _other_type(dataset, offering[other.name], "columns", expected, found, other.others)
-    calls = {name: "async def" if source.offers[dataset].is_async else "def" for name, source in offering.items()}
-    for call in dissents(calls):
-        yield _other_type(dataset, offering[call.name], "call", call.expected, call.value, call.others)
+            yield _other_type(dataset, exporting[other.name], "columns", expected, found, other.others)
+    calls = {name: "async def" if source.exports[dataset].is_async else "def" for name, source in exporting.items()}
+    for call in deviations(calls):
+        yield _other_type(dataset, exporting[call.name], "call", call.expected, call.value, call.others)
 
 
 def _other_type(
@@ -222,22 +226,22 @@ def _other_type(
         found=found,
         fix="Give the dataset one type in every source.",
         dataset=dataset,
-        **source.here(source.offers[dataset]),
+        **source.here(source.exports[dataset]),
     )
 
 
-def _documentation(dataset: str, offering: Mapping[str, SourceModule]) -> Iterator[Finding]:
-    texts = {name: source.offers[dataset].documentation for name, source in offering.items()}
-    for dissent in list(dissents(texts))[: len(texts) - 1]:
-        source = offering[dissent.name]
+def _documentation(dataset: str, exporting: Mapping[str, SourceModule]) -> Iterator[Finding]:
+    texts = {name: source.exports[dataset].documentation for name, source in exporting.items()}
+    for deviation in list(deviations(texts))[: len(texts) - 1]:
+        source = exporting[deviation.name]
         yield Finding(
             rule="documentation",
             severity="warning",
-            expected=f"the docstring of {_who(dissent.others, '')}: {dissent.expected[:120]!r}",
-            found=repr(dissent.value[:120]) if dissent.value else "none",
+            expected=f"the docstring of {_who(deviation.others, '')}: {deviation.expected[:120]!r}",
+            found=repr(deviation.value[:120]) if deviation.value else "none",
             fix="Document the dataset alike in every source.",
             dataset=dataset,
-            **source.here(source.offers[dataset]),
+            **source.here(source.exports[dataset]),
         )
 
 

@@ -234,7 +234,7 @@ def _looked_at(project: _Project) -> tuple[list[SourceModule], list[Environment]
 def _flow_problems(checked: Iterable[Environment]) -> Iterator[Finding]:
     for environment in checked:
         for module in environment.flow:
-            _ = module.offers
+            _ = module.exports
             for problem in module.problems:
                 where = environment.at("modules") if not problem.file else {"environment": environment.name}
                 yield replace(problem, **where)

@@ -20,7 +20,7 @@ class Report:
         findings: none where everything is interchangeable.
         sources: the loader modules, by the name that `data_source` has.
         environments: the environments.
-        datasets: the datasets that the sources offer.
+        datasets: the datasets that the sources export.
         probes: what `--live` saw of each file.
     """
 

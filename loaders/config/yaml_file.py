@@ -9,8 +9,13 @@ from typing import Any
 import yaml
 
 from loaders.errors import ConfigError
+from loaders.names import shortened
 
 KeyPath = tuple[str, ...]
+
+# No configuration of a person's is larger; aliases can make a small file stand for billions of values.
+_MOST_LEVELS = 100
+_MOST_VALUES = 20_000
 
 try:
     _Loader: type[Any] = yaml.CSafeLoader
@@ -36,9 +41,11 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[KeyPath, Origin]]:
     stands twice in one mapping: YAML itself would keep the last and drop the first silently.
     """
     try:
-        loader = _Loader(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        _refuse_depth(text, path)
+        loader = _Loader(text)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}.") from None
+        raise ConfigError(f"{path}: cannot be read: {shortened(str(error))}.") from None
     origins: dict[KeyPath, Origin] = {}
     try:
         node = loader.get_single_node()
@@ -50,6 +57,9 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[KeyPath, Origin]]:
         mark = getattr(error, "problem_mark", None)
         origin = Origin(str(path), mark.line + 1 if mark else None)
         raise ConfigError(f"{origin}: is not valid YAML: {_said(error)}.") from None
+    except (ValueError, OverflowError, RecursionError) as error:
+        # A date that does not exist, a number of thousands of digits, a merge key of itself.
+        raise ConfigError(f"{path}: holds a value that cannot be read: {shortened(str(error))}.") from None
     finally:
         loader.dispose()
     if not isinstance(data, dict):
@@ -57,7 +67,27 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[KeyPath, Origin]]:
     return data, origins
 
 
+def _refuse_depth(text: str, path: Path) -> None:
+    """Raise ConfigError for YAML nested so deep that parsing it would exhaust the stack."""
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _MOST_LEVELS:
+            mark = event.start_mark
+            raise ConfigError(
+                f"{path}:{mark.line + 1 if mark else 1}: is nested more than {_MOST_LEVELS} levels deep; flatten it."
+            )
+
+
 def _locate(node: Any, key: KeyPath, source: str, origins: dict[KeyPath, Origin]) -> None:
+    if len(key) > _MOST_LEVELS or len(origins) > _MOST_VALUES:
+        raise ConfigError(
+            f"{source}:{node.start_mark.line + 1}: holds an alias of itself, or aliases that stand for more than "
+            f"{_MOST_VALUES:,} values. Write the values out."
+        )
     if isinstance(node, yaml.SequenceNode):
         for number, item in enumerate(node.value):
             origins[(*key, str(number))] = Origin(source, item.start_mark.line + 1)

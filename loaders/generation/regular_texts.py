@@ -43,7 +43,7 @@ def regular_texts(pattern: str, count: int, chance: random.Random, *, distinct: 
     found: list[str] = []
     seen: set[str] = set()
     for _ in range(_ROUNDS if count else 0):
-        walk = _Walk(chance, max(count - len(found), 16))
+        walk = _Traversal(chance, max(count - len(found), 16))
         texts = [text for text in walk.texts(tree, walk.lanes) if compiled.fullmatch(text)]
         if distinct:
             texts = [text for text in dict.fromkeys(texts) if text not in seen]
@@ -59,7 +59,7 @@ def regular_texts(pattern: str, count: int, chance: random.Random, *, distinct: 
 Lanes = list[int]
 
 
-class _Walk:
+class _Traversal:
     """One traversal of the pattern's syntax tree that generates many texts in parallel lanes."""
 
     def __init__(self, chance: random.Random, count: int) -> None:

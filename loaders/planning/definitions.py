@@ -24,6 +24,7 @@ class Definition:
 
     Attributes:
         nodes: the nodes' names; empty where `@config.when` dropped the function.
+        needs: by node, the names that it is computed from.
         inputs: the type of each name that the nodes take from outside of the function, and whether it is required.
         config_keys: the configuration keys that its decorators look at.
     """
@@ -32,6 +33,7 @@ class Definition:
     module: str
     function: Callable[..., Any]
     nodes: tuple[str, ...]
+    needs: Mapping[str, tuple[str, ...]]
     inputs: Mapping[str, tuple[Any, bool]]
     config_keys: frozenset[str]
 
@@ -123,7 +125,8 @@ def define(module: ModuleType, name: str, function: Callable[..., Any], config: 
         for key in (*(decorator.required_config() or ()), *(decorator.optional_config() or ()))
         if not key.startswith("hamilton.")
     }
-    return Definition(name, module.__name__, function, tuple(sorted(inside)), inputs, frozenset(keys))
+    needs = {node.name: tuple(node.input_types) for node in nodes}
+    return Definition(name, module.__name__, function, tuple(sorted(inside)), needs, inputs, frozenset(keys))
 
 
 def _first_line(error: Exception) -> str:

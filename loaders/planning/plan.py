@@ -20,6 +20,7 @@ from loaders.config.storage import in_sandbox, use_storage
 from loaders.errors import ConfigError, OptionError
 from loaders.names import did_you_mean, quoted
 from loaders.planning.call_environment import LoaderEnvironment, executing
+from loaders.planning.cycles import refuse_cycles
 from loaders.planning.definitions import Dataset, Definition, datasets, definitions
 from loaders.planning.inputs import typed_input
 from loaders.planning.locations import location_inputs, why_unreadable
@@ -62,6 +63,7 @@ class Plan:
                 "@extract_columns in it; callable objects and imported functions are no Hamilton nodes."
             )
         self._nodes = _unique_nodes(self._all)
+        refuse_cycles(self._all)
         self._refuse_shadowed_nodes()
         self._refuse_unprovided()
         self._refuse_unused()

@@ -62,6 +62,10 @@ def import_module(module: str | ModuleType, role: str) -> ModuleType:
         ) from error
     except LoaderError:
         raise
+    except SystemExit as error:
+        raise ConfigError(
+            f"{role} '{module}' cannot be imported: it calls sys.exit({error.code!r}){_place(error)}. Remove that call."
+        ) from error
     except Exception as error:
         said = first_line(str(error.msg if isinstance(error, SyntaxError) else error))
         raise ConfigError(
@@ -69,7 +73,7 @@ def import_module(module: str | ModuleType, role: str) -> ModuleType:
         ) from error
 
 
-def _place(error: Exception) -> str:
+def _place(error: BaseException) -> str:
     """Return the innermost line of user code in the traceback of a failed import."""
     if isinstance(error, SyntaxError):
         return f" ({error.filename}:{error.lineno})" if error.filename else ""
