@@ -33,7 +33,7 @@ class Missing(enum.Enum):
 
 
 MISSING: Final = Missing.MISSING
-"""What `load` returns when there is nothing to serve; a cached None is a value."""
+"""Returned in place of a value that is absent or damaged; a cached None is a value."""
 
 
 class _Stamp(NamedTuple):

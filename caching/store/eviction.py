@@ -13,12 +13,14 @@ import re
 import struct
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from xxhash import xxh3_64_digest
 
+from caching.codec import Damaged
+from caching.store.entry import open_entry
 from caching.store.folder import ENTRY, NOTE, RECORD, is_debris, remove, scan, sweep
 
 if sys.platform != "win32":
@@ -108,6 +110,28 @@ def _write_usage(fd: int, total: int, counted_at: float) -> None:
     figures = _USAGE.pack(total, counted_at, b"")[:16]
     os.lseek(fd, 0, os.SEEK_SET)
     os.write(fd, figures + xxh3_64_digest(figures))
+
+
+def remove_invalid(entries_folder: Path, is_expired: Callable[[float], bool]) -> Pruned:
+    """Remove damaged and expired entries."""
+    removed = freed = 0
+    for found in scan(entries_folder):
+        if found.name.endswith(ENTRY) and _is_invalid(found.path, is_expired):
+            with contextlib.suppress(OSError):
+                size = found.stat(follow_symlinks=False).st_size
+                if remove(found.path):
+                    removed, freed = removed + 1, freed + size
+    return Pruned(removed, freed)
+
+
+def _is_invalid(path: str, is_expired: Callable[[float], bool]) -> bool:
+    try:
+        entry = open_entry(path)
+        return entry is not None and is_expired(entry.created_at)
+    except Damaged:
+        return True
+    except OSError:
+        return False
 
 
 def evict(entries_folder: Path, usage_path: str, max_bytes: int | None, *, keep_newest: bool = True) -> Pruned:

@@ -148,6 +148,14 @@ def scan(entries_folder: Path) -> Iterator[os.DirEntry[str]]:
             yield from _scandir(folder.path)
 
 
+def check_readable(entries_folder: Path) -> None:
+    """Raise OSError if the folder, or that of a namespace, cannot be read; one that is absent is readable."""
+    with contextlib.suppress(FileNotFoundError):
+        for folder in list(os.scandir(entries_folder)):
+            if folder.is_dir(follow_symlinks=False):
+                os.scandir(folder.path).close()
+
+
 def _scandir(path: str | Path) -> Iterator[os.DirEntry[str]]:
     try:
         with os.scandir(path) as found:

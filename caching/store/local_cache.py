@@ -16,12 +16,13 @@ from caching.codec import Damaged, NotExact, encode, prepare
 from caching.errors import CachingException, warn_user
 from caching.store.entry import EXACT, MISSING, PICKLE, Entry, Missing, mark_uses, open_entry, read_record, warn_damaged
 from caching.store.entry_file import write_entry
-from caching.store.eviction import Pruned, add_usage, evict, parse_size
+from caching.store.eviction import Pruned, add_usage, evict, parse_size, remove_invalid
 from caching.store.folder import (
     ENTRY,
     NOTE,
     RECORD,
     NewFile,
+    check_readable,
     file_stem,
     is_debris,
     make_folders,
@@ -30,8 +31,8 @@ from caching.store.folder import (
     scan,
     sweep,
 )
-from caching.store.inventory import NamespaceStats, Stats, Verified, check_all, collect_statistics, remove_invalid
 from caching.store.locks import LockFile
+from caching.store.statistics import NamespaceStats, Stats, Verified, check_all, collect_statistics
 
 # Somebody who clears a namespace again and again can remove its folder between its making and its use.
 _ATTEMPTS = 8
@@ -234,7 +235,7 @@ class LocalCache:
 
     def update_record(self, key: Key, record: Mapping[str, object]) -> bool:
         """Replace the record of an entry, not its value; return whether there was such an entry."""
-        namespace, digest = key
+        namespace, digest = _checked(key)
         entry = self.find(key)
         if entry is None:
             return False
@@ -362,12 +363,16 @@ class LocalCache:
         """
         ttl_seconds = self._ttl_seconds if ttl_seconds is None else ttl_seconds
         max_bytes = self._max_bytes if max_size is None else parse_size(max_size, may_be_zero=True)
-        useless = remove_invalid(self._entries_folder, lambda created_at: self._is_expired(created_at, ttl_seconds))
+        invalid = remove_invalid(self._entries_folder, lambda created_at: self._is_expired(created_at, ttl_seconds))
         rest = Pruned(0, 0)
         if self._entries_folder.is_dir():
             mark_uses()
             rest = evict(self._entries_folder, f"{self._root()}/v1/usage", max_bytes, keep_newest=False)
-        return Pruned(useless.removed + rest.removed, useless.freed_bytes + rest.freed_bytes)
+        return Pruned(invalid.removed + rest.removed, invalid.freed_bytes + rest.freed_bytes)
+
+    def check_readable(self) -> None:
+        """Raise OSError if the folder exists and cannot be read; the other methods treat it as empty."""
+        check_readable(self._entries_folder)
 
     def verify(self) -> Verified:
         """Check every byte of every entry, and remove nothing (`prune` does that)."""

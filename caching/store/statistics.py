@@ -1,16 +1,14 @@
-"""Statistics, verification and cleaning of a cache folder."""
+"""Statistics and verification of a cache folder."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from caching.codec import Damaged
 from caching.store.entry import open_entry
-from caching.store.eviction import Pruned
-from caching.store.folder import ENTRY, file_stem, namespace_folder, remove, scan
+from caching.store.folder import ENTRY, file_stem, namespace_folder, scan
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,23 +93,3 @@ def check_all(entries_folder: Path) -> Verified:
         except (OSError, Damaged) as error:
             damaged.append((found.path, str(error)))
     return Verified(count, size_bytes, tuple(damaged))
-
-
-def remove_invalid(entries_folder: Path, is_expired: Callable[[float], bool]) -> Pruned:
-    """Remove damaged and expired entries."""
-    removed = freed = 0
-    for found in scan(entries_folder):
-        if found.name.endswith(ENTRY):
-            try:
-                entry = open_entry(found.path)
-                useless = entry is not None and is_expired(entry.created_at)
-            except Damaged:
-                useless = True
-            except OSError:
-                continue
-            if useless:
-                with contextlib.suppress(OSError):
-                    size = found.stat(follow_symlinks=False).st_size
-                    if remove(found.path):
-                        removed, freed = removed + 1, freed + size
-    return Pruned(removed, freed)
