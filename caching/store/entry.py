@@ -240,4 +240,4 @@ def read_record(path: str) -> Head | None:
 
 def warn_damaged(path: str, error: Exception) -> None:
     """Warn that a file was ignored, and why."""
-    warnings.warn(f"Cache entry {path} is passed over: {error}", CachingWarning, stacklevel=4)
+    warnings.warn(f"Cache entry {path} is ignored: {error}", CachingWarning, stacklevel=4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,21 +49,21 @@ def collect_statistics(entries_folder: Path) -> Stats:
             status = found.stat(follow_symlinks=False)
             size_bytes += status.st_size
             if found.name.endswith(ENTRY):
-                folder = str(Path(found.path).parent)
-                if folder not in folders:
-                    namespace = _namespace_of(found.path)
-                    if namespace is None:
-                        continue
-                    folders[folder] = NamespaceStats(namespace, 0, 0, 0.0)
-                known = folders[folder]
-                folders[folder] = NamespaceStats(
-                    known.namespace,
-                    known.entries + 1,
-                    known.size_bytes + status.st_size,
-                    max(known.used_at, status.st_mtime),
-                )
+                _count(folders, found.path, status)
     namespaces = tuple(sorted(folders.values(), key=lambda stats: stats.namespace))
     return Stats(sum(stats.entries for stats in namespaces), size_bytes, namespaces)
+
+
+def _count(folders: dict[str, NamespaceStats], path: str, status: os.stat_result) -> None:
+    """Add an entry to the statistics of its namespace; its first entries are opened for the namespace's name."""
+    folder = os.path.dirname(path)
+    known = folders.get(folder)
+    namespace = _namespace_of(path) if known is None else known.namespace
+    if namespace is None:
+        return
+    entries, size_bytes, used_at = (known.entries, known.size_bytes, known.used_at) if known else (0, 0, 0.0)
+    used_at = max(used_at, status.st_mtime)
+    folders[folder] = NamespaceStats(namespace, entries + 1, size_bytes + status.st_size, used_at)
 
 
 def _namespace_of(path: str) -> str | None:
