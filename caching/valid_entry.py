@@ -63,19 +63,17 @@ def find_valid(call: Call, checked: dict[Source, str] | None = None) -> tuple[En
     revalidate_seconds = call.target.revalidate_seconds
     fresh = revalidate_seconds is not None and 0 <= now - checked_at < revalidate_seconds
     for source in sources:
-        call.reason = _stale(source, checked, ask_remote=not fresh)
-        if call.reason:
+        if checked is None or source not in checked:
+            reason = stale_reason(source, ask_remote=not fresh)
+            if checked is not None:
+                checked[source] = reason
+        else:
+            reason = checked[source]
+        if reason:
+            call.reason = reason
             return None
     _update_check(call, entry, sources, now, fresh=fresh)
     return entry, sources
-
-
-def _stale(source: Source, checked: dict[Source, str] | None, *, ask_remote: bool) -> str:
-    if checked is None:
-        return stale_reason(source, ask_remote=ask_remote)
-    if source not in checked:
-        checked[source] = stale_reason(source, ask_remote=ask_remote)
-    return checked[source]
 
 
 def _expired(call: Call, entry: Entry) -> str:
@@ -87,10 +85,11 @@ def _expired(call: Call, entry: Entry) -> str:
 
 def expiry(call: Call, entry: Entry) -> float | None:
     """Return when an entry expires, in seconds since the epoch; None if never."""
-    limits = [entry.record.get("expires_at")]
-    if call.target.ttl_seconds is not None:
-        limits.append(entry.created_at + call.target.ttl_seconds)
-    return min((limit for limit in limits if limit is not None), default=None)
+    limit: float | None = entry.record.get("expires_at")
+    if call.target.ttl_seconds is None:
+        return limit
+    own = entry.created_at + call.target.ttl_seconds
+    return own if limit is None else min(limit, own)
 
 
 def _update_check(call: Call, entry: Entry, sources: list[Source], now: float, *, fresh: bool) -> None:

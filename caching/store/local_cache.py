@@ -188,7 +188,7 @@ class LocalCache:
             entry = open_entry(path, recent=True)
             if entry is None:
                 return None
-            if entry.key != (namespace, digest):
+            if entry.key != key:
                 raise Damaged("it was saved under another name")
             if entry.is_pickle and not self._allow_pickle:
                 raise Damaged("it is a pickle, which only LocalCache(allow_pickle=True) loads")
