@@ -1,12 +1,15 @@
-"""The data of one call: its key and cache, the record of its run, and the result of a lookup."""
+"""One call of a cached function: its function, arguments, key and cache."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+import types
+from dataclasses import dataclass, field
+from typing import Any
 
-from caching.context import Outcome
+from caching.context import CacheEvent, Outcome, active_context
+from caching.errors import warn_user
 from caching.keys.key import CallKey
-from caching.keys.values import digest
 from caching.locations import shown
 from caching.store.local_cache import Key, LocalCache
 from caching.tracking.source import Source
@@ -22,33 +25,57 @@ class Lookup:
     key: Key | None
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A cached function and its options, which all its calls share."""
+
+    function: types.FunctionType
+    namespace: str
+    ttl_seconds: float | None
+    revalidate_seconds: float | None
+    _warned: set[str] = field(default_factory=set)
+
+    def warn(self, text: str) -> None:
+        """Give a CachingWarning, each text once."""
+        if text not in self._warned:
+            self._warned.add(text)
+            warn_user(text)
+
+    def report(
+        self,
+        key: Key | None,
+        outcome: Outcome,
+        started: float,
+        reason: str,
+        value: object,
+        sources: tuple[Source, ...] | list[Source] = (),
+    ) -> None:
+        """Report the outcome of a call to the active observer."""
+        observer = active_context().observer
+        if observer is not None:
+            seconds = time.perf_counter() - started
+            locations = tuple(shown(source.location) for source in sources if source.kind != "absent")
+            name = self.function.__name__
+            observer(CacheEvent(name, self.namespace, key, outcome, seconds, reason, locations, value))
+
+
 @dataclass(slots=True)
 class Call:
-    """A call in progress: its key, its cache, and why it was no hit."""
+    """A call in progress, and why it was no hit."""
 
+    target: Target
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
     key: CallKey
     cache: LocalCache
     started: float
+    refresh: bool  # run the function whatever is cached
     reason: str = ""
 
+    def run(self) -> Any:
+        """Run the function itself; for a coroutine function, return its coroutine."""
+        return self.target.function(*self.args, **self.kwargs)
 
-@dataclass(frozen=True)
-class RunRecord:
-    """The sources of one run, or the reason why its result cannot be cached."""
-
-    sources: list[Source]
-    given: frozenset[str]
-    rules: list[tuple[str, ...]]
-    checked_at: float
-    expires_at: float | None
-    problem: str
-
-
-def shown_locations(sources: list[Source]) -> tuple[str, ...]:
-    """Return the locations of sources as they may be shown."""
-    return tuple(shown(source.location) for source in sources if source.kind != "absent")
-
-
-def column_key(call: Call, column: str) -> Key:
-    """Return the key under which one column of a call's frame is saved."""
-    return call.key.namespace, digest(f"{call.key.digest} column {column}".encode())
+    def report(self, outcome: Outcome, reason: str, value: object, sources: list[Source]) -> None:
+        """Report the outcome to the active observer."""
+        self.target.report(self.key.key, outcome, self.started, reason, value, sources)

@@ -7,13 +7,17 @@ The group is a plain click object: `python -m caching` runs it, and other comman
 from __future__ import annotations
 
 import difflib
+import functools
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Concatenate, ParamSpec
 
 import click
 
 from caching.store.local_cache import LocalCache
+
+P = ParamSpec("P")
 
 
 @click.group()
@@ -29,17 +33,32 @@ def cache(context: click.Context, cache_dir: Path | None) -> None:
         context.obj = LocalCache(cache_dir)
 
 
+def _pass_store(command: Callable[Concatenate[LocalCache, P], None]) -> Callable[P, None]:
+    """Pass the cache to a command; exit 2 if its folder cannot be read, which is not the same as an empty one."""
+
+    @functools.wraps(command)
+    def with_store(*args: P.args, **kwargs: P.kwargs) -> None:
+        context = click.get_current_context()
+        try:
+            context.obj.check_readable()
+        except OSError as error:
+            click.echo(f"Error: The cache folder {context.obj.cache_directory} cannot be read: {error}.", err=True)
+            context.exit(2)
+        command(context.obj, *args, **kwargs)
+
+    return with_store
+
+
 @cache.command()
 @click.option("--all", "everything", is_flag=True, help="Clear every function.")
 @click.option("--funcs", metavar="NAME…", multiple=True, help="A function in every module, or module.function.")
 @click.argument("more", nargs=-1, metavar="")
-@click.pass_context
-def clear(context: click.Context, everything: bool, funcs: Sequence[str], more: Sequence[str]) -> None:
+@_pass_store
+def clear(store: LocalCache, everything: bool, funcs: Sequence[str], more: Sequence[str]) -> None:
     """Remove entries: of all functions, or of those that are named; exit 2 where none of the names is cached."""
-    store: LocalCache = context.obj
     names = [*funcs, *more] if funcs else []
     if everything == bool(names) or (more and not funcs):
-        raise click.UsageError("Say what to clear: either --all or --funcs NAME….")
+        raise click.UsageError("Name what to clear: either --all or --funcs NAME….")
     if everything:
         click.echo(f"Cleared {_entries(store.clear_all())}.")
         return
@@ -47,11 +66,11 @@ def clear(context: click.Context, everything: bool, funcs: Sequence[str], more: 
     for namespace in found:
         click.echo(f"Cleared {_entries(store.clear(namespace))} of {namespace}.")
     if unknown and not found:
-        context.exit(2)
+        click.get_current_context().exit(2)
 
 
 @cache.command("list-cache")
-@click.pass_obj
+@_pass_store
 def list_cache(store: LocalCache) -> None:
     """List the cached functions: entries, size, last use."""
     stats = store.stats()
@@ -69,7 +88,7 @@ cache.add_command(list_cache, "ls")
 
 
 @cache.command()
-@click.pass_obj
+@_pass_store
 def stats(store: LocalCache) -> None:
     """Show the folder, the number of entries and their size."""
     found = store.stats()
@@ -84,7 +103,7 @@ def stats(store: LocalCache) -> None:
     "--max-size", metavar="SIZE", help="Remove the least recently used until the rest fits: 500MB, 10GB; 0 for all."
 )
 @click.option("--ttl-seconds", type=click.FloatRange(min=0), help="Remove what is older.")
-@click.pass_obj
+@_pass_store
 def prune(store: LocalCache, max_size: str | None, ttl_seconds: float | None) -> None:
     """Remove damaged, expired and unfinished entries, and the least recently used ones beyond a size."""
     try:
@@ -95,31 +114,31 @@ def prune(store: LocalCache, max_size: str | None, ttl_seconds: float | None) ->
 
 
 @cache.command()
-@click.pass_context
-def verify(context: click.Context) -> None:
+@_pass_store
+def verify(store: LocalCache) -> None:
     """Check every byte of every entry; exit 1 if any is damaged."""
-    found = context.obj.verify()
+    found = store.verify()
     for path, reason in found.damaged:
         click.echo(f"{path}: {reason}")
     click.echo(f"Checked {_entries(found.entries)}, {_size(found.size_bytes)}: {len(found.damaged)} damaged.")
     if found.damaged:
-        click.echo("What is damaged is never served: the next call computes it anew.", err=True)
-        context.exit(1)
+        click.echo("Damaged entries are never served: the next call computes the result again.", err=True)
+        click.get_current_context().exit(1)
 
 
 @cache.command()
 @click.argument("funcs", nargs=-1, required=True, metavar="FUNC…")
-@click.pass_context
-def why(context: click.Context, funcs: Sequence[str]) -> None:
+@_pass_store
+def why(store: LocalCache, funcs: Sequence[str]) -> None:
     """Explain the latest miss of functions: what differed from the nearest entry; exit 2 for an unknown one."""
     from caching.misses import explain_miss
 
-    found, unknown = _matching(context.obj, funcs)
+    found, unknown = _matching(store, funcs)
     for namespace in found:
-        for line in explain_miss(context.obj, namespace) or [f"{namespace}: no miss is known"]:
+        for line in explain_miss(store, namespace) or [f"{namespace}: no miss is known"]:
             click.echo(line)
     if unknown:
-        context.exit(2)
+        click.get_current_context().exit(2)
 
 
 def _matching(store: LocalCache, names: Iterable[str]) -> tuple[list[str], list[str]]:

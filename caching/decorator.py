@@ -7,8 +7,8 @@ import types
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, overload
 
+from caching.cached_function import CachedFunction
 from caching.call import Lookup
-from caching.calls import CachedFunction
 from caching.errors import CachingException
 from caching.hamilton_tag import tag_recompute
 from caching.keys.key import ArgumentEncoder, plain_function

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from caching.store.local_cache import LocalCache
@@ -37,8 +37,13 @@ def explain_miss(cache: LocalCache, namespace: str) -> list[str]:
     reason = str(note["reason"])
     if reason != NO_ENTRY:
         return [head, f"  {reason}"]
+    return [head, *(f"  {line}" for line in _nearest_differences(cache, namespace, note))]
+
+
+def _nearest_differences(cache: LocalCache, namespace: str, note: dict[str, Any]) -> list[str]:
+    """Return the differences between the call of a note and the entry that differs least, the newest of several."""
     now = unpack_parts(str(note["parts"]))
-    # What is younger than the call, its own entries and those of later ones, was not there for it to find.
+    # Entries younger than the call did not exist when it was looked up.
     began_at = float(note.get("began_at", note["at"]))
     others = [
         (len(differences), -entry.created_at, differences)
@@ -47,13 +52,9 @@ def explain_miss(cache: LocalCache, namespace: str) -> list[str]:
         for differences in [list(_differences(namespace, unpack_parts(str(entry.record["parts"])), now))]
     ]
     if not others:
-        return [
-            head,
-            "  there was no entry to compare with: it was the first call, or the cache was cleared or refreshed",
-        ]
-    # An entry that differs in nothing is of the same call: a column of its frame.
-    differences = min(others)[2] or ["the same call is cached, but not with these columns"]
-    return [head, *(f"  {line}" for line in differences)]
+        return ["there was no entry to compare with: it was the first call, or the cache was cleared or refreshed"]
+    # An entry without differences belongs to the same call: a column of its frame.
+    return min(others)[2] or ["the same call is cached, but not with these columns"]
 
 
 def _differences(namespace: str, before: dict[str, str], now: dict[str, str]) -> Iterator[str]:

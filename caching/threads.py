@@ -1,9 +1,9 @@
 """Context variables that the threads and pools started by a function inherit.
 
-Python starts a thread in an empty context. A function that reads ten files in a pool would read them from another
-storage than its own, and nobody would note them. So from the first value of an `InheritedVar` on, the functions of the
-standard library that start threads, or give work to those of a pool, are wrapped (as instrumentation for tracing does).
-Other context variables are left alone. Work that reaches a thread some other way, by a queue say, is not followed.
+Python starts a thread in an empty context, so a function that reads ten files in a pool would read them with other
+storage settings than its own, unnoticed. When an `InheritedVar` is first set, the functions of the standard library
+that start threads or submit work to pools are wrapped (as instrumentation for tracing does). Other context variables
+are left alone. Work that reaches a thread in another way, such as a queue, inherits nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Wrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
 _variables: list[ContextVar[Any]] = []
 _lock = threading.Lock()
 _follows = False
-# Their threads serve whoever asks; each piece of work brings its own values.
+# The threads of these pools serve many callers; each piece of work brings its own values.
 _POOLS = ("concurrent.futures.thread", "multiprocessing.pool")
 
 

@@ -23,7 +23,7 @@ def test_python_examples_run_in_order(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setenv("SOURCESWAP_CACHE_DIR", str(tmp_path))
     namespace: dict[str, object] = {"__name__": "readme"}
     examples = blocks("python")
-    assert len(examples) == 4
+    assert len(examples) == 5
     for example in examples:
         exec(compile(example, "README.md", "exec"), namespace)
     assert callable(namespace["orders"])

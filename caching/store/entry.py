@@ -33,7 +33,7 @@ class Missing(enum.Enum):
 
 
 MISSING: Final = Missing.MISSING
-"""What `load` returns when there is nothing to serve; a cached None is a value."""
+"""Returned in place of a value that is absent or damaged; a cached None is a value."""
 
 
 class _Stamp(NamedTuple):
@@ -240,4 +240,4 @@ def read_record(path: str) -> Head | None:
 
 def warn_damaged(path: str, error: Exception) -> None:
     """Warn that a file was ignored, and why."""
-    warnings.warn(f"Cache entry {path} is passed over: {error}", CachingWarning, stacklevel=4)
+    warnings.warn(f"Cache entry {path} is ignored: {error}", CachingWarning, stacklevel=4)

@@ -1,14 +1,12 @@
 """The file format of an entry: a prefix, a JSON header and the value's buffers, each with a checksum.
 
     prefix (64 bytes)   magic, length of the header, length of the file, xxh3-128 of all that and the header
-    header (JSON)       namespace and key (an entry names itself), when it was made, its record, the places of
-    the
-                        buffers, a checksum for every 4 MiB of what follows
+    header (JSON)       namespace and digest of the key, time of creation, record, positions of the buffers,
+                        a checksum for every 4 MiB of what follows
     buffers             each at a multiple of 64 bytes; the first is the value's document
 
-A file is written once and from then on only replaced or removed: whoever maps it keeps what was mapped.
-Nothing is synced to the disk: every byte is checked before it is served, so what a power cut can cost is the
-entry, not its truth.
+A file is written once, and afterwards only replaced or removed: existing memory maps keep their content. Nothing is
+synced to the disk: every byte is checked before it is served, so a power cut can only cost the entry.
 """
 
 from __future__ import annotations

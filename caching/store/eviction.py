@@ -1,8 +1,8 @@
 """Keep a cache folder within its size: measure it, and evict the least recently used entries.
 
-The size is kept in a small file that every save adds to, so that saving needs no look at ten thousand others.
-The figure may drift (a writer that is killed, a folder that somebody tidies): each eviction counts anew, and
-so does the first save after an hour.
+The total size is kept in a small file that each save updates, so that a save need not look at all other entries.
+The number may drift (a writer that is killed, files removed by hand): each eviction counts again, and so does the
+first save after an hour.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ import re
 import struct
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from xxhash import xxh3_64_digest
 
+from caching.codec import Damaged
+from caching.store.entry import open_entry
 from caching.store.folder import ENTRY, NOTE, RECORD, is_debris, remove, scan, sweep
 
 if sys.platform != "win32":
@@ -110,12 +112,45 @@ def _write_usage(fd: int, total: int, counted_at: float) -> None:
     os.write(fd, figures + xxh3_64_digest(figures))
 
 
+def remove_invalid(entries_folder: Path, is_expired: Callable[[float], bool]) -> Pruned:
+    """Remove damaged and expired entries."""
+    removed = freed = 0
+    for found in scan(entries_folder):
+        if found.name.endswith(ENTRY) and _is_invalid(found.path, is_expired):
+            with contextlib.suppress(OSError):
+                size = found.stat(follow_symlinks=False).st_size
+                if remove(found.path):
+                    removed, freed = removed + 1, freed + size
+    return Pruned(removed, freed)
+
+
+def _is_invalid(path: str, is_expired: Callable[[float], bool]) -> bool:
+    try:
+        entry = open_entry(path)
+        return entry is not None and is_expired(entry.created_at)
+    except Damaged:
+        return True
+    except OSError:
+        return False
+
+
 def evict(entries_folder: Path, usage_path: str, max_bytes: int | None, *, keep_newest: bool = True) -> Pruned:
     """Remove unfinished files, then the least recently used entries until the rest fits.
 
-    After a save, what was just saved is kept; otherwise the notes go too where the entries were not enough.
+    After a save, the entry just saved is kept; otherwise the notes go too where the entries were not enough.
     """
-    files, removed, freed = [], 0, 0
+    files, swept_bytes = _sweep_folder(entries_folder)
+    total = sum(file.size_bytes for file in files)
+    evicted = Pruned(0, 0)
+    if max_bytes is not None and total > max_bytes:
+        evicted = _remove_oldest(files, total - max_bytes, keep_newest=keep_newest)
+    set_usage(usage_path, total - evicted.freed_bytes)
+    return Pruned(evicted.removed, swept_bytes + evicted.freed_bytes)
+
+
+def _sweep_folder(entries_folder: Path) -> tuple[list[_File], int]:
+    """Remove unfinished files; return the other files, and the bytes freed."""
+    files, freed = [], 0
     for found in scan(entries_folder):
         try:
             status = found.stat(follow_symlinks=False)
@@ -123,23 +158,24 @@ def evict(entries_folder: Path, usage_path: str, max_bytes: int | None, *, keep_
             continue
         if is_debris(found.name) and sweep(found.path):
             freed += status.st_size
-            continue
-        files.append(_File(status.st_mtime_ns, found.path, status.st_size))
-    total = sum(file.size_bytes for file in files)
-    if max_bytes is not None and total > max_bytes:
-        records = {file.path: file.size_bytes for file in files if file.path.endswith(RECORD)}
-        going = _oldest_first(files, ENTRY)
-        spare = len(going) // _SPARE_SHARE if keep_newest else 0
-        for file in going[:-1] if keep_newest else going + _oldest_first(files, NOTE):
-            if total <= max_bytes and removed >= spare:
-                break
-            if remove(file.path):
-                record = file.path.removesuffix(ENTRY) + RECORD
-                gone = file.size_bytes + (records.get(record, 0) if remove(record) else 0)
-                removed += file.path.endswith(ENTRY)
-                freed += gone
-                total -= gone
-    set_usage(usage_path, total)
+        else:
+            files.append(_File(status.st_mtime_ns, found.path, status.st_size))
+    return files, freed
+
+
+def _remove_oldest(files: list[_File], excess_bytes: int, *, keep_newest: bool) -> Pruned:
+    """Remove the least recently used entries with their records, until the excess is freed."""
+    record_bytes = {file.path: file.size_bytes for file in files if file.path.endswith(RECORD)}
+    entries = _oldest_first(files, ENTRY)
+    spare = len(entries) // _SPARE_SHARE if keep_newest else 0
+    removed = freed = 0
+    for file in entries[:-1] if keep_newest else entries + _oldest_first(files, NOTE):
+        if freed >= excess_bytes and removed >= spare:
+            break
+        if remove(file.path):
+            record = file.path.removesuffix(ENTRY) + RECORD
+            freed += file.size_bytes + (record_bytes.get(record, 0) if remove(record) else 0)
+            removed += file.path.endswith(ENTRY)
     return Pruned(removed, freed)
 
 

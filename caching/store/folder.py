@@ -1,12 +1,12 @@
 """The layout of a cache folder, and writing files into it atomically.
 
-<cache directory>/CACHEDIR.TAG              tells backup tools to pass it over
-<cache directory>/v1/entries/<namespace>/   one folder a namespace
+<cache directory>/CACHEDIR.TAG              makes backup tools skip the folder
+<cache directory>/v1/entries/<namespace>/   one folder for each namespace
     <key>.entry                             a value
     <key>.record                            a newer record of that entry
     <name>.note                             a small note beside the entries
-    .new-<random>                           being written; debris when its writer is gone
-<cache directory>/v1/locks, waits/, usage   single flight; the size of it all
+    .new-<random>                           being written; debris once its writer has ended
+<cache directory>/v1/locks, waits/, usage   locks, announced waits, total size
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
+
+from caching.codec import NotExact
 
 if sys.platform != "win32":
     import fcntl
@@ -148,6 +150,14 @@ def scan(entries_folder: Path) -> Iterator[os.DirEntry[str]]:
             yield from _scandir(folder.path)
 
 
+def check_readable(entries_folder: Path) -> None:
+    """Raise OSError if the folder, or that of a namespace, cannot be read; one that is absent is readable."""
+    with contextlib.suppress(FileNotFoundError):
+        for folder in list(os.scandir(entries_folder)):
+            if folder.is_dir(follow_symlinks=False):
+                os.scandir(folder.path).close()
+
+
 def _scandir(path: str | Path) -> Iterator[os.DirEntry[str]]:
     try:
         with os.scandir(path) as found:
@@ -189,3 +199,17 @@ def remove(path: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def write_failure(error: Exception, folder: str, *, is_default: bool) -> str:
+    """Return why a value could not be written into the cache folder, and what to do about it."""
+    if isinstance(error, NotExact):
+        return str(error)
+    failure = f"{type(error).__name__}: {error}"
+    if not isinstance(error, OSError):
+        return failure
+    full = error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+    remedy = "Free some space there" if full else "Make that folder writable"
+    # A folder that was named in the code or the configuration takes precedence over the variable.
+    other = "set SOURCESWAP_CACHE_DIR to another" if is_default else "give the cache another"
+    return f"{failure}. The cache's folder is {folder}. {remedy}, or {other}."

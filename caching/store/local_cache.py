@@ -16,12 +16,13 @@ from caching.codec import Damaged, NotExact, encode, prepare
 from caching.errors import CachingException, warn_user
 from caching.store.entry import EXACT, MISSING, PICKLE, Entry, Missing, mark_uses, open_entry, read_record, warn_damaged
 from caching.store.entry_file import write_entry
-from caching.store.eviction import Pruned, add_usage, evict, parse_size
+from caching.store.eviction import Pruned, add_usage, evict, parse_size, remove_invalid
 from caching.store.folder import (
     ENTRY,
     NOTE,
     RECORD,
     NewFile,
+    check_readable,
     file_stem,
     is_debris,
     make_folders,
@@ -29,11 +30,12 @@ from caching.store.folder import (
     remove,
     scan,
     sweep,
+    write_failure,
 )
-from caching.store.inventory import NamespaceStats, Stats, Verified, check_all, collect_statistics, remove_invalid
 from caching.store.locks import LockFile
+from caching.store.statistics import NamespaceStats, Stats, Verified, check_all, collect_statistics
 
-# Somebody who clears a namespace again and again can remove its folder between its making and its use.
+# Another process that keeps clearing a namespace can remove its folder between its creation and its use.
 _ATTEMPTS = 8
 _NO_DEFAULT = object()
 
@@ -122,7 +124,8 @@ class LocalCache:
             form, parts = self._encode(value)
             size = self._write(namespace, digest, ENTRY, form, parts, record or {})
         except Exception as error:  # noqa: BLE001 - the caller has its result; a cache must not take it away
-            warn_user(f"A result of {namespace} is not cached: {self._reason(error)}")
+            reason = write_failure(error, self._root(), is_default=self._directory is None)
+            warn_user(f"A result of {namespace} is not cached: {reason}")
             return False
         self._make_room(size)
         return True
@@ -185,7 +188,7 @@ class LocalCache:
             entry = open_entry(path, recent=True)
             if entry is None:
                 return None
-            if entry.key != (namespace, digest):
+            if entry.key != key:
                 raise Damaged("it was saved under another name")
             if entry.is_pickle and not self._allow_pickle:
                 raise Damaged("it is a pickle, which only LocalCache(allow_pickle=True) loads")
@@ -196,7 +199,7 @@ class LocalCache:
 
     @staticmethod
     def _is_expired(created_at: float, ttl_seconds: float | None) -> bool:
-        # A time in the future is no promise either: the clock was changed since.
+        # An entry from the future is expired too: the clock was changed since.
         return ttl_seconds is not None and not -1.0 <= time.time() - created_at <= ttl_seconds
 
     def has(self, key: Key) -> bool:
@@ -234,14 +237,14 @@ class LocalCache:
 
     def update_record(self, key: Key, record: Mapping[str, object]) -> bool:
         """Replace the record of an entry, not its value; return whether there was such an entry."""
-        namespace, digest = key
+        namespace, digest = _checked(key)
         entry = self.find(key)
         if entry is None:
             return False
         newer = {"of": entry._head.identity, "record": dict(record)}
         written = self._write_beside(namespace, digest, RECORD, newer)
         with contextlib.suppress(OSError):
-            os.utime(self._entry_path(namespace, digest))  # whoever keeps the entry in memory looks at it anew
+            os.utime(self._entry_path(namespace, digest))  # processes that keep the entry in memory read it again
         return written
 
     def write_note(self, namespace: str, name: str, data: Mapping[str, object]) -> bool:
@@ -256,23 +259,10 @@ class LocalCache:
                 return dict(note.record)
         return None
 
-    def _reason(self, error: Exception) -> str:
-        """Return why a write failed, and what to do about it."""
-        if isinstance(error, NotExact):
-            return str(error)
-        if not isinstance(error, OSError):
-            return f"{type(error).__name__}: {error}"
-        full = error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
-        remedy = "Free some space there" if full else "Make that folder writable"
-        # A folder that was named in the code or the configuration goes before the variable.
-        other = "set SOURCESWAP_CACHE_DIR to another" if self._directory is None else "give the cache another"
-        said = f"{type(error).__name__}: {error}"
-        return f"{said}. The cache's folder is {self._root()}. {remedy}, or {other}."
-
     def _write_beside(self, namespace: str, name: str, suffix: str, data: Mapping[str, object]) -> bool:
         try:
             size = self._write(namespace, name, suffix, EXACT, [], data)
-        except Exception:  # noqa: BLE001 - as in `save`, which also tells of a folder that cannot be written
+        except Exception:  # noqa: BLE001 - as in `save`, which warns of a folder that cannot be written
             return False
         self._make_room(size)
         return True
@@ -362,12 +352,16 @@ class LocalCache:
         """
         ttl_seconds = self._ttl_seconds if ttl_seconds is None else ttl_seconds
         max_bytes = self._max_bytes if max_size is None else parse_size(max_size, may_be_zero=True)
-        useless = remove_invalid(self._entries_folder, lambda created_at: self._is_expired(created_at, ttl_seconds))
+        invalid = remove_invalid(self._entries_folder, lambda created_at: self._is_expired(created_at, ttl_seconds))
         rest = Pruned(0, 0)
         if self._entries_folder.is_dir():
             mark_uses()
             rest = evict(self._entries_folder, f"{self._root()}/v1/usage", max_bytes, keep_newest=False)
-        return Pruned(useless.removed + rest.removed, useless.freed_bytes + rest.freed_bytes)
+        return Pruned(invalid.removed + rest.removed, invalid.freed_bytes + rest.freed_bytes)
+
+    def check_readable(self) -> None:
+        """Raise OSError if the folder exists and cannot be read; the other methods treat it as empty."""
+        check_readable(self._entries_folder)
 
     def verify(self) -> Verified:
         """Check every byte of every entry, and remove nothing (`prune` does that)."""

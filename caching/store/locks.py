@@ -1,13 +1,12 @@
 """Single flight: locks that let one thread of one process compute a key while others wait.
 
-Every name has a byte of its own in one lock file, at an offset that follows from the name, and a lock is an
-open-file-description lock on that byte: it excludes threads as well as processes, and the kernel drops it
-with its holder, however that dies. Where the platform has none, a lock is a `flock` (or on Windows a byte
-lock) on a file of its own.
+Each name has its own byte in one lock file, at an offset computed from the name. A lock is an open-file-description
+lock on that byte: it excludes threads as well as processes, and the kernel releases it when its holder ends or dies.
+Platforms without such locks use a `flock` (on Windows a byte lock) on one file for each group of names.
 
-A thread that holds one lock and waits for another can meet one that does the reverse. Nobody but the waiters
-can see that, so a waiter that holds something says what it holds and wants in a file, and when those close a
-circle, one of them gives up its wait.
+A thread that holds one lock and waits for another can meet a thread that does the reverse. To detect such a deadlock,
+a waiter that holds locks writes into a file which ones it holds and wants; when the waits form a circle, one waiter
+gives up.
 """
 
 from __future__ import annotations

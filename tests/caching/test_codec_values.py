@@ -326,7 +326,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("document", HOSTILE, ids=str)
 def test_a_hostile_document_ends_in_an_exception(document: bytes) -> None:
-    with pytest.raises(Exception):  # noqa: B017, PT011 - whatever it is, the entry is passed over
+    with pytest.raises(Exception):  # noqa: B017, PT011 - whatever it is, the entry is ignored
         decode(document, [memoryview(bytearray(b"\x05\x06\x07"))])
 
 

@@ -310,7 +310,7 @@ def test_a_damaged_column_is_loaded_again(cache: LocalCache, data: str) -> None:
         content[-1] ^= 1
         file.write_bytes(content)
     reading.runs.clear()
-    with pytest.warns(CachingWarning, match="is passed over"):
+    with pytest.warns(CachingWarning, match="is ignored"):
         value, _ = call(cache, cached, data, columns="abc")
     assert value.iloc[0].tolist() == [1, 1, "x"]
     assert reading.runs == [("b",)]

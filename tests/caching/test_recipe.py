@@ -1,18 +1,25 @@
 """The cache used by hand, as the recipe that this package grew from writes it."""
 
+import base64
+import contextlib
+import os
 import shutil
 import stat
 import subprocess
 import sys
 import warnings
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 import caching
 from caching import CachingException, LocalCache, cache, function_cache, get_key, local_cache
+from caching.commands import cache as commands
 
 _CALLS: list[str] = []
 
@@ -79,9 +86,9 @@ def test_clear_all_leaves_no_namespace(store: LocalCache) -> None:
 
 
 @pytest.mark.parametrize("key", ["text", ("a",), ("a", "b", "c"), ["a", "b"], (1, "b"), ("a", b"b"), None])
-@pytest.mark.parametrize("method", ["has", "load", "find", "remove", "lock", "save"])
+@pytest.mark.parametrize("method", ["has", "load", "find", "remove", "lock", "lock_async", "save", "update_record"])
 def test_what_is_no_key_is_refused_by_every_method(store: LocalCache, method: str, key: Any) -> None:
-    arguments = (key, 1) if method == "save" else (key,)
+    arguments = (key, {}) if method in ("save", "update_record") else (key,)
     with pytest.raises(CachingException, match=r"A key is the tuple \(namespace, digest\)"):
         getattr(store, method)(*arguments)
 
@@ -139,6 +146,25 @@ def test_what_else_lies_in_the_folder_is_ignored(store: LocalCache) -> None:
     assert (folder / "loaders.local" / "1f.parquet").exists()
 
 
+# As written by the version whose keys were not yet tuples: {"weeks": [1, 2, None], "unit": "EUR"}.
+OLD_ENTRY = (
+    b"c-oavJ5Izf6wDrjZuM#tC2^eC>A3(Bm1TjkUr@B!B(l9)&}t>_!5z2&9R&r~prfIL5@$t$kSKPV_nFa~(euvut)3RiB01pxr#|(c?;j_xk1wasUk"
+    b"`6rP4W+RFz7Y<NgIR)98RMPKJ^n076`2HE^f2Dpe3tnF7&mr*#4cP&^Xiq?WGRT<h5Wm&oa)^f(crSip0ZabQYQ&_}C5BM_J1D1lrN9qXph-6XKnzk"
+    b"3k|SWkwiPih%8I(1&>it)Zf(Ev+ic4K=*fmfM`^tg>Y;ECaP)9t#-_W@iao#FdW`HbWOc5h<bX{LJK}Aj78b=QL**=b+TD|9u11jA9!"
+)
+
+
+def test_entries_of_earlier_versions_stay_readable(store: LocalCache) -> None:
+    namespace, digest = key = "reports.spend", "0123456789abcdef" * 2
+    folder = store.cache_directory / "v1" / "entries" / "reports.spend~29a93d37d7674ee6818733186ba7054f"
+    folder.mkdir(parents=True)
+    (folder / f"{digest}.entry").write_bytes(zlib.decompress(base64.b85decode(OLD_ENTRY)))
+    assert store.load(key) == {"weeks": [1, 2, None], "unit": "EUR"}
+    assert [(entry.key, entry.record) for entry in store.entries()] == [(key, {"seconds": 1.5})]
+    assert store.get_namespaces() == {namespace}
+    assert store.verify().damaged == ()
+
+
 def test_a_folder_that_was_there_keeps_its_mode_and_its_entries_are_private(tmp_path: Path) -> None:
     folder = tmp_path / "shared"
     folder.mkdir(mode=0o755)
@@ -185,3 +211,35 @@ def test_a_folder_that_is_a_file_is_an_error_and_not_an_empty_cache(tmp_path: Pa
     result = caching_command("--cache-dir", str(tmp_path / "file"), "list-cache")
     assert result.returncode == 2
     assert "Nothing is cached" not in result.stdout
+
+
+@contextlib.contextmanager
+def unreadable(folder: Path) -> Iterator[None]:
+    """Make a folder unreadable; permissions do not bind root, so act as another user where the tests run as root."""
+    folder.chmod(0)
+    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
+    if is_root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if is_root:
+            os.seteuid(0)
+        folder.chmod(0o700)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no permission bits")
+@pytest.mark.parametrize(
+    "arguments", [["list-cache"], ["stats"], ["verify"], ["prune"], ["clear", "--all"], ["clear", "--funcs", "spend"]]
+)
+def test_a_folder_that_cannot_be_read_is_an_error_and_not_an_empty_cache(
+    store: LocalCache, arguments: list[str]
+) -> None:
+    store.save(("loaders.local.spend", "1f"), 1)
+    (namespace_folder,) = store.cache_directory.glob("v1/entries/*")
+    for folder in (store.cache_directory, namespace_folder):
+        with unreadable(folder):
+            result = CliRunner().invoke(commands, ["--cache-dir", str(store.cache_directory), *arguments])
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert "cannot be read" in result.stderr
+    assert store.load(("loaders.local.spend", "1f")) == 1

@@ -1,16 +1,15 @@
-"""Statistics, verification and cleaning of a cache folder."""
+"""Statistics and verification of a cache folder."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from caching.codec import Damaged
 from caching.store.entry import open_entry
-from caching.store.eviction import Pruned
-from caching.store.folder import ENTRY, file_stem, namespace_folder, remove, scan
+from caching.store.folder import ENTRY, file_stem, namespace_folder, scan
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +49,21 @@ def collect_statistics(entries_folder: Path) -> Stats:
             status = found.stat(follow_symlinks=False)
             size_bytes += status.st_size
             if found.name.endswith(ENTRY):
-                folder = str(Path(found.path).parent)
-                if folder not in folders:
-                    namespace = _namespace_of(found.path)
-                    if namespace is None:
-                        continue
-                    folders[folder] = NamespaceStats(namespace, 0, 0, 0.0)
-                known = folders[folder]
-                folders[folder] = NamespaceStats(
-                    known.namespace,
-                    known.entries + 1,
-                    known.size_bytes + status.st_size,
-                    max(known.used_at, status.st_mtime),
-                )
+                _count(folders, found.path, status)
     namespaces = tuple(sorted(folders.values(), key=lambda stats: stats.namespace))
     return Stats(sum(stats.entries for stats in namespaces), size_bytes, namespaces)
+
+
+def _count(folders: dict[str, NamespaceStats], path: str, status: os.stat_result) -> None:
+    """Add an entry to the statistics of its namespace; its first entries are opened for the namespace's name."""
+    folder = os.path.dirname(path)
+    known = folders.get(folder)
+    namespace = _namespace_of(path) if known is None else known.namespace
+    if namespace is None:
+        return
+    entries, size_bytes, used_at = (known.entries, known.size_bytes, known.used_at) if known else (0, 0, 0.0)
+    used_at = max(used_at, status.st_mtime)
+    folders[folder] = NamespaceStats(namespace, entries + 1, size_bytes + status.st_size, used_at)
 
 
 def _namespace_of(path: str) -> str | None:
@@ -95,23 +94,3 @@ def check_all(entries_folder: Path) -> Verified:
         except (OSError, Damaged) as error:
             damaged.append((found.path, str(error)))
     return Verified(count, size_bytes, tuple(damaged))
-
-
-def remove_invalid(entries_folder: Path, is_expired: Callable[[float], bool]) -> Pruned:
-    """Remove damaged and expired entries."""
-    removed = freed = 0
-    for found in scan(entries_folder):
-        if found.name.endswith(ENTRY):
-            try:
-                entry = open_entry(found.path)
-                useless = entry is not None and is_expired(entry.created_at)
-            except Damaged:
-                useless = True
-            except OSError:
-                continue
-            if useless:
-                with contextlib.suppress(OSError):
-                    size = found.stat(follow_symlinks=False).st_size
-                    if remove(found.path):
-                        removed, freed = removed + 1, freed + size
-    return Pruned(removed, freed)
