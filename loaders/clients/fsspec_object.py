@@ -1,7 +1,7 @@
-"""Read objects of any other protocol through an installed fsspec file system.
+"""Read files of any other protocol through an installed fsspec file system.
 
-What fsspec promises is less than what S3 does: the length is held against what the file system said, and the version
-before against the version after. There are no checksums, and waits are the file system's own.
+The length is compared with the one that the file system gave, and the version after the read with the version before.
+There are no checksums, and waits are the file system's own.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
+from email.utils import format_datetime
 from typing import Any
 
 import pyarrow as pa
@@ -51,7 +53,12 @@ def readable(location: Location) -> Iterator[None]:
 
 
 class FsspecObject:
-    """A file of an fsspec file system, in the version that its information showed."""
+    """A file of an fsspec file system, in the version that its information showed.
+
+    Attributes:
+        modified: when it was written, as HTTP writes dates; "" where that is not known.
+        serves_ranges: False where a request for a range would bring the whole file.
+    """
 
     prefers_whole = True
 
@@ -65,21 +72,35 @@ class FsspecObject:
         with readable(location):
             self.size_bytes = int(info.get("size") or 0)
         self.version = _version(info)
+        self.modified = _modified(info)
+        # Only fsspec's web file system says whether the server serves ranges.
+        self.serves_ranges = bool(info.get("partial", location.protocol not in ("http", "https")))
 
     def read(self) -> pa.Buffer:
         """Return every byte of the file, as many as its information promised."""
         self._tracker.expect(self.size_bytes)
         with readable(self.location):
             data = self._fs.cat_file(self._path)
-        if len(data) != self.size_bytes:
-            raise ReadError(f"'{self.location.shown}' gave {len(data):,} of its {self.size_bytes:,} bytes. Try again.")
-        self._tracker.add(len(data))
-        return pa.py_buffer(data)
+        return self._counted(data, self.size_bytes)
 
     def read_ranges(self, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
-        """Return the bytes from each start up to each end."""
-        whole = self.read()
-        return [whole.slice(start, end - start) for start, end in ranges]
+        """Return the bytes from each start up to each end; `close` tells whether they are of one version."""
+        if not self.serves_ranges:
+            whole = self.read()
+            return [whole.slice(start, end - start) for start, end in ranges]
+        found = []
+        for start, end in ranges:
+            self._tracker.expect(end - start)
+            with readable(self.location):
+                data = self._fs.cat_file(self._path, start=start, end=end)
+            found.append(self._counted(data, end - start))
+        return found
+
+    def _counted(self, data: bytes, size_bytes: int) -> pa.Buffer:
+        if len(data) != size_bytes:
+            raise ReadError(f"'{self.location.shown}' gave {len(data):,} of {size_bytes:,} bytes. Try again.")
+        self._tracker.add(size_bytes)
+        return pa.py_buffer(data)
 
     def close(self) -> None:
         """Raise ChangedError if the file was written meanwhile."""
@@ -95,6 +116,11 @@ class FsspecObject:
 def _version(info: dict[str, Any]) -> str:
     names = ("ETag", "etag", "version_id", "generation", "md5Hash", "LastModified", "mtime", "created", "size")
     return " ".join(f"{name}={info[name]}" for name in names if info.get(name) is not None)
+
+
+def _modified(info: dict[str, Any]) -> str:
+    dates = (info.get(name) for name in ("LastModified", "last_modified", "mtime", "created"))
+    return next((format_datetime(date) for date in dates if isinstance(date, datetime)), "")
 
 
 def _said(error: Exception, location: Location) -> str:

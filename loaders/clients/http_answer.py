@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from loaders.clients.http_stream import Stream
-from loaders.clients.retry import Pace, Patience, TryAgainError
+from loaders.clients.retry import Deadline, ThroughputLimit, TryAgainError
 
 _PIECE_BYTES = 1 << 20
 _HEAD_BYTES = 64 << 10
@@ -26,7 +26,7 @@ _LARGEST_BYTES = 1 << 50
 class Answer:
     """The status and headers of a response, and its body, to be read once."""
 
-    def __init__(self, stream: Stream, method: str, patience: Patience) -> None:
+    def __init__(self, stream: Stream, method: str, deadline: Deadline) -> None:
         """Read the head of the answer to a request of the method; it has one stall's time for all of it.
 
         Raises:
@@ -34,9 +34,9 @@ class Answer:
             OSError: the connection broke, or time ran out.
         """
         self._stream = stream
-        until = time.monotonic() + patience.settings.stall_timeout_seconds
+        until = time.monotonic() + deadline.settings.stall_timeout_seconds
         for _ in range(_MOST_INFORMATIONAL):
-            minor, self.status, self.headers = _head(stream, patience, until)
+            minor, self.status, self.headers = _head(stream, deadline, until)
             # Others announce the one that is meant.
             if self.status >= 200 or self.status == 101:
                 break
@@ -56,7 +56,7 @@ class Answer:
         """Whether the body says where it ends, other than by the end of the connection."""
         return self._chunked or self.length is not None
 
-    def read_into(self, view: memoryview, patience: Patience, count: Callable[[int], None] | None = None) -> int:
+    def read_into(self, view: memoryview, deadline: Deadline, count: Callable[[int], None] | None = None) -> int:
         """Fill the view from the body and return how many bytes came; fewer mean that the body ended.
 
         `count` is told of the bytes as they come.
@@ -64,11 +64,11 @@ class Answer:
         Raises:
             TryAgainError: the body stalled, was too slow, or broke off.
         """
-        pace = Pace(patience)
+        throughput = ThroughputLimit(deadline)
         position = 0
         while position < len(view) and not self._ended:
             try:
-                received = self._receive(view[position : position + _PIECE_BYTES], patience)
+                received = self._receive(view[position : position + _PIECE_BYTES], deadline)
             except OSError as error:
                 raise TryAgainError(f"{what_broke(error)} after {position:,} of {len(view):,} bytes") from None
             if received == 0:
@@ -76,58 +76,58 @@ class Answer:
             position += received
             if count is not None:
                 count(received)
-            pace.note(received)
+            throughput.note(received)
         return position
 
-    def read_all(self, patience: Patience, limit: int = _ERROR_BODY_BYTES) -> bytes:
+    def read_all(self, deadline: Deadline, limit: int = _ERROR_BODY_BYTES) -> bytes:
         """Return a body of unknown length, at most `limit` bytes."""
         data = bytearray(min(limit, self.length) if self.length is not None else limit)
-        return bytes(data[: self.read_into(memoryview(data), patience)])
+        return bytes(data[: self.read_into(memoryview(data), deadline)])
 
     def may_be_followed(self) -> bool:
         """Tell whether the body was read to its end, and another request may follow on the connection."""
         return self._keeps and (self._ended or self._left == 0)
 
-    def _receive(self, view: memoryview, patience: Patience) -> int:
+    def _receive(self, view: memoryview, deadline: Deadline) -> int:
         if self._chunked:
-            return self._receive_of_chunk(view, patience)
+            return self._receive_of_chunk(view, deadline)
         if self._left is not None:
             view = view[: self._left]
-        received = self._stream.read_into(view, patience) if view else 0
+        received = self._stream.read_into(view, deadline) if view else 0
         if self._left is not None:
             self._left -= received
         self._ended = received == 0
         return received
 
-    def _receive_of_chunk(self, view: memoryview, patience: Patience) -> int:
+    def _receive_of_chunk(self, view: memoryview, deadline: Deadline) -> int:
         if self._chunk_left == 0:
-            self._chunk_left = self._next_chunk(patience)
+            self._chunk_left = self._next_chunk(deadline)
             if self._chunk_left == 0:
                 self._ended = True
                 return 0
-        received = self._stream.read_into(view[: self._chunk_left], patience)
+        received = self._stream.read_into(view[: self._chunk_left], deadline)
         if received == 0:
             raise ConnectionResetError
         self._chunk_left -= received
-        if self._chunk_left == 0 and self._line(patience):
+        if self._chunk_left == 0 and self._line(deadline):
             raise TryAgainError("the body's chunks are of other sizes than they say")
         return received
 
-    def _next_chunk(self, patience: Patience) -> int:
+    def _next_chunk(self, deadline: Deadline) -> int:
         """Return the size of the next chunk; 0 after the last one, and what follows it."""
-        found = _CHUNK.fullmatch(self._line(patience))
+        found = _CHUNK.fullmatch(self._line(deadline))
         if found is None:
             raise TryAgainError("the body's chunks do not say their sizes")
         size = int(found[1], 16)
         if size == 0:
-            until = time.monotonic() + patience.settings.stall_timeout_seconds
-            while self._line(patience, until):
+            until = time.monotonic() + deadline.settings.stall_timeout_seconds
+            while self._line(deadline, until):
                 pass
         return size
 
-    def _line(self, patience: Patience, until: float | None = None) -> bytes:
-        limit = until or time.monotonic() + patience.settings.stall_timeout_seconds
-        return self._stream.read_until(_LINE_END, patience, limit=_LINE_BYTES, until=limit).rstrip(b"\r\n")
+    def _line(self, deadline: Deadline, until: float | None = None) -> bytes:
+        limit = until or time.monotonic() + deadline.settings.stall_timeout_seconds
+        return self._stream.read_until(_LINE_END, deadline, limit=_LINE_BYTES, until=limit).rstrip(b"\r\n")
 
 
 def what_broke(error: BaseException) -> str:
@@ -142,13 +142,13 @@ def what_broke(error: BaseException) -> str:
     return str(text).splitlines()[0][:200]
 
 
-def _head(stream: Stream, patience: Patience, until: float) -> tuple[bool, int, dict[str, str]]:
+def _head(stream: Stream, deadline: Deadline, until: float) -> tuple[bool, int, dict[str, str]]:
     """Return whether a head is of HTTP/1.1, its status, and its headers by their names in lower case."""
-    start = stream.read_until(_LINE_END, patience, limit=_HEAD_BYTES, until=until).decode("latin-1").rstrip("\r\n")
+    start = stream.read_until(_LINE_END, deadline, limit=_HEAD_BYTES, until=until).decode("latin-1").rstrip("\r\n")
     found = _STATUS.fullmatch(start)
     if found is None:
         raise TryAgainError(f"what answered speaks no HTTP: {start[:60]!r}")
-    lines = stream.read_until(_HEADERS_END, patience, limit=_HEAD_BYTES, until=until).decode("latin-1")
+    lines = stream.read_until(_HEADERS_END, deadline, limit=_HEAD_BYTES, until=until).decode("latin-1")
     headers: dict[str, str] = {}
     for line in lines.rstrip("\r\n").split("\n") if lines.strip("\r\n") else ():
         name, colon, value = line.partition(":")

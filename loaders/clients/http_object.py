@@ -21,7 +21,7 @@ from loaders.clients.http_answer import Answer
 from loaders.clients.http_transport import HttpTransport
 from loaders.clients.location import Location
 from loaders.clients.progress import Tracker
-from loaders.clients.retry import Patience, TryAgainError
+from loaders.clients.retry import Deadline, TryAgainError
 from loaders.clients.source import MissingError, fresh_memory
 from loaders.compression import decompressed, split_compression
 from loaders.config.storage import active_storage
@@ -44,8 +44,8 @@ class HttpObject:
     def __init__(self, location: Location, tracker: Tracker) -> None:
         self.location = location
         self._tracker = tracker
-        self._patience = Patience(active_storage(), location.shown)
-        self._data, self.version = self._patience.insist("GET", self._get)
+        self._deadline = Deadline(active_storage(), location.shown)
+        self._data, self.version = self._deadline.retry("GET", self._get)
         self.size_bytes = self._data.size
 
     def read(self) -> pa.Buffer:
@@ -60,17 +60,17 @@ class HttpObject:
         """Let go of the file."""
 
     def _get(self) -> tuple[pa.Buffer, str]:
-        with _answer(self.location, self._patience) as answer:
+        with _answer(self.location, self._deadline) as answer:
             return self._body(answer), _version(answer.headers)
 
     def _body(self, answer: Answer) -> pa.Buffer:
         if answer.length is None:
             data = self._unannounced(answer)
         else:
-            self._patience.size_bytes = answer.length
+            self._deadline.size_bytes = answer.length
             self._tracker.expect(answer.length)
             data = fresh_memory(answer.length, self.location.shown)
-            received = answer.read_into(data, self._patience, self._tracker.add)
+            received = answer.read_into(data, self._deadline, self._tracker.add)
             if received != answer.length:
                 raise TryAgainError(f"the body ended after {received:,} of {answer.length:,} bytes")
         checksum = _digest(answer.headers)
@@ -96,7 +96,7 @@ class HttpObject:
         data = bytearray()
         while True:
             piece = bytearray(_GROWTH_BYTES)
-            received = answer.read_into(memoryview(piece), self._patience, self._tracker.add)
+            received = answer.read_into(memoryview(piece), self._deadline, self._tracker.add)
             data += piece[:received]
             if received < len(piece):
                 return memoryview(data)
@@ -114,22 +114,22 @@ class HttpObject:
 
 def http_version(location: Location) -> str:
     """Return the version that a web server has now; the body of its answer is not read."""
-    patience = Patience(active_storage(), location.shown)
+    deadline = Deadline(active_storage(), location.shown)
 
     def ask() -> str:
-        with _answer(location, patience) as answer:
+        with _answer(location, deadline) as answer:
             return _version(answer.headers)
 
-    return patience.insist("GET", ask)
+    return deadline.retry("GET", ask)
 
 
 @contextmanager
-def _answer(location: Location, patience: Patience) -> Iterator[Answer]:
+def _answer(location: Location, deadline: Deadline) -> Iterator[Answer]:
     """Give the answer of success, after redirects."""
-    transport = _transport(patience.settings.connect_timeout_seconds)
+    transport = _transport(deadline.settings.connect_timeout_seconds)
     url, headers = _request(location.url, location.shown)
     for _ in range(_MOST_REDIRECTS + 1):
-        with transport.request("GET", url, headers, patience) as answer:
+        with transport.request("GET", url, headers, deadline) as answer:
             if answer.status not in _REDIRECTS or "location" not in answer.headers:
                 _refuse(answer, location)
                 yield answer

@@ -11,7 +11,7 @@ import socket
 import time
 from contextlib import suppress
 
-from loaders.clients.retry import Patience, TryAgainError
+from loaders.clients.retry import Deadline, TryAgainError
 
 # A head or so: what comes with it is copied once more, and a body is received where it belongs.
 _RECEIVED_BYTES = 1 << 12
@@ -29,12 +29,12 @@ class Stream:
         self._buffer = bytearray()
         self._timeout_seconds: float | None = None
 
-    def send(self, data: bytes, patience: Patience) -> None:
+    def send(self, data: bytes, deadline: Deadline) -> None:
         """Send all the data."""
-        self._wait_at_most(patience.timeout())
+        self._wait_at_most(deadline.timeout())
         self._socket.sendall(data)
 
-    def read_until(self, end: re.Pattern[bytes], patience: Patience, *, limit: int, until: float) -> bytes:
+    def read_until(self, end: re.Pattern[bytes], deadline: Deadline, *, limit: int, until: float) -> bytes:
         """Return the bytes up to an end and with it, of which there are at most `limit`; by a time of the clock.
 
         Raises:
@@ -46,19 +46,19 @@ class Stream:
             if len(self._buffer) > limit:
                 raise TryAgainError(f"more than {limit:,} bytes came without an end of the header")
             searched = max(0, len(self._buffer) - _LONGEST_END)
-            self._receive(patience, until)
+            self._receive(deadline, until)
         taken = bytes(self._buffer[: found.end()])
         del self._buffer[: len(taken)]
         return taken
 
-    def read_into(self, view: memoryview, patience: Patience) -> int:
+    def read_into(self, view: memoryview, deadline: Deadline) -> int:
         """Fill the beginning of the view with what is there next, and return how much; 0 where the connection ended."""
         if self._buffer:
             count = min(len(view), len(self._buffer))
             view[:count] = self._buffer[:count]
             del self._buffer[:count]
             return count
-        self._wait_at_most(patience.timeout())
+        self._wait_at_most(deadline.timeout())
         return self._socket.recv_into(view)
 
     def is_quiet(self) -> bool:
@@ -85,8 +85,8 @@ class Stream:
         """Close the connection."""
         self._socket.close()
 
-    def _receive(self, patience: Patience, until: float) -> None:
-        left = min(patience.timeout(), until - time.monotonic())
+    def _receive(self, deadline: Deadline, until: float) -> None:
+        left = min(deadline.timeout(), until - time.monotonic())
         if left <= 0:
             raise TimeoutError
         self._wait_at_most(left)

@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from loaders.clients.http_answer import Answer, what_broke
 from loaders.clients.http_stream import Stream
-from loaders.clients.retry import Patience, TryAgainError
+from loaders.clients.retry import Deadline, TryAgainError
 from loaders.errors import ConfigError, ReadError
 from loaders.redaction import redact
 
@@ -74,7 +74,7 @@ class HttpTransport:
         self._tls: ssl.SSLContext | None = None
 
     @contextmanager
-    def request(self, method: str, url: str, headers: Mapping[str, str], patience: Patience) -> Iterator[Answer]:
+    def request(self, method: str, url: str, headers: Mapping[str, str], deadline: Deadline) -> Iterator[Answer]:
         """Send a request and give its answer; the connection is kept if the body was read to its end.
 
         Raises:
@@ -86,8 +86,8 @@ class HttpTransport:
         place = (parts.scheme, parts.netloc, proxy)
         message = _message(method, parts, headers, proxy)
         running = _Running()
-        with patience.cancellation.ending(running.end):
-            stream, answer = self._answer(method, message, parts, proxy, self._kept(place), running, patience)
+        with deadline.cancellation.ending(running.end):
+            stream, answer = self._answer(method, message, parts, proxy, self._kept(place), running, deadline)
             followed = False
             try:
                 yield answer
@@ -107,15 +107,15 @@ class HttpTransport:
         proxy: _Proxy | None,
         kept: Stream | None,
         running: _Running,
-        patience: Patience,
+        deadline: Deadline,
     ) -> tuple[Stream, Answer]:
         for stream in (kept, None) if kept else (None,):
             reused = stream is not None
-            stream = stream or self._connected(parts, proxy, patience)
+            stream = stream or self._connected(parts, proxy, deadline)
             try:
                 running.on(stream)
-                stream.send(message, patience)
-                return stream, Answer(stream, method, patience)
+                stream.send(message, deadline)
+                return stream, Answer(stream, method, deadline)
             except BaseException as error:
                 running.over()
                 stream.close()
@@ -127,10 +127,10 @@ class HttpTransport:
                 raise TryAgainError(f"{what_broke(error)} before an answer came") from None
         raise AssertionError("unreachable")
 
-    def _connected(self, parts: SplitResult, proxy: _Proxy | None, patience: Patience) -> Stream:
+    def _connected(self, parts: SplitResult, proxy: _Proxy | None, deadline: Deadline) -> Stream:
         host, port = parts.hostname or "", parts.port or _DEFAULT_PORTS[parts.scheme]
         at = (proxy.host, proxy.port) if proxy else (host, port)
-        timeout = max(0.01, min(self._connect_timeout_seconds, patience.left()))
+        timeout = max(0.01, min(self._connect_timeout_seconds, deadline.left()))
         context = self._context() if parts.scheme == "https" else None
         try:
             connected = socket.create_connection((_ascii(at[0]), at[1]), timeout=timeout)  # type: ignore[arg-type]  # the stubs know text alone
@@ -141,8 +141,8 @@ class HttpTransport:
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if context is not None:
                 if proxy:
-                    _tunnel(Stream(connected), host, port, proxy, patience)
-                connected.settimeout(patience.timeout())
+                    _tunnel(Stream(connected), host, port, proxy, deadline)
+                connected.settimeout(deadline.timeout())
                 connected = context.wrap_socket(connected, server_hostname=host)
         except OSError as error:
             connected.close()
@@ -206,13 +206,13 @@ def _message(method: str, parts: SplitResult, headers: Mapping[str, str], proxy:
     return "\r\n".join([*lines, "", ""]).encode("ascii")
 
 
-def _tunnel(stream: Stream, host: str, port: int, proxy: _Proxy, patience: Patience) -> None:
+def _tunnel(stream: Stream, host: str, port: int, proxy: _Proxy, deadline: Deadline) -> None:
     """Have the proxy connect to the server, so that what follows is between the two of us."""
     name = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     lines = [f"CONNECT {name} HTTP/1.1", f"Host: {name}", *(f"{key}: {text}" for key, text in proxy.headers.items())]
-    stream.send("\r\n".join([*lines, "", ""]).encode("ascii"), patience)
+    stream.send("\r\n".join([*lines, "", ""]).encode("ascii"), deadline)
     # What follows a refusal is of no interest, and nothing follows a success but what is asked for.
-    answer = Answer(stream, "HEAD", patience)
+    answer = Answer(stream, "HEAD", deadline)
     if answer.status != 200:
         raise TryAgainError(f"the proxy {proxy.host}:{proxy.port} answered {answer.status} for {name}")
 

@@ -23,8 +23,8 @@ class TryAgainError(Exception):
 
 
 @dataclass
-class Patience:
-    """The time left for one object, and whether it is still wanted."""
+class Deadline:
+    """The time left for the requests of one object, and the flag that cancels them."""
 
     settings: StorageSettings
     location: str
@@ -47,7 +47,7 @@ class Patience:
         self.check()
         return max(0.01, min(self.settings.stall_timeout_seconds, self.left()))
 
-    def insist(self, what: str, attempt: Callable[[], T]) -> T:
+    def retry(self, what: str, attempt: Callable[[], T]) -> T:
         """Return what the attempt returns, trying again after each `TryAgainError` while tries and time last."""
         failures: list[str] = []
         for number in range(1, self.settings.attempts + 1):
@@ -80,13 +80,13 @@ class Patience:
         return random.uniform(longest / 4, longest)  # noqa: S311 — spreads load, guards nothing
 
 
-class Pace:
-    """The rate of one body: too slow for as long as a stall may last is as good as stalled."""
+class ThroughputLimit:
+    """The least rate at which a body must arrive, measured over windows of one stall timeout."""
 
-    def __init__(self, patience: Patience) -> None:
-        self._patience = patience
-        self._window_seconds = patience.settings.stall_timeout_seconds
-        self._minimum = patience.settings.minimum_rate_bytes * self._window_seconds
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+        self._window_seconds = deadline.settings.stall_timeout_seconds
+        self._minimum = deadline.settings.minimum_rate_bytes * self._window_seconds
         self._window_start = time.monotonic()
         self._window_bytes = 0
 
@@ -99,7 +99,7 @@ class Pace:
         if self._window_bytes < self._minimum:
             rate = self._window_bytes / elapsed / 1024
             raise TryAgainError(
-                f"slower than {self._patience.settings.minimum_rate_bytes / 1024:g} KiB/s ({rate:.1f} KiB/s)"
+                f"slower than {self._deadline.settings.minimum_rate_bytes / 1024:g} KiB/s ({rate:.1f} KiB/s)"
             )
         self._window_start = time.monotonic()
         self._window_bytes = 0

@@ -13,7 +13,7 @@ from loaders.clients.cancellation import cancellable, results_of
 from loaders.clients.checksums import Expected, ObjectSum, expected
 from loaders.clients.location import Location
 from loaders.clients.progress import Tracker
-from loaders.clients.retry import Patience, TryAgainError
+from loaders.clients.retry import Deadline, TryAgainError
 from loaders.clients.s3_client import S3Client, StoreRefusedError
 from loaders.clients.s3_refusal import refusal
 from loaders.clients.source import ChangedError, fresh_memory
@@ -42,9 +42,9 @@ class S3Object:
         self.bucket, _, self.key = location.path.partition("/")
         self._client = client
         self._tracker = tracker
-        self._patience = Patience(client.settings, location.shown)
-        self._pin = self._patience.insist("HEAD", self._head)
-        self.size_bytes = self._patience.size_bytes = self._pin.size_bytes
+        self._deadline = Deadline(client.settings, location.shown)
+        self._pin = self._deadline.retry("HEAD", self._head)
+        self.size_bytes = self._deadline.size_bytes = self._pin.size_bytes
         self.version = client.version(self._pin.etag, self._pin.size_bytes)
         self.modified = self._pin.modified
         self.prefers_whole = client.reads_whole
@@ -58,7 +58,7 @@ class S3Object:
                 "'object'. Upload it again with one (the default of present clients), or set verify: auto."
             )
         self._tracker.expect(self.size_bytes)
-        return self._patience.insist("GET", lambda: self._whole(summed))
+        return self._deadline.retry("GET", lambda: self._whole(summed))
 
     def read_ranges(self, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
         """Return the bytes from each start up to each end: of this version, and as many as asked for."""
@@ -81,7 +81,7 @@ class S3Object:
     def _head(self) -> _Pin:
         headers = {"x-amz-checksum-mode": "ENABLED"}
         try:
-            with self._client.request("HEAD", self.bucket, self.key, self._patience, headers=headers) as answer:
+            with self._client.request("HEAD", self.bucket, self.key, self._deadline, headers=headers) as answer:
                 found = answer.headers
                 if answer.length is None or not found.get("etag"):
                     raise TryAgainError(_stranger(found, "HEAD came back without length and ETag"))
@@ -119,12 +119,12 @@ class S3Object:
         def ask() -> int | None:
             query = {"partNumber": str(number)}
             with self._client.request(
-                "HEAD", self.bucket, self.key, self._patience, headers=self._match, query=query
+                "HEAD", self.bucket, self.key, self._deadline, headers=self._match, query=query
             ) as answer:
                 return answer.length
 
         try:
-            return self._patience.insist(f"HEAD of part {number}", ask)
+            return self._deadline.retry(f"HEAD of part {number}", ask)
         except StoreRefusedError as error:
             if error.status == 412:
                 self._refuse(error)
@@ -153,26 +153,26 @@ class S3Object:
     def _fetch(self, pieces: list[tuple[int, memoryview]], arrived: Callable[[int, memoryview], None] | None) -> None:
         """Fill each piece from its place in the object, several at a time."""
 
-        def fetch(start: int, view: memoryview, patience: Patience) -> None:
-            self._piece(start, view, patience)
+        def fetch(start: int, view: memoryview, deadline: Deadline) -> None:
+            self._piece(start, view, deadline)
             if arrived is not None:
                 arrived(start, view)
 
         if len(pieces) == 1:
-            fetch(*pieces[0], self._patience)
+            fetch(*pieces[0], self._deadline)
             return
         with cancellable() as cancellation:
-            patience = replace(self._patience, cancellation=cancellation)
-            results_of([self._client.executor.submit(fetch, start, view, patience) for start, view in pieces])
+            deadline = replace(self._deadline, cancellation=cancellation)
+            results_of([self._client.executor.submit(fetch, start, view, deadline) for start, view in pieces])
 
-    def _piece(self, start: int, view: memoryview, patience: Patience) -> None:
+    def _piece(self, start: int, view: memoryview, deadline: Deadline) -> None:
         """Fill the view from `start` of the object; what came before a connection broke is not fetched again."""
         got = 0
 
         def attempt() -> None:
             nonlocal got
             low = start + got
-            got += self._get(low, view[got:], patience)
+            got += self._get(low, view[got:], deadline)
             if got < len(view):
                 raise TryAgainError(f"the body ended after {low + got - start:,} of {len(view):,} bytes")
 
@@ -184,9 +184,9 @@ class S3Object:
                 got += error.received
                 raise
 
-        patience.insist("GET", keep_and_attempt)
+        deadline.retry("GET", keep_and_attempt)
 
-    def _get(self, start: int, view: memoryview, patience: Patience) -> int:
+    def _get(self, start: int, view: memoryview, deadline: Deadline) -> int:
         end = start + len(view)
         whole = len(view) == self.size_bytes
         headers = self._match if whole else {**self._match, "range": f"bytes={start}-{end - 1}"}
@@ -198,7 +198,7 @@ class S3Object:
             self._tracker.add(size_bytes)
 
         try:
-            with self._client.request("GET", self.bucket, self.key, patience, headers=headers) as answer:
+            with self._client.request("GET", self.bucket, self.key, deadline, headers=headers) as answer:
                 found = answer.headers
                 if "etag" not in found:
                     raise TryAgainError(_stranger(found, "the answer has no ETag"))
@@ -211,7 +211,7 @@ class S3Object:
                     raise TryAgainError(f"the store ignored the range that was asked for: it sent {given[:60]}")
                 if answer.length != len(view):
                     raise TryAgainError(f"the answer announces {answer.length} bytes, not {len(view):,}")
-                return answer.read_into(view, patience, count)
+                return answer.read_into(view, deadline, count)
         except StoreRefusedError as error:
             self._refuse(error)
         except TryAgainError as error:

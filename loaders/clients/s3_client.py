@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote_plus
 from loaders.clients.account import Account, resolve_account
 from loaders.clients.http_answer import Answer
 from loaders.clients.http_transport import HttpTransport
-from loaders.clients.retry import Patience, TryAgainError
+from loaders.clients.retry import Deadline, TryAgainError
 from loaders.clients.signing import quoted_path, quoted_query, signed_headers
 from loaders.config.storage import StorageSettings, active_storage, region_problem
 from loaders.errors import ReadError
@@ -45,16 +45,16 @@ class Listed:
 class StoreRefusedError(Exception):
     """The store answered, and trying again would not change what it said.
 
-    `patience` is that of the request, for those that are made to find out more.
+    `deadline` is that of the request, for those that are made to find out more.
     """
 
-    def __init__(self, status: int, code: str, message: str, *, method: str, patience: Patience) -> None:
+    def __init__(self, status: int, code: str, message: str, *, method: str, deadline: Deadline) -> None:
         said = f"{status} {code}".strip()
         super().__init__(f"{said}: {message}" if message else said)
         self.status = status
         self.code = code
         self.method = method
-        self.patience = patience
+        self.deadline = deadline
 
 
 class OtherRegionError(TryAgainError):
@@ -99,7 +99,7 @@ class S3Client:
         method: str,
         bucket: str,
         key: str,
-        patience: Patience,
+        deadline: Deadline,
         *,
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
@@ -116,11 +116,11 @@ class S3Client:
         plain = {"Accept-Encoding": "identity", "User-Agent": "sourceswap", **(headers or {})}
         if credentials is not None:
             plain = signed_headers(method, url, plain, credentials, sent_region)
-        with self.transport.request(method, url, plain, patience) as answer:
+        with self.transport.request(method, url, plain, deadline) as answer:
             if answer.status in (200, 206):
                 yield answer
                 return
-            body = b"" if method == "HEAD" else answer.read_all(patience)
+            body = b"" if method == "HEAD" else answer.read_all(deadline)
         code, message, named = _error_in(body)
         region = answer.headers.get("x-amz-bucket-region") or named
         elsewhere = region_problem(region) is None and region != sent_region
@@ -129,9 +129,9 @@ class S3Client:
             raise OtherRegionError(f"the bucket is in {region}, not {sent_region}")
         if answer.status in _RETRIED_STATUSES or code in _RETRIED_CODES:
             raise TryAgainError(f"the store answered {answer.status} {code}".strip())
-        raise StoreRefusedError(answer.status, code, message, method=method, patience=patience)
+        raise StoreRefusedError(answer.status, code, message, method=method, deadline=deadline)
 
-    def list(self, bucket: str, prefix: str, patience: Patience, *, limit: int | None = None) -> Iterator[Listed]:
+    def list(self, bucket: str, prefix: str, deadline: Deadline, *, limit: int | None = None) -> Iterator[Listed]:
         """Yield the objects whose keys begin with the prefix, each once, in the store's order; one page under a limit.
 
         Raises:
@@ -149,8 +149,8 @@ class S3Client:
                 query["continuation-token"] = token
             if limit:
                 query["max-keys"] = str(limit)
-            page = patience.insist("listing", lambda query=query: self._page(bucket, query, patience))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
-            fresh = [found for found in _listed(page, prefix, patience) if found.key not in seen]
+            page = deadline.retry("listing", lambda query=query: self._page(bucket, query, deadline))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+            fresh = [found for found in _listed(page, prefix, deadline) if found.key not in seen]
             seen.update(found.key for found in fresh)
             yield from fresh
             token = page.findtext("NextContinuationToken")
@@ -165,20 +165,20 @@ class S3Client:
             kind = PartialListError if seen else ReadError
             if not token:
                 why = "it says that there is more, and gives no NextContinuationToken to ask for it"
-                raise _unsure(patience, why, kind)
+                raise _unsure(deadline, why, kind)
             if token in asked:
-                raise _unsure(patience, "it leads back to a page that came before, without an end", kind)
+                raise _unsure(deadline, "it leads back to a page that came before, without an end", kind)
             if empty > _MOST_EMPTY_PAGES:
                 why = f"{empty} pages in a row brought nothing new, and each says that there is more"
-                raise _unsure(patience, why, kind)
+                raise _unsure(deadline, why, kind)
             if len(asked) >= _MOST_PAGES:
-                raise _unsure(patience, f"it goes on after {_MOST_PAGES:,} pages with {len(seen):,} objects", kind)
+                raise _unsure(deadline, f"it goes on after {_MOST_PAGES:,} pages with {len(seen):,} objects", kind)
             asked.add(token)
 
-    def _page(self, bucket: str, query: Mapping[str, str], patience: Patience) -> Element:
-        with self.request("GET", bucket, "", patience, query=query) as answer:
+    def _page(self, bucket: str, query: Mapping[str, str], deadline: Deadline) -> Element:
+        with self.request("GET", bucket, "", deadline, query=query) as answer:
             length = answer.length
-            body = answer.read_all(patience, limit=8 << 20)
+            body = answer.read_all(deadline, limit=8 << 20)
         if length is not None and len(body) != length:
             raise TryAgainError(f"the list broke off after {len(body):,} of {length:,} bytes")
         page = _xml(body)
@@ -224,7 +224,7 @@ def _chain_state() -> tuple[str | None, ...]:
     return (str(os.getpid()), os.environ.get("HOME"), *values)
 
 
-def _listed(page: Element, prefix: str, patience: Patience) -> Iterator[Listed]:
+def _listed(page: Element, prefix: str, deadline: Deadline) -> Iterator[Listed]:
     encoded = (page.findtext("EncodingType") or "").strip().lower() == "url"
     for found in page.iter("Contents"):
         key = found.findtext("Key") or ""
@@ -232,18 +232,18 @@ def _listed(page: Element, prefix: str, patience: Patience) -> Iterator[Listed]:
         try:
             key = unquote_plus(key, errors="strict") if encoded else key
         except UnicodeDecodeError:
-            raise _unsure(patience, f"it holds a key that is no UTF-8: {key[:200]!r}") from None
+            raise _unsure(deadline, f"it holds a key that is no UTF-8: {key[:200]!r}") from None
         if not key.startswith(prefix) or not key:
-            raise _unsure(patience, f"it holds {key[:200]!r}, which does not begin with {prefix!r} as asked for")
+            raise _unsure(deadline, f"it holds {key[:200]!r}, which does not begin with {prefix!r} as asked for")
         if not _SIZE.fullmatch(size):
-            raise _unsure(patience, f"it gives {size[:40]!r} for the size of {key[:200]!r}")
+            raise _unsure(deadline, f"it gives {size[:40]!r} for the size of {key[:200]!r}")
         yield Listed(key, int(size), (found.findtext("ETag") or "").strip('" \t\r\n'))
 
 
-def _unsure(patience: Patience, why: str, kind: type[ReadError] = ReadError) -> ReadError:
+def _unsure(deadline: Deadline, why: str, kind: type[ReadError] = ReadError) -> ReadError:
     """Return the error for a list that may lack parts or hold others; a part less would be a wrong frame."""
     return kind(
-        f"'{patience.location}': the store's list of objects cannot be relied on: {why}. Nothing of it was used. "
+        f"'{deadline.location}': the store's list of objects cannot be relied on: {why}. Nothing of it was used. "
         "Check storage.endpoint_url, and that the store speaks S3's ListObjectsV2; or name the file itself."
     )
 

@@ -6,7 +6,7 @@ import difflib
 from dataclasses import replace
 
 from loaders.clients.location import Location
-from loaders.clients.retry import Patience, TryAgainError
+from loaders.clients.retry import Deadline, TryAgainError
 from loaders.clients.s3_client import OtherRegionError, S3Client, StoreRefusedError
 from loaders.clients.source import MissingError
 from loaders.errors import ReadError
@@ -40,8 +40,8 @@ def refusal(client: S3Client, location: Location, bucket: str, key: str, error: 
             said = f"there is no bucket '{bucket}' at {store}. Correct the location, or storage.endpoint_url."
         case "NoSuchKey" | "NotFound" | "":
             if error.status == 404:
-                missing = MissingError(f"'{shown}': {_missing(client, bucket, key, error.patience)}")
-                missing.patience = error.patience
+                missing = MissingError(f"'{shown}': {_missing(client, bucket, key, error.deadline)}")
+                missing.deadline = error.deadline
                 return missing
             said = f"{store} answered {error}."
         case "InvalidAccessKeyId":
@@ -80,23 +80,23 @@ def _with_reason(client: S3Client, bucket: str, key: str, error: StoreRefusedErr
     if error.code or error.method != "HEAD" or error.status not in _ASKED_STATUSES:
         return error
     try:
-        with client.request("GET", bucket, key, _brief(error.patience), headers={"range": "bytes=0-0"}):
+        with client.request("GET", bucket, key, _brief(error.deadline), headers={"range": "bytes=0-0"}):
             return error
     except OtherRegionError:
         raise
     except TryAgainError:
         return error
     except StoreRefusedError as reason:
-        reason.patience = error.patience
+        reason.deadline = error.deadline
         return reason if reason.status == error.status else error
 
 
-def _missing(client: S3Client, bucket: str, key: str, patience: Patience) -> str:
+def _missing(client: S3Client, bucket: str, key: str, deadline: Deadline) -> str:
     folder, _, name = key.rpartition("/")
     prefix = f"{folder}/" if folder else ""
     hint = ""
     try:
-        found = client.list(bucket, prefix, _brief(patience), limit=1000)
+        found = client.list(bucket, prefix, _brief(deadline), limit=1000)
         near = difflib.get_close_matches(name, [listed.key[len(prefix) :] for listed in found], n=1)
         hint = f" Did you mean '{near[0]}'?" if near else ""
     except StoreRefusedError as error:
@@ -106,7 +106,7 @@ def _missing(client: S3Client, bucket: str, key: str, patience: Patience) -> str
     return f"there is no object '{key}' in bucket '{bucket}'.{hint} Correct the location, or upload it."
 
 
-def _brief(patience: Patience) -> Patience:
-    """Return the patience for a request that only makes an error clearer: one try, of what is left a few seconds."""
-    seconds = max(0.0, min(_CLARIFYING_SECONDS, patience.left()))
-    return Patience(replace(patience.settings, attempts=1, deadline_seconds=seconds), patience.location)
+def _brief(deadline: Deadline) -> Deadline:
+    """Return the deadline for a request that only makes an error clearer: one try, of what is left a few seconds."""
+    seconds = max(0.0, min(_CLARIFYING_SECONDS, deadline.left()))
+    return Deadline(replace(deadline.settings, attempts=1, deadline_seconds=seconds), deadline.location)

@@ -11,7 +11,7 @@ from loaders.clients.location import Location
 from loaders.errors import ReadError
 
 if TYPE_CHECKING:
-    from loaders.clients.retry import Patience
+    from loaders.clients.retry import Deadline
 
 
 class ChangedError(ReadError):
@@ -19,9 +19,9 @@ class ChangedError(ReadError):
 
 
 class MissingError(ReadError):
-    """There is nothing at the location; `patience` is what finding that out has left, where it is bounded."""
+    """There is nothing at the location; `deadline` is what finding that out has left, where it is bounded."""
 
-    patience: Patience | None = None
+    deadline: Deadline | None = None
 
 
 def fresh_memory(size_bytes: int, shown: str) -> memoryview:

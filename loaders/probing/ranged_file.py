@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from loaders.clients.fsspec_object import FsspecObject
 from loaders.clients.location import Location
 from loaders.clients.progress import Tracker
 from loaders.clients.source import Source
@@ -61,6 +62,13 @@ class RangedFile(io.RawIOBase):
             return b""
         if self.fetched_bytes + end - start > BUDGET_BYTES:
             raise OverBudgetError(f"more than {BUDGET_BYTES >> 10} KiB of it would have to be fetched")
+        if not getattr(self._source, "serves_ranges", True):
+            # Each range would bring the whole file: take it once.
+            if self.size_bytes > BUDGET_BYTES:
+                raise OverBudgetError("its server serves no parts of a file")
+            self._ranges[0] = memoryview(self._source.read()).tobytes()
+            self.fetched_bytes += self.size_bytes
+            return self._ranges[0][start:end]
         data = memoryview(self._source.read_ranges([(start, end)])[0]).tobytes()
         self.fetched_bytes += len(data)
         self._ranges[start] = data
@@ -102,11 +110,8 @@ class RangedFile(io.RawIOBase):
 
 def _open(location: Location) -> Source:
     tracker = Tracker("", location.shown)
-    if location.protocol in ("file", "s3"):
-        return open_source(location, tracker)
-    from loaders.probing.remote_file import RemoteFile
-
-    return RemoteFile(location)
+    # A web server's file is read whole by its own client; fsspec's reads ranges, which are enough for a probe.
+    return FsspecObject(location, tracker) if location.protocol in ("http", "https") else open_source(location, tracker)
 
 
 def _modified(source: Source, location: Location) -> datetime | None:

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from loaders.clients.fsspec_object import file_system, readable
 from loaders.clients.location import Location, bucket_and_key
-from loaders.clients.retry import Patience
+from loaders.clients.retry import Deadline
 from loaders.clients.s3_client import PartialListError, StoreRefusedError, client_for
 from loaders.clients.s3_refusal import refusal
 from loaders.clients.source import MissingError
@@ -66,7 +66,7 @@ def folder_parts(location: Location, options: FormatOptions, missing: MissingErr
     """
     try:
         folder = location.at(location.path.rstrip("/") + "/")
-        found = _s3_paths(folder, missing.patience if missing else None)
+        found = _s3_paths(folder, missing.deadline if missing else None)
     except PartialListError:
         raise
     except ReadError:
@@ -177,7 +177,7 @@ def _listed(folder: str | Path) -> tuple[tuple[int, int], list[str]]:
         raise ReadError(f"'{folder}' cannot be listed: {error.strerror}.") from None
 
 
-def _s3_paths(location: Location, patience: Patience | None = None) -> Found | None:
+def _s3_paths(location: Location, deadline: Deadline | None = None) -> Found | None:
     bucket, key = bucket_and_key(location)
     pattern = _MAGIC.search(key)
     if pattern is None and key and not key.endswith("/"):
@@ -185,9 +185,9 @@ def _s3_paths(location: Location, patience: Patience | None = None) -> Found | N
     prefix = key if pattern is None else key[: pattern.start()]
     client = client_for()
     try:
-        patience = patience or Patience(client.settings, location.shown)
+        deadline = deadline or Deadline(client.settings, location.shown)
         keys: Found = {
-            found.key: client.version(found.etag, found.size_bytes) for found in client.list(bucket, prefix, patience)
+            found.key: client.version(found.etag, found.size_bytes) for found in client.list(bucket, prefix, deadline)
         }
     except StoreRefusedError as error:
         raise refusal(client, location, bucket, key, error) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,28 @@ def error_lines(result: Any, code: int) -> str:
     assert "Traceback" not in result.stderr
     assert len(result.stderr.splitlines()) <= 10, result.stderr
     return str(result.stderr)
+
+
+def test_a_run_on_local_files_imports_no_client_of_a_store(project: Path, tmp_path: Path) -> None:
+    script = (
+        "import sys\n"
+        "from cli.main import main\n"
+        "try:\n"
+        "    main(['run', '--env', 'local'])\n"
+        "finally:\n"
+        "    stores = {'boto3', 'botocore', 'obstore', 'awscrt', 's3fs'}\n"
+        "    print('imported', sorted(stores & set(sys.modules)))\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=project,
+        env=os.environ | {"SOURCESWAP_CACHE_DIR": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.endswith("imported []\n")
 
 
 def test_results_go_to_stdout_and_the_report_to_stderr(sourceswap: Run) -> None:

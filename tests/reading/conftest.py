@@ -36,7 +36,7 @@ ORDERS = DatasetContract(
     key=("order_id",),
 )
 FORMATS = ("csv", "csv.gz", "jsonl", "parquet", "feather")
-# Patience for tests: what takes minutes with the defaults takes a second or two.
+# Deadline for tests: what takes minutes with the defaults takes a second or two.
 IMPATIENT = StorageSettings(
     connect_timeout_seconds=1, stall_timeout_seconds=0.3, deadline_seconds=4, attempts=3, minimum_rate_bytes=64 << 10
 )

@@ -16,7 +16,7 @@ import pytest
 
 from loaders import ReadError, read_table
 from loaders.clients.cancellation import Cancellation, ReadCancelledError, active_cancellation, cancellable
-from loaders.clients.retry import Patience, TryAgainError
+from loaders.clients.retry import Deadline, TryAgainError
 from loaders.clients.s3_client import client_for
 from loaders.config.storage import StorageSettings, use_storage
 from tests.fault_proxy import FaultProxy
@@ -62,7 +62,7 @@ def assert_no_thread_reads() -> None:
 
 
 def in_thread(location: str) -> Future[object]:
-    """Start to read in another thread, of the same undertaking."""
+    """Start to read in another thread, of the same task."""
     executor = ThreadPoolExecutor(1)
     future: Future[object] = executor.submit(copy_context().run, read_table, location, ORDERS)
     executor.shutdown(wait=False)
@@ -123,13 +123,13 @@ def test_the_wait_before_another_try_ends_when_it_is_cancelled(monkeypatch: pyte
     def attempt() -> None:
         raise TryAgainError("the store is busy")
 
-    monkeypatch.setattr(Patience, "_wait", minute)
+    monkeypatch.setattr(Deadline, "_wait", minute)
     with cancellable() as cancellation, ThreadPoolExecutor(1) as executor:
-        insisting = executor.submit(Patience(PATIENT, "s3://b/k", cancellation=cancellation).insist, "GET", attempt)
+        retrying = executor.submit(Deadline(PATIENT, "s3://b/k", cancellation=cancellation).retry, "GET", attempt)
         assert about_to_wait.wait(SOON)
         cancellation.cancel()
         with pytest.raises(ReadCancelledError):
-            insisting.result(SOON)
+            retrying.result(SOON)
 
 
 def test_a_read_that_begins_after_the_cancellation_asks_nothing(proxy: FaultProxy, put: Put, tmp_path: Path) -> None:

@@ -10,7 +10,10 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from loaders import ReadError, read_table
-from loaders.clients.source import MissingError
+from loaders.clients.fsspec_object import FsspecObject
+from loaders.clients.location import parse_location
+from loaders.clients.progress import Tracker
+from loaders.clients.source import ChangedError, MissingError
 from tests.reading.test_s3_listing import CSV, NUMBERS
 
 
@@ -85,3 +88,20 @@ def test_a_protocol_is_read_in_either_case() -> None:
 def test_a_protocol_that_nothing_reads_is_said() -> None:
     with pytest.raises(ReadError, match="no file system reads nothing://"):
         read_table("nothing://x.csv", NUMBERS)
+
+
+def test_ranges_are_those_asked_for_and_of_one_version() -> None:
+    name = f"/ranges-{os.urandom(4).hex()}.csv"
+    memory = fsspec.filesystem("memory")
+    memory.pipe_file(name, CSV)
+    try:
+        source = FsspecObject(parse_location(f"memory:/{name}"), Tracker("", name))
+        assert [data.to_pybytes() for data in source.read_ranges([(2, 5), (0, 1)])] == [CSV[2:5], CSV[:1]]
+        source.close()
+        memory.pipe_file(name, CSV)
+        with pytest.raises(ChangedError, match="changed while it was read"):
+            source.close()
+        with pytest.raises(ReadError, match="gave 1 of 2 bytes"):
+            source.read_ranges([(len(CSV) - 1, len(CSV) + 1)])
+    finally:
+        memory.rm(name)
