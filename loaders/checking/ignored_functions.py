@@ -13,7 +13,7 @@ from loaders.checking.source_text import FunctionNode, decorator_names
 
 
 class IgnoredFunction(NamedTuple):
-    """Why a name of a module is no node, where it stands, and what to do."""
+    """The reason why a name of a module is no node, its place, and the remedy."""
 
     found: str
     fix: str

@@ -125,7 +125,7 @@ def _unreadable(folder: Path) -> list[Finding]:
 
 
 class _Project:
-    """What is looked at: configurations that resolve, their loader modules, and the problems met on the way."""
+    """A project under check: its resolved configurations, their loader modules, and the problems found so far."""
 
     def __init__(self, root: Path, folder: Path | None, configs: list[Config], problems: list[Finding]) -> None:
         self.root = root

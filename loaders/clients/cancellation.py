@@ -1,6 +1,6 @@
 """Cancel the remaining reads of a task when one of them fails or the caller is interrupted.
 
-An undertaking is the execution of a driver, the parts of a dataset, the ranges of an object: where one of its threads
+A task is the execution of a driver, the parts of a dataset, the ranges of an object: where one of its threads
 fails, or its caller is interrupted, what the others would bring is of no use. They look at the flag before each piece
 and each try, wait on it instead of sleeping, and have the connections that they listen to shut down.
 """

@@ -79,7 +79,7 @@ class S3Client:
 
     @property
     def endpoint(self) -> str:
-        """Where requests go, for an error, and to tell one store's versions from another's."""
+        """The endpoint of requests, for errors and as part of versions."""
         return redact(self.account.endpoint_url or f"s3.{self.account.region}.amazonaws.com")
 
     def version(self, etag: str, size_bytes: int) -> str:

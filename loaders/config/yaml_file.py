@@ -42,12 +42,12 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[KeyPath, Origin]]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        _refuse_depth(text, path)
         loader = _Loader(text)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: cannot be read: {shortened(str(error))}.") from None
     origins: dict[KeyPath, Origin] = {}
     try:
+        _refuse_depth(text, path)
         node = loader.get_single_node()
         if node is None:
             return {}, origins

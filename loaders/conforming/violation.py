@@ -32,7 +32,7 @@ class Violation:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a frame came from: the location as the user gave it, and the rows that each of its parts contributed."""
+    """The origin of a frame: its location as the user gave it, and the number of rows of each part."""
 
     location: str
     parts: tuple[tuple[str, int], ...] = field(default=())
