@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import threading
 import time
-import traceback
 from typing import TYPE_CHECKING, Any
 
 from hamilton import lifecycle
@@ -28,7 +26,7 @@ class RunReport(lifecycle.NodeExecutionHook):
         self._started: dict[str, float] = {}
         self._rows: dict[str, tuple[int, float]] = {}
         self._outcomes: dict[str, str] = {}
-        self._failed: list[tuple[str, BaseException | None]] = []
+        self._failed: list[tuple[str, Exception | None]] = []
 
     def run_before_node_execution(self, *, node_name: str, **future_kwargs: Any) -> None:
         """Record the start of a dataset's load."""
@@ -61,25 +59,11 @@ class RunReport(lifecycle.NodeExecutionHook):
             rows.append((f"  {name}", location, outcome, f"{count:,} rows", f"{seconds:.2f} s"))
         echo_table(("", "", "", "", ""), rows, err=True)
 
-    def _running_node(self, error: BaseException) -> str | None:
-        """Return the node whose function an error left; Hamilton reports only subclasses of Exception."""
-        codes = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
-        functions = {node: self._planned.definition(node) for node in self._planned.nodes}
-        found = (
-            node
-            for node, definition in functions.items()
-            if definition is not None and inspect.unwrap(definition.function).__code__ in codes
-        )
-        return next(found, None)
-
-    def failure(self, error: BaseException) -> LoaderError:
+    def failure(self, error: Exception) -> LoaderError:
         """Return the error for a failed run: a few lines that name the failing function."""
         if isinstance(error, LoaderError):
             return error
         node = next((name for name, its_error in self._failed if its_error is error), None)
-        node = node or self._running_node(error)
         place = self._planned.place(node) if node else "the dataflow"
-        if isinstance(error, SystemExit):
-            return LoaderError(f"{place} called sys.exit({error.code!r}). Raise an exception there instead.")
         text = " ".join(str(error).split())[:500]
         return LoaderError(f"{place} failed with {type(error).__name__}: {text}\nRun with --debug for the traceback.")

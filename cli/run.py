@@ -85,7 +85,7 @@ def _execute(planned: Plan, outputs: list[str], mode: Mode) -> dict[str, Any]:
     try:
         with progress_line():
             results: dict[str, Any] = driver.execute([*outputs])
-    except (Exception, SystemExit) as error:
+    except Exception as error:
         # Whatever the user's own functions raise is theirs to see, in a few lines.
         raise report.failure(error) from error
     finally:

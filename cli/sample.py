@@ -40,6 +40,7 @@ def sample(config: Config, rows: int, target_env: str, method: Method, seed: int
     from loaders.driver import plan
     from loaders.errors import ConfigError
     from loaders.files import write_file
+    from loaders.planning.overwriting import overwritten_input
     from loaders.project.sample_data import left_out, load_frames, targets
     from loaders.project.sampling import sample_frames
 
@@ -58,13 +59,14 @@ def sample(config: Config, rows: int, target_env: str, method: Method, seed: int
     existing = [str(path) for found in wanted.values() for path in found.existing()]
     if existing and not force:
         raise ConfigError(f"{existing[0]} exists; --force replaces it.")
-    read = {path.resolve() for found in targets(source, "file") for path in found.existing()}
-    own = next((path for path in existing if Path(path).resolve() in read), None)
+    # What is removed beside the sample counts as well as what is written.
+    touched = (str(path) for path in [*paths.values(), *existing])
+    own = next((path for path in touched if overwritten_input(source, Path(path)) is not None), None)
     asked_for = click.get_current_context().get_parameter_source("target_env") is not ParameterSource.DEFAULT
-    if own is not None and not asked_for:
+    if own is not None and not (asked_for and target_env == config.env):
         raise ConfigError(
             f"'{own}' is what environment '{config.env}' reads itself; the sample would replace the data by a part of "
-            "it. Name another environment with --to, or this one, if that is meant."
+            f"it. Name an environment with other files by --to, or '{config.env}' itself, if that is meant."
         )
     with progress_line():
         frames = load_frames(source, list(wanted))

@@ -47,7 +47,7 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[KeyPath, Origin]]:
         raise ConfigError(f"{path}: cannot be read: {shortened(str(error))}.") from None
     origins: dict[KeyPath, Origin] = {}
     try:
-        _refuse_depth(text, path)
+        _refuse_size(text, path)
         node = loader.get_single_node()
         if node is None:
             return {}, origins
@@ -67,10 +67,12 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[KeyPath, Origin]]:
     return data, origins
 
 
-def _refuse_depth(text: str, path: Path) -> None:
-    """Raise ConfigError for YAML nested so deep that parsing it would exhaust the stack."""
+def _refuse_size(text: str, path: Path) -> None:
+    """Raise ConfigError for YAML so deep or long that parsing it would exhaust the stack, or take many seconds."""
     depth = 0
-    for event in yaml.parse(text, _Loader):
+    for number, event in enumerate(yaml.parse(text, _Loader)):
+        if number > 4 * _MOST_VALUES:
+            raise ConfigError(f"{path}: holds more than {_MOST_VALUES:,} values. Move data to a file of its own.")
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
@@ -85,8 +87,8 @@ def _refuse_depth(text: str, path: Path) -> None:
 def _locate(node: Any, key: KeyPath, source: str, origins: dict[KeyPath, Origin]) -> None:
     if len(key) > _MOST_LEVELS or len(origins) > _MOST_VALUES:
         raise ConfigError(
-            f"{source}:{node.start_mark.line + 1}: holds an alias of itself, or aliases that stand for more than "
-            f"{_MOST_VALUES:,} values. Write the values out."
+            f"{source}:{node.start_mark.line + 1}: holds more than {_MOST_VALUES:,} values, or aliases that "
+            "stand for so many, such as one of itself. Move data to a file of its own."
         )
     if isinstance(node, yaml.SequenceNode):
         for number, item in enumerate(node.value):
@@ -95,6 +97,8 @@ def _locate(node: Any, key: KeyPath, source: str, origins: dict[KeyPath, Origin]
     if not isinstance(node, yaml.MappingNode):
         return
     for key_node, value_node in node.value:
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise ConfigError(f"{source}:{key_node.start_mark.line + 1}: a list or mapping is used as a key; use text.")
         here = (*key, str(key_node.value))
         origin = Origin(source, key_node.start_mark.line + 1)
         if here in origins:

@@ -17,6 +17,7 @@ from hamilton.lifecycle import base as lifecycle_base
 from hamilton.plugins.h_threadpool import FutureAdapter
 
 from loaders.clients.cancellation import active_cancellation, cancellable, results_of
+from loaders.errors import LoaderError
 from loaders.planning.call_environment import executing
 
 Active = Callable[[list[str]], AbstractContextManager[None]]
@@ -68,8 +69,14 @@ class ContextThreadPool(FutureAdapter):
         def execute(**arguments: Any) -> Any:
             # Another node may have failed while this one waited for its turn or its inputs.
             cancellation.check()
-            with executing(node.name):
-                return execute_lifecycle_for_node(**arguments)
+            try:
+                with executing(node.name):
+                    return execute_lifecycle_for_node(**arguments)
+            except SystemExit as error:
+                # It would end the command with the node's own code, 0 perhaps, and without a word.
+                raise LoaderError(
+                    f"{_function_of(node)} called sys.exit({error.code!r}). Raise an exception there instead."
+                ) from error
 
         bound = functools.partial(contextvars.copy_context().run, execute)
         future = super().do_remote_execute(execute_lifecycle_for_node=bound, node=node, **kwargs)
@@ -134,6 +141,11 @@ class ExecutionContext(lifecycle.GraphExecutionHook):
     def run_after_graph_execution(self, *, run_id: str, **future_kwargs: Any) -> None:
         """Leave the contexts, also after a failure."""
         self._running.pop(run_id).__exit__(None, None, None)
+
+
+def _function_of(node: node.Node) -> str:
+    functions = node.originating_functions or ()
+    return f"{functions[0].__module__}.{functions[0].__qualname__}()" if functions else f"Node '{node.name}'"
 
 
 def _executes(adapter: Any) -> bool:

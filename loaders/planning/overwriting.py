@@ -17,7 +17,17 @@ if TYPE_CHECKING:
 
 
 def refuse_overwriting(planned: Plan, output: Path) -> None:
-    """Raise ConfigError for an output file that is one of the plan's inputs, or would become a part of one.
+    """Raise ConfigError for an output file that is one of the plan's inputs, or would become a part of one."""
+    name = overwritten_input(planned, output)
+    if name is not None:
+        raise ConfigError(
+            f"--output: '{output}' is read by this run: the input '{name}' is '{planned.inputs[name]}'. Writing it "
+            "would destroy that data. Name another file."
+        )
+
+
+def overwritten_input(planned: Plan, output: Path) -> str | None:
+    """Return the input that writing a file would replace or add a part to; None if there is none.
 
     Links, hard links and other spellings of a path are followed. An input counts whether the chosen outputs need it
     or not.
@@ -29,10 +39,8 @@ def refuse_overwriting(planned: Plan, output: Path) -> None:
             if place is None:
                 continue
             if _is_same(output, place) or (name in of_datasets and _is_part(output, place)):
-                raise ConfigError(
-                    f"--output: '{output}' is read by this run: the input '{name}' is '{value}'. Writing it would "
-                    "destroy that data. Name another file."
-                )
+                return name
+    return None
 
 
 def _local_path(value: Any) -> Path | None:

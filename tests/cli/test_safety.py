@@ -128,6 +128,75 @@ def test_a_node_that_exits_fails_the_run_and_is_named(project: Path, sourceswap:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("show", "marketing_spend"), ("sample", "--to", "second", "--force"), ("run",)],
+    ids=lambda words: words[0],
+)
+@pytest.mark.parametrize("code", ["sys.exit(0)", "sys.exit()"])
+def test_a_loader_that_exits_fails_every_command_and_is_named(
+    project: Path, sourceswap: Run, words: tuple[str, ...], code: str
+) -> None:
+    _exiting_loaders(project, code)
+    _environment(project, "second", "data/second.csv")
+    _append(project / "configs" / "local.yaml", "\nsources: {local: own_loaders}\n")
+    done = sourceswap(*words, "--env", "local")
+    assert done.returncode == 1, (done.stdout, done.stderr)
+    assert "own_loaders.marketing_spend() called sys.exit(" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_difference_of_a_loader_that_exits_is_an_error(project: Path, sourceswap: Run) -> None:
+    _exiting_loaders(project, "raise SystemExit")
+    _environment(project, "second", str(DATA), extra="sources: {local: own_loaders}\n")
+    done = sourceswap("diff", "second", "local", "marketing_spend")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "own_loaders.marketing_spend() called sys.exit(" in done.stderr
+
+
+def _exiting_loaders(project: Path, code: str) -> None:
+    (project / "own_loaders.py").write_text(
+        "import sys\nimport pandas as pd\nfrom hamilton.function_modifiers import extract_columns\n"
+        "from loaders.contracts import MARKETING_SPEND\n\n@extract_columns(*MARKETING_SPEND.columns)\n"
+        "def marketing_spend(marketing_spend_data_path: str) -> pd.DataFrame:\n"
+        f'    """Weekly marketing spend; one row per week."""\n    {code}\n',
+        encoding="utf-8",
+    )
+
+
+def _environment(project: Path, name: str, location: str, *, extra: str = "") -> None:
+    (project / "configs" / f"{name}.yaml").write_text(
+        f"extends: base\ndata_source: local\ninputs:\n  marketing_spend_data_path: {location}\n{extra}",
+        encoding="utf-8",
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        (str(DATA), str(DATA)),
+        (str(DATA), f"configs/../{DATA}"),
+        (str(DATA), "link.csv"),
+        ("parts", "parts/year=2024/1.csv"),
+        ("parts/year=2024/1.csv", "parts/year=2024"),
+        ("parts", "parts/new.csv"),
+        ("parts/**/*.csv", "parts/year=2024/2.csv"),
+    ],
+)
+def test_a_sample_never_replaces_what_its_source_reads(
+    project: Path, sourceswap: Run, source: str, target: str
+) -> None:
+    _parts(project)
+    (project / "link.csv").symlink_to(project / DATA)
+    _environment(project, "source", source)
+    _environment(project, "target", target)
+    before = {path: path.read_bytes() for path in project.rglob("*.csv")}
+    done = sourceswap("sample", "--env", "source", "--to", "target", "--rows", "1", "--force")
+    assert done.returncode == 2, (done.stdout, done.stderr)
+    assert "is what environment 'source' reads itself" in done.stderr
+    assert {path: path.read_bytes() for path in project.rglob("*.csv")} == before
+
+
 CIRCLES = {
     "two": "def answer(b: int) -> int:\n    return b\n\ndef b(answer: int) -> int:\n    return answer\n",
     "itself": "def answer(answer: int) -> int:\n    return answer\n",
@@ -161,6 +230,12 @@ HOSTILE = {
     "a mapping that holds itself": "inputs: &loop {again: *loop}",
     "a bomb of aliases": _BOMB,
     "a merge of itself": "inputs: &loop\n  <<: *loop\n  a: 1",
+    "a bomb of aliases in a key": "? ["
+    + ", ".join(
+        ["&k1 [x, x, x, x, x, x, x, x, x]"] + [f"&k{n} [{', '.join([f'*k{n - 1}'] * 9)}]" for n in range(2, 12)]
+    )
+    + "]\n: 1",
+    "300,000 keys": "\n".join(f"k{n}: 1" for n in range(300_000)),
     "900 levels": "inputs: " + "[" * 900 + "]" * 900,
     "90,000 levels": "inputs: " + "{a: " * 90_000 + "1" + "}" * 90_000,
 }
