@@ -33,12 +33,14 @@ class Target:
     namespace: str
     ttl_seconds: float | None
     revalidate_seconds: float | None
+    trusts_unversioned: bool = False  # a ttl or a depends_on says what nothing else can tell
     _warned: set[str] = field(default_factory=set)
 
     def warn(self, text: str) -> None:
-        """Give a CachingWarning, each text once."""
-        if text not in self._warned:
-            self._warned.add(text)
+        """Give a CachingWarning, each text once, and each piece of advice (what follows the first sentence) once."""
+        advice = text.partition(". ")[2] or text
+        if advice not in self._warned:
+            self._warned.add(advice)
             warn_user(text)
 
     def report(

@@ -51,6 +51,9 @@ _UNKNOWABLE = frozenset(
         "pydoc.locate",
     ]
 )
+# Methods of pyarrow's file systems, and libraries, that read in native code: nobody sees what.
+_NATIVE_METHODS = frozenset({"open_input_file", "open_input_stream", "get_file_info", "OSFile"})
+_NATIVE_LIBRARIES = ("obstore", "connectorx")
 _IMPORTERS = frozenset({"builtins.__import__", "importlib.import_module"})
 # What may be changed or counted up without being an input; of other types the methods are the project's own.
 _CHANGED = (list, dict, set, deque)
@@ -64,6 +67,7 @@ class CodeGraph(CodeEncoder):
         super().__init__()
         self.queries = Queries()
         self.asks_for_files = False
+        self.unversioned = ""  # what reads without being seen
 
     def run(self, root: Any, *, as_value: bool) -> None:
         """Visit all code that is reachable from this function, class or module."""
@@ -99,6 +103,8 @@ class CodeGraph(CodeEncoder):
                 defaults = self.encode((function.__defaults__, function.__kwdefaults__))
         self._add("function", label, frame(b"", facts.digest.encode()) + defaults)
         self.used_environment.use_attributes(facts.attributes)
+        for name in sorted(facts.attributes & _NATIVE_METHODS):
+            self.unversioned = self.unversioned or f"{label}() uses {name}, whose reads are not seen"
         for item in facts.imports:
             self._import(function.__globals__, item)
         self.queries.function(function, label, facts)
@@ -165,8 +171,10 @@ class CodeGraph(CodeEncoder):
             return
         held = vars(module)
         first, rest = attributes[0], attributes[1:]
-        if library_of_module(module) != PROJECT:
-            self.library(library_of_module(module))
+        if (library := library_of_module(module)) != PROJECT:
+            self.library(library)
+            if library in _NATIVE_LIBRARIES:
+                self.unversioned = self.unversioned or f"{label}() reads through {library}"
             value = held.get(first, _ABSENT)
             if isinstance(value, ModuleType):
                 if rest or library_of_module(value) == PROJECT:

@@ -31,6 +31,10 @@ class Watch:
         """Watch a name bound in the dictionary of a module or object."""
         self._names.setdefault(id(namespace), (namespace, {}))[1][name] = namespace[name]
 
+    def has(self, namespace: dict[str, Any], name: str) -> bool:
+        """Return whether a name of this dictionary is watched."""
+        return id(namespace) in self._names and name in self._names[id(namespace)][1]
+
     def absence(self, namespace: dict[str, Any], name: str) -> None:
         """Watch a name that is not bound in a dictionary."""
         self._absent.setdefault(id(namespace), (namespace, set()))[1].add(name)

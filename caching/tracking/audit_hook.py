@@ -19,8 +19,16 @@ from typing import Any
 
 from caching.keys.libraries import PROJECT, is_of_library, library_of_globals
 from caching.tracking.active_recorder import ReadRecorder, current_recorder
+from caching.tracking.fsspec_reads import watch_fsspec
 from caching.tracking.native_readers import watch_native_reads
 from caching.tracking.sql_readers import record_database, watch_sql_reads
+from caching.tracking.unversioned import (
+    record_compiled,
+    record_connection,
+    record_program,
+    watch_connections,
+    watch_drivers,
+)
 
 _lock = threading.Lock()
 _installed = False
@@ -80,6 +88,9 @@ def watch_reads() -> None:
             sys.addaudithook(_hook)
             watch_sql_reads()
             watch_native_reads()
+            watch_fsspec()
+            watch_connections()
+    watch_drivers()
 
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
@@ -169,6 +180,11 @@ _HANDLERS: dict[str, Callable[[ReadRecorder, tuple[Any, ...]], None]] = {
     "glob.glob/2": _globbed,
     "pathlib.Path.glob": _path_globbed,
     "pickle.find_class": _unpickled,
+    **dict.fromkeys(("socket.connect", "socket.sendto", "socket.sendmsg"), record_connection),
+    **dict.fromkeys(("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"), record_connection),
+    **dict.fromkeys(("subprocess.Popen", "os.system", "os.posix_spawn", "os.spawn", "os.exec"), record_program),
+    "pty.spawn": record_program,
+    "ctypes.dlopen": record_compiled,
 }
 
 

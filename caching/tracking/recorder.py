@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
+from caching.keys.watch import Watch
 from caching.locations import Kind, local_path, protocol_of, shown
 from caching.tracking.memos import Memos
 from caching.tracking.remote_versions import remote_version
@@ -41,6 +43,7 @@ class Recorder:
     kept: set[str] = field(default_factory=set)  # what the run wrote, or has in a folder that it made, and then read
     folder: str = field(default_factory=_working_folder)  # where relative paths begin, for whoever looks at them again
     rules: set[tuple[str, ...]] = field(default_factory=set)  # columns of its frame that are checked together
+    watch: Watch = field(default_factory=Watch)  # what the key covers
     memos: Memos = field(default_factory=Memos)  # of the helpers that the function may call
     problem: str = ""  # why the result must not be stored
     expires_at: float | None = None
@@ -89,6 +92,19 @@ class Recorder:
     def make(self, folder: str) -> None:
         """Record a folder that the run makes itself."""
         self.made.add(os.path.abspath(folder))
+
+    def has_in_key(self, namespace: dict[str, Any], name: str) -> bool:
+        """Return whether the key covers a variable of a module."""
+        return self.watch.has(namespace, name)
+
+    def use_unversioned(self, what: str) -> None:
+        """Record the use of something that has no version, such as a connection; the text is a clause."""
+        if not self.trusts_unversioned:
+            self.problem = self.problem or (
+                f"{what}, and the cache cannot tell when that gives another result. Say how long the result holds "
+                "(ttl_seconds=) or what it depends on (depends_on=), pass the data as an argument, or read it by "
+                "read_table"
+            )
 
     def knows(self, location: str) -> bool:
         """Return whether a file was noted, under whatever name, or is the run's own."""
