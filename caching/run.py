@@ -60,6 +60,8 @@ def _new_recorder(call: Call) -> Recorder:
         watch=call.key.code.watch,
         memos=Memos(call.key.code.memos),
     )
+    if not call.key.code.watch.library_members_hold():
+        recorder.problem = "a method of a library that it may use was replaced since its key was made"
     if call.key.code.unversioned:
         recorder.use_unversioned(call.key.code.unversioned)
     given = list(locations_among(call.key.values))

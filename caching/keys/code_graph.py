@@ -16,14 +16,22 @@ from caching.keys.bytecode import Import, Use, read_code
 from caching.keys.code_encoder import CodeEncoder
 from caching.keys.error_context import ErrorContext, UnkeyableError
 from caching.keys.known_paths import FILE_QUESTIONS
-from caching.keys.libraries import PROJECT, STANDARD, library_of_module
-from caching.keys.names import name_in_module, name_of
+from caching.keys.libraries import PROJECT, STANDARD, installed_distributions, library_of_module
+from caching.keys.library_changes import (
+    holds_of_project,
+    is_of_project,
+    is_plain,
+    pandas_options,
+    registries,
+    replaced_members,
+)
+from caching.keys.names import name_in_module, name_of, original_of
 from caching.keys.objects import (
     class_attributes,
     steady_values,
 )
 from caching.keys.operands import Arguments, text_of
-from caching.keys.pandas_queries import Queries
+from caching.keys.named_variables import Queries
 from caching.keys.values import UnhashableError, frame, type_name
 
 _ABSENT = object()
@@ -49,6 +57,9 @@ _UNKNOWABLE = frozenset(
         "gc.get_objects",
         "gc.get_referrers",
         "pydoc.locate",
+        "builtins.input",
+        "getpass.getpass",
+        "fileinput.input",
     ]
 )
 # Methods of pyarrow's file systems, and libraries, that read in native code: nobody sees what.
@@ -67,6 +78,8 @@ class CodeGraph(CodeEncoder):
         super().__init__()
         self.queries = Queries()
         self.asks_for_files = False
+        self._attributes: set[str] = set()  # that functions use, of whatever object
+        self._libraries: dict[str, ModuleType] = {}  # modules of libraries that are reached
         self.unversioned = ""  # what reads without being seen
 
     def run(self, root: Any, *, as_value: bool) -> None:
@@ -75,6 +88,13 @@ class CodeGraph(CodeEncoder):
             self._add("value", "itself", self.code(root))
         else:
             self._node(root)
+        self._run_waiting(root, as_value=as_value)
+        for top in ("pandas", "pyarrow", STANDARD):
+            self.library(top)
+        self._library_changes()
+        self._run_waiting()
+
+    def _run_waiting(self, root: Any = None, *, as_value: bool = False) -> None:
         while self._waiting:
             value = self._waiting.popleft()
             if len(self._kept) > _LIMIT:
@@ -89,13 +109,12 @@ class CodeGraph(CodeEncoder):
             while not self._waiting and (named := self.queries.uses(self.texts)):
                 for function, label, use in named:
                     self._use(function, label, use)
-        for top in ("pandas", "pyarrow", STANDARD):
-            self.library(top)
 
     def _function(self, function: FunctionType, label: str, *, is_root: bool) -> None:
         self.watch.function(function)
         facts = read_code(function.__code__)
         self.texts |= facts.texts
+        self._attributes |= facts.attributes
         self.asks_for_files |= not facts.attributes.isdisjoint(FILE_QUESTIONS)
         defaults = b""
         if not is_root:  # a root's defaults are bound with its arguments
@@ -138,8 +157,8 @@ class CodeGraph(CodeEncoder):
         value = _ABSENT if use.scope == "named" else _builtins_of(function).get(use.name, _ABSENT)
         if value is globals:
             self._whole_namespace(namespace)
-        elif value is not _ABSENT:
-            self._special(value, use.attributes, use, namespace, label)
+        elif value is not _ABSENT and not self._special(value, use.attributes, use, namespace, label):
+            self._library_value(_builtins_of(function), "builtins", use.name)
 
     def _value(
         self,
@@ -175,12 +194,17 @@ class CodeGraph(CodeEncoder):
             self.library(library)
             if library in _NATIVE_LIBRARIES:
                 self.unversioned = self.unversioned or f"{label}() reads through {library}"
+            self._libraries[module.__name__] = module
             value = held.get(first, _ABSENT)
+            if value is sys.stdin and value is not None:
+                raise UnkeyableError(f"{label}() reads sys.stdin")
+            if module.__name__.startswith("importlib.metadata"):
+                self.parts["installed distributions"] = installed_distributions()
             if isinstance(value, ModuleType):
                 if rest or library_of_module(value) == PROJECT:
                     self._follow(value, rest, use, namespace, label)
-            else:
-                self._special(value, rest, use, namespace, label)
+            elif not self._special(value, rest, use, namespace, label) and value is not _ABSENT:
+                self._library_value(held, module.__name__, first)
         elif first in held:
             self.watch.name(held, first)
             self._value(name_in_module(held, first), held[first], rest, use, namespace, label)
@@ -188,6 +212,57 @@ class CodeGraph(CodeEncoder):
             self.watch.absence(held, first)
             if "__getattr__" in held:
                 self._value(name_in_module(held, "__getattr__"), held["__getattr__"], (), use, namespace, label)
+
+    def _library_value(self, held: dict[str, Any], library: str, name: str) -> None:
+        """Add an attribute of a library that is not as the library made it, or a constant."""
+        value = original_of(held[name])
+        self.watch.name(held, name)
+        odd_name = isinstance(value, FunctionType) and value.__name__ != name
+        if is_of_project(value) or is_plain(name, value) or odd_name:
+            with ErrorContext(f"{library}.{name}"):
+                self._add("value", f"{library}.{name}", self._code_of(value))
+
+    def _code_of(self, value: Any) -> bytes:
+        """Encode a value that a library holds; of its own function whose code was replaced, that code."""
+        if isinstance(value, FunctionType) and is_of_project(value):
+            return self.encode(value) + frame(b"", read_code(value.__code__).digest.encode())
+        return self.encode(value)
+
+    def _library_changes(self) -> None:
+        """Add what the project patched or registered in the libraries that are reached, and pandas's options."""
+        for top in [part.partition(" ")[2] for part in self.parts if part.startswith("library ")]:
+            if top in sys.modules and top not in ("sourceswap", STANDARD):
+                self._libraries[top] = sys.modules[top]
+        for module in [self._libraries[name] for name in sorted(self._libraries)]:
+            for members, name in replaced_members(module, self._attributes):
+                self.watch.library_member(members, name)
+                if holds_of_project(members[name]):
+                    self._replaced(f"{members.get('__module__')}.{name}", members[name])
+            for label, registry in registries(module):
+                self.watch.members(registry, dict.values if isinstance(registry, dict) else tuple)
+                self._replaced(label, registry)
+        options = pandas_options()
+        if options is not None:
+            for holder in options[0]:
+                self.watch.members(holder, dict.values)
+            if options[1]:
+                self._add("value", "pandas.options", options[1])
+
+    def _replaced(self, label: str, value: Any) -> None:
+        values = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
+        with ErrorContext(label):
+            if values is None:
+                held = [value] if is_of_project(value) else [*getattr(value, "__dict__", {}).values()]
+                if isinstance(value, property):
+                    held = [value.fget]
+                own = [self._code_of(item) for item in held if is_of_project(item)]
+            else:
+                own = [
+                    frame(b"", repr(key).encode()) + self.encode(item)
+                    for key, item in values
+                    if isinstance(item, FunctionType | type) and is_of_project(item)
+                ]
+        self._add("value", label, b"".join(own))
 
     def _special(
         self, value: Any, attributes: tuple[str, ...], use: Use, namespace: dict[str, Any], label: str

@@ -127,6 +127,12 @@ def version_of_library(top: str) -> str:
     return ", ".join(owners) or _loaded_version(top) or "absent"
 
 
+def installed_distributions() -> str:
+    """Return a digest of the names and versions of all installed distributions."""
+    names = sorted(os.path.basename(place) for entry in sys.path for place in _distributions(entry).values())
+    return str(xxhash.xxh3_128_hexdigest("\n".join(names).encode("utf-8", "surrogatepass")))
+
+
 def _loaded_version(top: str) -> str:
     version = vars(sys.modules[top]).get("__version__") if top in sys.modules else None
     return f"{top} {version}" if isinstance(version, str) else ""

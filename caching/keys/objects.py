@@ -21,6 +21,7 @@ from typing import Any
 
 from caching.keys import lookup_tables as tables
 from caching.keys.libraries import PROJECT, library_of_globals, library_of_module
+from caching.keys.names import original_of
 from caching.keys.values import Encoder, UnhashableError, frame, type_name
 
 # What these make stands for a service, not for a value: a result does not depend on its state.
@@ -39,9 +40,9 @@ _SERVICES = frozenset(
         "loguru",
     ]
 )
+_QUEUES = frozenset({"queue", "_queue", "asyncio.queues", "multiprocessing.queues", "multiprocessing.connection"})
 _HEAP_TYPE = 1 << 9
 _MEMO = type(functools.cache(lambda: None))
-ORIGINAL = "__unrecorded__"  # the attribute of a recording wrapper that holds the function it wraps
 # Derived by Python or by a metaclass from what is there anyway, or of no influence.
 _CLASS_NOISE = frozenset(
     [
@@ -77,11 +78,6 @@ def library_of_class(cls: type) -> str:
         return "python"
     module = cls.__module__
     return library_of_module(module) if isinstance(module, str) else PROJECT
-
-
-def original_of(function: Any) -> Any:
-    """Return the function that a recording wrapper wraps, or the function itself; in a key both are the same."""
-    return vars(function).get(ORIGINAL, function) if isinstance(function, FunctionType) else function
 
 
 def is_memo(value: object) -> bool:
@@ -194,6 +190,8 @@ class ObjectEncoder(Encoder):
             return b"g" + self.reference(type(value)) + self.encode((value.fget, value.fset, value.fdel))
         if type(value) is object:
             return self.identity(value)
+        if type(value).__module__ in _QUEUES:
+            raise UnhashableError(value, "hands over what others put into it")
         if is_service(value):
             return self.service(value)
         return self.nested(value, lambda: self._instance(value))

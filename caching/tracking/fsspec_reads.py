@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from caching.import_hooks import on_import
-from caching.keys.objects import ORIGINAL, original_of
+from caching.keys.names import ORIGINAL, original_of
 from caching.locations import BY_FSSPEC
 from caching.tracking.active_recorder import ReadRecorder, current_recorder, reads_are_versioned, versioned_reads
 from caching.tracking.native_readers import install_wrappers, register_wrapper

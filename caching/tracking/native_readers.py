@@ -17,7 +17,7 @@ from typing import Any
 
 from caching.import_hooks import on_import
 from caching.keys.libraries import is_of_library
-from caching.keys.objects import ORIGINAL, original_of
+from caching.keys.names import ORIGINAL, original_of
 from caching.locations import MAGIC, Kind, local_path, protocol_of, texts_among
 from caching.tracking.active_recorder import current_recorder
 

@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from caching.import_hooks import on_import
 from caching.keys.libraries import is_of_library
-from caching.keys.objects import ORIGINAL, original_of
+from caching.keys.names import ORIGINAL, original_of
 from caching.locations import MAGIC, Kind, locations_among, protocol_of, texts_among
 from caching.tracking.active_recorder import ReadRecorder, current_recorder, recording
 from caching.tracking.native_readers import install_wrappers, register_wrapper

@@ -16,7 +16,7 @@ from typing import Any
 
 from caching.import_hooks import on_import
 from caching.keys.libraries import PROJECT, library_of_globals
-from caching.keys.objects import ORIGINAL, original_of
+from caching.keys.names import ORIGINAL, original_of
 from caching.tracking.active_recorder import ReadRecorder, current_recorder, reads_are_versioned
 
 # PEP 249; SQLite and DuckDB are followed by `sql_readers`.

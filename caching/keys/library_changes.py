@@ -1,0 +1,126 @@
+"""What the project has changed in libraries: patched attributes, functions that it registered, and settings.
+
+A library counts by its version, which does not tell that a test patched `pandas.read_csv`, that an accessor was
+registered, or that `yaml.SafeLoader` got a constructor. So what reached code may use is looked for in the modules of
+the libraries that it reaches, and in the classes that those publish: values that are the project's own.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from functools import cache
+from types import FunctionType, ModuleType
+from typing import Any
+
+from caching.keys.libraries import PROJECT, library_of_file, library_of_globals
+from caching.keys.names import original_of
+
+_CONTAINERS = (dict, list)
+_PLAIN = (str, int, float, bool, bytes, tuple, type(None))
+_DRAWN = ("styler.", "plotting.")  # pandas options for pictures and pages
+_MOST_ITEMS = 10_000
+
+
+def is_of_project(value: object) -> bool:
+    """Return whether a value that a library holds was made by the project or is a mock."""
+    value = original_of(value)
+    if isinstance(value, FunctionType):
+        file = value.__code__.co_filename
+        replaced = not file.startswith("<") and library_of_file(file, "library") == PROJECT
+        return replaced or library_of_globals(value.__globals__) == PROJECT
+    cls = value if isinstance(value, type) else type(value)
+    return _is_class_of_project(cls)
+
+
+def _is_class_of_project(cls: type) -> bool:
+    if cls.__module__ == "unittest.mock":
+        return True
+    module = sys.modules.get(cls.__module__) if isinstance(cls.__module__, str) else None
+    if module is not None and cls.__module__ != "builtins":
+        return library_of_globals(vars(module)) == PROJECT
+    # Made by `exec` or in a module that was not imported: its methods tell.
+    return any(isinstance(method, FunctionType) and is_of_project(method) for method in vars(cls).values())
+
+
+def is_plain(name: str, value: object) -> bool:
+    """Return whether an attribute of a library is a constant, which counts by its value."""
+    return type(value) in _PLAIN and not name.startswith("__")
+
+
+def replaced_members(module: ModuleType, names: frozenset[str] | set[str]) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Yield the attributes of these names in the classes that a module publishes, each with the class's dictionary."""
+    for members in _classes_of(module):
+        for name in sorted(names & members.keys()):
+            yield members, name
+
+
+def registries(module: ModuleType) -> Iterator[tuple[str, Any]]:
+    """Yield the dictionaries and lists of a module and its classes that hold something of the project, with a label."""
+    for label, container in _containers_of(module):
+        values = container.values() if isinstance(container, dict) else container
+        if len(container) <= _MOST_ITEMS and any(
+            isinstance(value, FunctionType | type) and is_of_project(value) for value in tuple(values)
+        ):
+            yield label, container
+
+
+def holds_of_project(value: object) -> bool:
+    """Return whether it is of the project, or an object of a library that has something of the project in it."""
+    if is_of_project(value):
+        return True
+    if isinstance(value, FunctionType | type):
+        return False
+    if isinstance(value, property):
+        return is_of_project(value.fget)
+    held = getattr(value, "__dict__", None)
+    return isinstance(held, dict) and any(
+        is_of_project(item) for item in held.values() if isinstance(item, FunctionType | type)
+    )
+
+
+@cache
+def _classes_of(module: ModuleType) -> tuple[Mapping[str, Any], ...]:
+    """Return the dictionaries of the classes that a module publishes, and of their bases."""
+    published = [value for value in list(vars(module).values()) if isinstance(value, type)]
+    bases = dict.fromkeys(base for cls in published for base in type.mro(cls) if base.__module__ != "builtins")
+    return tuple(type.__dict__["__dict__"].__get__(base) for base in bases)
+
+
+@cache
+def _containers_of(module: ModuleType) -> tuple[tuple[str, Any], ...]:
+    held = [(module.__name__, vars(module))]
+    held += [(f"{members.get('__module__')}.{_name(members)}", members) for members in _classes_of(module)]
+    return tuple(
+        (f"{label}.{name}", value)
+        for label, names in held
+        for name, value in list(names.items())
+        if type(value) in _CONTAINERS and value is not sys.modules and not name.startswith("__")
+    )
+
+
+def _name(members: Mapping[str, Any]) -> str:
+    return str(members.get("__qualname__", "class"))
+
+
+def pandas_options() -> tuple[list[dict[str, Any]], bytes] | None:
+    """Return the dictionaries that hold pandas's options, and those that are not as pandas sets them, as bytes."""
+    config = sys.modules.get("pandas._config.config")
+    options = getattr(config, "_global_config", None)
+    registered = getattr(config, "_registered_options", None)
+    if not isinstance(options, dict) or not isinstance(registered, dict):
+        return None
+    holders: list[dict[str, Any]] = []
+    changed: list[str] = []
+    waiting = [("", options)]
+    while waiting:
+        prefix, held = waiting.pop()
+        leaves = {name: value for name, value in held.items() if not isinstance(value, dict)}
+        waiting += [(f"{prefix}{name}.", value) for name, value in held.items() if isinstance(value, dict)]
+        if leaves and not prefix.startswith(_DRAWN):
+            holders.append(held)
+        for name, value in leaves.items():
+            default = getattr(registered.get(prefix + name), "defval", value)
+            if value is not default and value != default:
+                changed.append(f"{prefix}{name}={value!r}")
+    return holders, "\n".join(sorted(changed)).encode()
