@@ -12,7 +12,7 @@ from caching.errors import warn_user
 from caching.keys.key import CallKey
 from caching.locations import shown
 from caching.store.local_cache import Key, LocalCache
-from caching.tracking.source import Source
+from caching.tracking.source import UNREAD, Source
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Target:
         observer = active_context().observer
         if observer is not None:
             seconds = time.perf_counter() - started
-            locations = tuple(shown(source.location) for source in sources if source.kind != "absent")
+            locations = tuple(shown(source.location) for source in sources if source.kind not in UNREAD)
             name = self.function.__name__
             observer(CacheEvent(name, self.namespace, key, outcome, seconds, reason, locations, value))
 

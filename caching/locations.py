@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
-Kind = Literal["file", "absent", "folder", "tree", "glob", "remote"]
+Kind = Literal["file", "absent", "folder", "tree", "glob", "remote", "status", "variable"]
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+)://")
 # Before the URL of what fsspec read: fsspec is asked for its version, whoever else knows the protocol.

@@ -15,7 +15,6 @@ from typing import Any
 from caching.keys.bytecode import Import, Use, read_code
 from caching.keys.code_encoder import CodeEncoder
 from caching.keys.error_context import ErrorContext, UnkeyableError
-from caching.keys.known_paths import FILE_QUESTIONS
 from caching.keys.libraries import PROJECT, STANDARD, installed_distributions, library_of_module
 from caching.keys.library_changes import (
     holds_of_project,
@@ -25,16 +24,22 @@ from caching.keys.library_changes import (
     registries,
     replaced_members,
 )
+from caching.keys.named_variables import Queries
 from caching.keys.names import name_in_module, name_of, original_of
 from caching.keys.objects import (
     class_attributes,
     steady_values,
 )
 from caching.keys.operands import Arguments, text_of
-from caching.keys.named_variables import Queries
 from caching.keys.values import UnhashableError, frame, type_name
 
 _ABSENT = object()
+# What describes functions and classes counts where the code asks for it, by these names.
+_DESCRIPTIONS = {
+    "docstring": ("__doc__", "getdoc", "inspect.getdoc"),
+    "annotations": ("__annotations__", "typing.get_type_hints", "get_type_hints", "inspect.signature", "signature"),
+    "subclasses": ("__subclasses__",),
+}
 _LIMIT = 20_000  # of functions, classes and modules that one function may reach
 
 # Where these are used, nothing in the code tells what is reached. By name: some of their modules are slow to
@@ -77,7 +82,7 @@ class CodeGraph(CodeEncoder):
     def __init__(self) -> None:
         super().__init__()
         self.queries = Queries()
-        self.asks_for_files = False
+        self._called: set[str] = set()  # functions of libraries
         self._attributes: set[str] = set()  # that functions use, of whatever object
         self._libraries: dict[str, ModuleType] = {}  # modules of libraries that are reached
         self.unversioned = ""  # what reads without being seen
@@ -92,6 +97,7 @@ class CodeGraph(CodeEncoder):
         for top in ("pandas", "pyarrow", STANDARD):
             self.library(top)
         self._library_changes()
+        self._descriptions()
         self._run_waiting()
 
     def _run_waiting(self, root: Any = None, *, as_value: bool = False) -> None:
@@ -115,7 +121,6 @@ class CodeGraph(CodeEncoder):
         facts = read_code(function.__code__)
         self.texts |= facts.texts
         self._attributes |= facts.attributes
-        self.asks_for_files |= not facts.attributes.isdisjoint(FILE_QUESTIONS)
         defaults = b""
         if not is_root:  # a root's defaults are bound with its arguments
             with ErrorContext(f"a default of {label}()"):
@@ -248,6 +253,19 @@ class CodeGraph(CodeEncoder):
             if options[1]:
                 self._add("value", "pandas.options", options[1])
 
+    def _descriptions(self) -> None:
+        """Add the docstrings, annotations or subclasses of all that was reached, where the code asks for them."""
+        wanted = self._attributes | self.texts | self._called
+        for kind, names in _DESCRIPTIONS.items():
+            if wanted.isdisjoint(names):
+                continue
+            for value in list(self._kept):
+                if isinstance(value, FunctionType | type):
+                    with ErrorContext(f"{kind} of {self._labels[id(value)]}"):
+                        self._add(kind, self._labels[id(value)], self.encode(_described(value, kind)))
+                    if kind == "subclasses" and isinstance(value, type):
+                        self.watch.members(value, type.__subclasses__)
+
     def _replaced(self, label: str, value: Any) -> None:
         values = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
         with ErrorContext(label):
@@ -270,6 +288,7 @@ class CodeGraph(CodeEncoder):
         """Handle names that reach further: the environment, imports by name, and code made from text."""
         called, text = name_of(value), text_of(use.arguments.get(0, "key", "name"), namespace)
         self.queries.call(called, use.arguments, namespace)
+        self._called.add(called)
         if self.used_environment.use(value, attributes, text):
             return True
         if called in _UNKNOWABLE or value is sys.modules:
@@ -356,6 +375,14 @@ class CodeGraph(CodeEncoder):
                 encoded = frame(b"", type_name(type(annotation)).encode())
             parts.append(frame(b"", name.encode()) + encoded)
         return b"".join(parts)
+
+
+def _described(value: Any, kind: str) -> Any:
+    if kind == "docstring":
+        return value.__doc__
+    if kind == "annotations":
+        return dict(getattr(value, "__annotations__", {}))
+    return type.__subclasses__(value) if isinstance(value, type) else None
 
 
 def _builtins_of(function: Any) -> Any:

@@ -45,7 +45,7 @@ def fingerprint(root: Any, *, as_value: bool = False) -> Fingerprint:
         return known[1]
     graph = CodeGraph()
     graph.run(root, as_value=as_value)
-    paths = KnownPaths.among(graph.texts, asks=graph.asks_for_files)
+    paths = KnownPaths.among(graph.texts)
     made = Fingerprint(graph.parts, graph.used_environment, paths, tuple(graph.memos), graph.watch, graph.unversioned)
     if _is_global(root):  # others come and go; they would stay for ever
         _fingerprints[id(root), as_value] = (root, made)

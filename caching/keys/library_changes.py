@@ -37,9 +37,9 @@ def _is_class_of_project(cls: type) -> bool:
     if cls.__module__ == "unittest.mock":
         return True
     module = sys.modules.get(cls.__module__) if isinstance(cls.__module__, str) else None
-    if module is not None and cls.__module__ != "builtins":
+    if module is not None and ("__file__" in vars(module) or cls.__module__ == "__main__"):
         return library_of_globals(vars(module)) == PROJECT
-    # Made by `exec` or in a module that was not imported: its methods tell.
+    # Made by `exec`, in a notebook or by compiled code: its methods tell.
     return any(isinstance(method, FunctionType) and is_of_project(method) for method in vars(cls).values())
 
 
@@ -89,7 +89,7 @@ def _classes_of(module: ModuleType) -> tuple[Mapping[str, Any], ...]:
 
 @cache
 def _containers_of(module: ModuleType) -> tuple[tuple[str, Any], ...]:
-    held = [(module.__name__, vars(module))]
+    held: list[tuple[str, Mapping[str, Any]]] = [(module.__name__, vars(module))]
     held += [(f"{members.get('__module__')}.{_name(members)}", members) for members in _classes_of(module)]
     return tuple(
         (f"{label}.{name}", value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import gc
 from collections.abc import Iterator
 from types import (
     BuiltinFunctionType,
@@ -123,6 +124,11 @@ def class_attributes(cls: type) -> Iterator[tuple[str, Any]]:
     """Yield the attributes that a class defines itself, by name, without derived ones."""
     own = type.__dict__["__dict__"].__get__(cls)
     noise = _CLASS_NOISE | _ENUM_NOISE if issubclass(cls, enum.Enum) else _CLASS_NOISE
+    if issubclass(cls, enum.Enum):
+        yield "its members in order", tuple(cls.__members__)
+    registered = registered_classes(cls)
+    if registered:
+        yield "its registered classes", registered
     for name in sorted(own):
         if name not in noise and not name.startswith(_DERIVED_PREFIX):
             yield name, own[name]
@@ -130,6 +136,16 @@ def class_attributes(cls: type) -> Iterator[tuple[str, Any]]:
     for name, info in own.get("__pydantic_fields__", {}).items():
         for said in ("default", "default_factory", "alias", "metadata"):
             yield f"{name} ({said})", getattr(info, said, None)
+
+
+def registered_classes(cls: type) -> list[type]:
+    """Return the classes that `ABC.register` made subclasses of an abstract class, by name."""
+    if "_abc_impl" not in type.__dict__["__dict__"].__get__(cls):
+        return []
+    from _abc import _get_dump  # type: ignore[import-not-found]
+
+    found = [held for reference in _get_dump(cls)[0] if (held := reference()) is not None]
+    return sorted(found, key=type_name)
 
 
 def steady_values(own: MappingProxyType[str, Any]) -> Iterator[Any]:
@@ -234,6 +250,8 @@ class ObjectEncoder(Encoder):
         if isinstance(reduced, str):
             return frame(b"G", reduced.encode())
         parts = [list(part) if isinstance(part, Iterator) else part for part in reduced]
+        # What functools.cmp_to_key returns does not show its function; the garbage collector does.
+        parts += [held for held in gc.get_referents(value) if isinstance(held, FunctionType)]
         return b"X" + self.encode_all(b"", parts)
 
 

@@ -19,7 +19,7 @@ from caching.import_hooks import on_import
 from caching.keys.libraries import is_of_library
 from caching.keys.names import ORIGINAL, original_of
 from caching.locations import MAGIC, Kind, local_path, protocol_of, texts_among
-from caching.tracking.active_recorder import current_recorder
+from caching.tracking.active_recorder import current_recorder, recording
 
 # By module: its readers, each with the name of the parameter that says what to open, always the first.
 _READERS: dict[str, dict[str, str]] = {
@@ -116,7 +116,9 @@ def _report(source: Any, filesystem: Any) -> None:
     if recorder is None:
         return
     try:
-        for location, kind in _locations(source, _scheme_of(filesystem)):
+        with recording(None):
+            found = list(_locations(source, _scheme_of(filesystem)))
+        for location, kind in found:
             recorder.read(location, kind=kind)
     except Exception as error:  # noqa: BLE001 - what cannot be noted must not break the user's own read
         recorder.problem = recorder.problem or f"what it reads cannot be followed: {error!r}"

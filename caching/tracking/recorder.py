@@ -11,6 +11,7 @@ from typing import Any
 
 from caching.keys.watch import Watch
 from caching.locations import Kind, local_path, protocol_of, shown
+from caching.tracking.active_recorder import recording
 from caching.tracking.memos import Memos
 from caching.tracking.remote_versions import remote_version
 from caching.tracking.source import Source, UnversionedError
@@ -66,12 +67,24 @@ class Recorder:
             return
         location = self._as_meant(local_path(location))
         if self._is_own(location):
-            self.kept.add(os.path.abspath(location))
+            if kind != "status":
+                self.kept.add(os.path.abspath(location))
             return
         with self._noting_problems(location):
-            if location not in self.sources:
+            known = self.sources.get(location)
+            if known is None:
                 # Threads may read it at once.
                 self.sources.setdefault(location, self._observe(location, kind))
+            elif known.kind == "status" != kind:
+                self.sources[location] = self._observe(location, kind)
+            self.memos.note(self.sources[location])
+
+    def use_variable(self, name: str) -> None:
+        """Record that a variable of the environment is read."""
+        location = f"${name}"
+        if not self._is_own(location) and location not in self.sources:
+            with recording(None):
+                self.sources[location] = observe(location, "variable")
             self.memos.note(self.sources[location])
 
     def _read_remote(self, location: str, version: str | None) -> None:
@@ -108,9 +121,10 @@ class Recorder:
 
     def knows(self, location: str) -> bool:
         """Return whether a file was noted, under whatever name, or is the run's own."""
-        place = os.path.realpath(location)
-        known = (*self.sources, *self.written)
-        return self._is_own(place) or any(os.path.realpath(name) == place for name in known)
+        with recording(None):
+            place = os.path.realpath(location)
+            known = [location for location, source in self.sources.items() if source.kind != "status"]
+            return self._is_own(place) or any(os.path.realpath(name) == place for name in (*known, *self.written))
 
     def absorb(self, sources: Iterable[Source], problem: str = "", expires_at: float | None = None) -> None:
         """Add the sources of a cached function that this run called."""
@@ -169,6 +183,8 @@ class Recorder:
                 raise UnversionedError(f"{shown(source.location)} changed while it was read")
             return now
         now = observe(source.location, source.kind)
+        if source.kind == "status" and self._is_own(source.location):
+            return now  # it asked for what it then made
         same = (now.kind, now.version) == (source.kind, source.version)
         if not same or (source.content and (now.content or content_of(source.location)) != source.content):
             raise UnversionedError(f"{shown(source.location)} changed while it was read")
@@ -214,7 +230,8 @@ class Recorder:
     @contextmanager
     def _noting_problems(self, location: str) -> Iterator[None]:
         try:
-            yield
+            with recording(None):  # what the recorder itself looks at does not count
+                yield
         except UnversionedError as error:
             self.problem = self.problem or str(error)
         except (OSError, ValueError) as error:

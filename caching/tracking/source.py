@@ -13,6 +13,8 @@ from caching.locations import Kind
 # Clocks of file systems are coarse: a file this young may be rewritten without a trace in its times.
 _YOUNG_SECONDS = 2.0
 
+UNREAD = ("absent", "status", "variable")  # kinds of sources from which no data was read
+
 
 @dataclass(frozen=True)
 class Source:
@@ -59,7 +61,7 @@ def signature(path: str) -> str:
     """Return size, times and inode of a file as text; for a folder only that it is one."""
     try:
         return signature_of(os.stat(path))
-    except OSError:
+    except (OSError, ValueError):
         return "absent"
 
 

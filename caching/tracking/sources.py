@@ -30,6 +30,10 @@ def observe(location: str, kind: Kind, without: tuple[str, ...] = ()) -> Source:
     """Return the present state of a location; raise UnversionedError if it has no version."""
     if kind == "remote":
         return Source(location, kind, remote_version(location))
+    if kind == "status":
+        return Source(location, kind, status_of(location))
+    if kind == "variable":
+        return Source(location, kind, digest(repr(os.environ.get(location[1:])).encode("utf-8", "surrogatepass")))
     if kind in ("file", "absent"):
         return _observe_file(location)
     if kind == "folder" and not os.path.isdir(location):
@@ -52,6 +56,14 @@ def _observe_file(path: str) -> Source:
     if not stat.S_ISREG(status.st_mode):
         raise UnversionedError(f"{path} is no regular file")
     return Source(path, "file", signature_of(status), content_of(path) if is_young(status) else "")
+
+
+def status_of(path: str) -> str:
+    """Return what can be asked of a path without reading it: whether it is there, its size and times, its link."""
+    try:
+        return f"{os.readlink(path)} {signature(path)}"
+    except (OSError, ValueError):
+        return signature(path)
 
 
 def content_of(path: str) -> str:
@@ -117,9 +129,11 @@ def stale_reason(source: Source, *, ask_remote: bool = True) -> str:
     same = now.kind == source.kind and now.version == source.version
     if same and (not source.content or (now.content or content_of(source.location)) == source.content):
         return ""
-    if source.kind == "absent":
+    if source.kind == "variable":
+        return f"the environment variable {source.location[1:]} changed"
+    if source.kind == "absent" or source.version == "absent":
         return "a file that was not there has appeared"
-    if now.kind == "absent":
+    if "absent" in (now.kind, now.version):
         return f"{source.location} is gone"
     if source.kind in ("folder", "tree", "glob"):
         return f"what {source.location} holds changed"
@@ -140,7 +154,8 @@ def hide(source: Source, given: Collection[str]) -> Source:
 
     A text that names no file may be a password; a URL may carry one.
     """
-    secret = source.kind == "absent" or (source.kind == "remote" and shown(source.location) != source.location)
+    is_absent = "absent" in (source.kind, source.version)
+    secret = is_absent or (source.kind == "remote" and shown(source.location) != source.location)
     return replace(source, location=_digest_of_text(source.location)) if secret and source.location in given else source
 
 

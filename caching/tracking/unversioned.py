@@ -36,14 +36,14 @@ def record_connection(recorder: ReadRecorder, arguments: tuple[Any, ...]) -> Non
 
 def record_program(recorder: ReadRecorder, arguments: tuple[Any, ...]) -> None:
     """Record that another program is started, but by a library while that is imported."""
-    if not _within_import():
+    if not within_import():
         name = arguments[0] if isinstance(arguments[0], str | bytes) else "another program"
         recorder.use_unversioned(f"it starts {_text(name).split(' ')[0][:80]!r}")
 
 
 def record_compiled(recorder: ReadRecorder, arguments: tuple[Any, ...]) -> None:
     """Record that compiled code is loaded through ctypes, but by a library while that is imported."""
-    if not _within_import():
+    if not within_import():
         name = _text(arguments[0]) if arguments[0] else "this process"
         recorder.use_unversioned(f"it calls compiled code of {name[:80]!r}")
 
@@ -62,7 +62,7 @@ def watch_drivers() -> set[str]:
         if "apilevel" in held and all(attribute in held for attribute in _DATABASE_API):
             connect = held["connect"]
             if name.partition(".")[0] not in _FOLLOWED and original_of(connect) is connect:
-                held["connect"] = _recording(connect, lambda _, name=name: f"it queries a database through {name}")
+                held["connect"] = _recording(connect, functools.partial(_query, name))
                 new.add(name)
     return new
 
@@ -88,6 +88,10 @@ def _recording(function: Callable[..., Any], reason_of: Callable[[Any], str]) ->
     return recording
 
 
+def _query(driver: str, _: Any) -> str:
+    return f"it queries a database through {driver}"
+
+
 def _connection(connection: Any) -> str:
     try:
         peer = connection.getpeername()
@@ -108,7 +112,7 @@ def _text(value: object) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
-def _within_import() -> bool:
+def within_import() -> bool:
     """Return whether a library is being imported: what it does then, its version accounts for."""
     frame: FrameType | None = sys._getframe(1)
     imports = False
