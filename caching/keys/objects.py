@@ -224,6 +224,10 @@ class ObjectEncoder(Encoder):
         cls = type(value)
         top = library_of_class(cls)
         state = attributes_of(value)
+        if top != PROJECT and not hasattr(value, "__dict__"):
+            # What functools.cmp_to_key returns does not show its function; the garbage collector does.
+            hidden = (held for held in gc.get_referents(value) if isinstance(held, FunctionType))
+            state.update((f"hidden {number}", held) for number, held in enumerate(hidden))
         content = self.encode_content(value)
         if isinstance(value, BaseException):
             content = self.encode(BaseException.__dict__["args"].__get__(value))
@@ -250,8 +254,6 @@ class ObjectEncoder(Encoder):
         if isinstance(reduced, str):
             return frame(b"G", reduced.encode())
         parts = [list(part) if isinstance(part, Iterator) else part for part in reduced]
-        # What functools.cmp_to_key returns does not show its function; the garbage collector does.
-        parts += [held for held in gc.get_referents(value) if isinstance(held, FunctionType)]
         return b"X" + self.encode_all(b"", parts)
 
 
