@@ -17,6 +17,7 @@ from caching.keys.code_encoder import CodeEncoder
 from caching.keys.error_context import ErrorContext, UnkeyableError
 from caching.keys.libraries import PROJECT, STANDARD, installed_distributions, library_of_module
 from caching.keys.library_changes import (
+    DATA_OPTIONS,
     holds_of_project,
     is_of_project,
     is_plain,
@@ -248,8 +249,12 @@ class CodeGraph(CodeEncoder):
                 self._replaced(label, registry)
         options = pandas_options()
         if options is not None:
-            for holder in options[0]:
-                self.watch.members(holder, dict.values)
+            for prefix, holder in options[0]:
+                if prefix in DATA_OPTIONS:
+                    self.watch.members(holder, dict.values)
+                else:
+                    for name in holder:
+                        self.watch.library_member(holder, name)
             if options[1]:
                 self._add("value", "pandas.options", options[1])
 

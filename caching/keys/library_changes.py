@@ -18,6 +18,8 @@ from caching.keys.names import original_of
 
 _CONTAINERS = (dict, list)
 _PLAIN = (str, int, float, bool, bytes, tuple, type(None))
+# Prefixes of the options that decide about values and dtypes; a hit asks for these alone, since it must be fast.
+DATA_OPTIONS = ("future.", "mode.", "compute.")
 _DRAWN = ("styler.", "plotting.")  # pandas options for pictures and pages
 _MOST_ITEMS = 10_000
 
@@ -103,14 +105,14 @@ def _name(members: Mapping[str, Any]) -> str:
     return str(members.get("__qualname__", "class"))
 
 
-def pandas_options() -> tuple[list[dict[str, Any]], bytes] | None:
-    """Return the dictionaries that hold pandas's options, and those that are not as pandas sets them, as bytes."""
+def pandas_options() -> tuple[list[tuple[str, dict[str, Any]]], bytes] | None:
+    """Return the dictionaries of pandas's options by prefix, and the options that were changed, as bytes."""
     config = sys.modules.get("pandas._config.config")
     options = getattr(config, "_global_config", None)
     registered = getattr(config, "_registered_options", None)
     if not isinstance(options, dict) or not isinstance(registered, dict):
         return None
-    holders: list[dict[str, Any]] = []
+    holders: list[tuple[str, dict[str, Any]]] = []
     changed: list[str] = []
     waiting = [("", options)]
     while waiting:
@@ -118,7 +120,7 @@ def pandas_options() -> tuple[list[dict[str, Any]], bytes] | None:
         leaves = {name: value for name, value in held.items() if not isinstance(value, dict)}
         waiting += [(f"{prefix}{name}.", value) for name, value in held.items() if isinstance(value, dict)]
         if leaves and not prefix.startswith(_DRAWN):
-            holders.append(held)
+            holders.append((prefix, held))
         for name, value in leaves.items():
             default = getattr(registered.get(prefix + name), "defval", value)
             if value is not default and value != default:

@@ -15,7 +15,7 @@ from caching.tracking.active_recorder import recording
 from caching.tracking.memos import Memos
 from caching.tracking.remote_versions import remote_version
 from caching.tracking.source import Source, UnversionedError
-from caching.tracking.sources import content_of, digest_of_lines, is_below, lines_of, observe
+from caching.tracking.sources import content_of, digest_of_lines, has_same_times, is_below, lines_of, observe
 
 _WORD = re.compile(r"[^/.\\\\]*")
 
@@ -182,6 +182,8 @@ class Recorder:
             if now.version != digest_of_lines(before):
                 raise UnversionedError(f"{shown(source.location)} changed while it was read")
             return now
+        if source.kind == "file" and has_same_times(source):
+            return source
         now = observe(source.location, source.kind)
         if source.kind == "status" and self._is_own(source.location):
             return now  # it asked for what it then made

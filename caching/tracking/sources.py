@@ -22,6 +22,7 @@ from caching.tracking.active_recorder import recording
 from caching.tracking.remote_versions import remote_version
 from caching.tracking.source import Source, UnversionedError, is_young, signature, signature_of
 
+_HASHED = 16 << 20  # bytes of a file that are read to find that it was only touched: some milliseconds
 _MOST_FILES = 100_000
 _HIDDEN = "argument:"
 
@@ -55,7 +56,18 @@ def _observe_file(path: str) -> Source:
         return observe(path, "folder")
     if not stat.S_ISREG(status.st_mode):
         raise UnversionedError(f"{path} is no regular file")
-    return Source(path, "file", signature_of(status), content_of(path) if is_young(status) else "")
+    young = is_young(status)
+    content = content_of(path) if young or status.st_size <= _HASHED else ""
+    return Source(path, "file", signature_of(status), content, was_young=young)
+
+
+def aged(source: Source) -> Source:
+    """Return the source of a file with its present times, if it was touched or rewritten with the same bytes."""
+    if source.kind != "file" or has_same_times(source):
+        return source
+    now = _observe_file(source.location)
+    unchanged = now.content == source.content and signature(source.location) == now.version
+    return now if unchanged else source
 
 
 def status_of(path: str) -> str:
@@ -116,18 +128,31 @@ def digest_of_lines(lines: Iterable[str]) -> str:
     return str(xxhash.xxh3_128_hexdigest("\n".join(lines).encode("utf-8", "surrogatepass")))
 
 
+def has_same_times(source: Source) -> bool:
+    """Return whether a file has the times and the size that it had, and was old enough then for that to tell."""
+    return not source.was_young and signature(source.location) == source.version
+
+
+def _has_same_bytes(source: Source) -> bool:
+    if not (source.content and source.has_size(signature(source.location))):
+        return False
+    try:
+        return content_of(source.location) == source.content
+    except OSError:
+        return False
+
+
 def stale_reason(source: Source, *, ask_remote: bool = True) -> str:
     """Return why a recorded source is not as it was, or an empty text."""
     if source.kind == "remote" and (not ask_remote or source.version is None):
         return ""
-    if source.kind == "file" and not source.content and signature(source.location) == source.version:
+    if source.kind == "file" and (has_same_times(source) or _has_same_bytes(source)):
         return ""
     try:
         now = observe(source.location, source.kind, source.without)
     except Exception as error:  # noqa: BLE001 - not told is not the same
         return f"{shown(source.location)} cannot be asked for its version: {type(error).__name__}"
-    same = now.kind == source.kind and now.version == source.version
-    if same and (not source.content or (now.content or content_of(source.location)) == source.content):
+    if source.kind != "file" and (now.kind, now.version) == (source.kind, source.version):
         return ""
     if source.kind == "variable":
         return f"the environment variable {source.location[1:]} changed"

@@ -611,3 +611,46 @@ def test_a_call_in_a_folder_that_was_removed_is_cached(tmp_path: Path, monkeypat
     with activate(LocalCache(tmp_path / "cache"), observer=lambda event: outcomes.append(event.outcome)):
         assert [increased(1), increased(1)] == [2, 2]
     assert outcomes == ["miss", "hit"]
+
+
+@pytest.mark.parametrize("how", ["touched", "rewritten", "replaced"])
+def test_a_file_with_the_same_bytes_is_a_hit_and_from_then_on_a_fast_one(
+    how: str, tmp_path: Path, events: list[CacheEvent]
+) -> None:
+    data = tmp_path / "data"
+    data.write_text("one")
+    os.utime(data, (1, 1))
+
+    @function_cache
+    def loader(path: Path) -> str:
+        return path.read_text()
+
+    loader(data)
+    if how == "touched":
+        data.touch()
+    elif how == "rewritten":
+        data.write_text("one")
+    else:
+        (tmp_path / "new").write_text("one")
+        (tmp_path / "new").replace(data)
+    assert [loader(data), loader(data)] == ["one"] * 2
+    data.write_text("two")
+    assert loader(data) == "two"
+    assert outcomes(events) == ["miss", "hit", "hit", "miss"]
+
+
+def test_a_large_file_that_was_touched_is_read_again(tmp_path: Path, events: list[CacheEvent]) -> None:
+    data = tmp_path / "data"
+    with data.open("wb") as file:
+        file.truncate((16 << 20) + 1)
+    os.utime(data, (1, 1))
+
+    @function_cache
+    def loader(path: Path) -> int:
+        return len(path.read_bytes())
+
+    time.sleep(2.1)  # a young file is compared by its content, however large
+    loader(data)
+    os.utime(data, (2, 2))
+    loader(data)
+    assert outcomes(events) == ["miss", "miss"]
