@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from loaders.errors import ConfigError
 from loaders.names import quoted
-from loaders.schema.check import Check
+from loaders.schema.check import Check, misfit
 from loaders.schema.dtypes import PandasDtype, is_supported, is_text, pandas_dtype
 from loaders.schema.format_options import FormatOptions
 
@@ -122,6 +122,8 @@ class DatasetSchema:
         for column, check in self.checks.items():
             if not isinstance(check, Check):
                 self._refuse(f"the check of column '{column}' must be a Check(…), found {check!r}")
+            if (problem := misfit(check, self.schema.field(column).type)) is not None:
+                self._refuse(f"column '{column}': {problem}")
             if check.pattern is not None and not is_text(self.schema.field(column).type):
                 self._refuse(f"column '{column}' has a pattern, but is no text: {self.schema.field(column).type}")
         for column, target in self.references.items():
