@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from loaders.errors import ConfigError, LoaderError
+from loaders.names import bounded
 
 if TYPE_CHECKING:
     from loaders.config.environment import Config
@@ -27,10 +28,10 @@ _GRACE_SECONDS = 0.5
 
 Command = Callable[..., None]
 
-_configs = click.option(
+configs_option = click.option(
     "--configs", default="configs", show_default=True, metavar="DIR", help="Folder of the environments' files."
 )
-_env = click.option(
+env_option = click.option(
     "-e", "--env", metavar="NAME", envvar="SOURCESWAP_ENV", help="Environment; also SOURCESWAP_ENV.", show_envvar=False
 )
 _params = click.option("--params", multiple=True, metavar="K=V", help="Override an input; may be repeated.")
@@ -39,12 +40,12 @@ _debug = click.option("--debug", is_flag=True, help="Show the traceback of an er
 
 def base_command(command: Command) -> Command:
     """Add `--debug` to a command, and turn errors for users into a few lines."""
-    return _debug(_told(command))
+    return _debug(reporting_errors(command))
 
 
 def project_command(command: Command) -> Command:
     """Add `--configs` and error handling to a command that works on a project."""
-    return _configs(base_command(command))
+    return configs_option(base_command(command))
 
 
 def environment_command(command: Command) -> Command:
@@ -58,7 +59,7 @@ def environment_command(command: Command) -> Command:
             options["words"] = tuple(word for word in options["words"] if "=" not in word)
         command(config=_load(env, configs, parse_params(params)), **options)
 
-    return _env(_params(project_command(with_config)))
+    return env_option(_params(project_command(with_config)))
 
 
 def parse_params(words: tuple[str, ...]) -> dict[str, str]:
@@ -86,25 +87,27 @@ def _load(env: str | None, configs: str, params: dict[str, str]) -> Config:
     return load_config(env, configs, params)
 
 
-def _told(command: Command) -> Command:
+def reporting_errors(command: Command) -> Command:
+    """Report the errors that a user can mend in a few lines on standard error, with the exit code of their kind."""
+
     @functools.wraps(command)
-    def telling(debug: bool, **options: Any) -> None:
+    def reporting(*args: Any, debug: bool = False, **options: Any) -> None:
         try:
             _refuse_removed_folder()
-            if debug:
-                command(**options)
-                return
-            # Hamilton logs each failing node with a banner; the error itself is told below.
-            logging.getLogger("hamilton").setLevel(logging.CRITICAL + 1)
-            command(**options)
+            if not debug:
+                # Hamilton logs each failing node with a banner; the error itself is reported here.
+                logging.getLogger("hamilton").setLevel(logging.CRITICAL + 1)
+            command(*args, **options)
         except KeyboardInterrupt:
             _abort()
+        except click.UsageError as error:
+            raise click.UsageError(bounded(error.message), error.ctx) from None
         except LoaderError as error:
             if debug:
                 raise
             _fail(error, EXIT_USAGE if isinstance(error, ConfigError) else EXIT_FAILURE)
 
-    return telling
+    return reporting
 
 
 def _refuse_removed_folder() -> None:
@@ -115,7 +118,7 @@ def _refuse_removed_folder() -> None:
 
 
 def _fail(error: Exception, code: int) -> None:
-    click.echo(f"Error: {error}", err=True)
+    click.echo(f"Error: {bounded(str(error))}", err=True)
     sys.exit(code)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import click
 
+from loaders.names import bounded
+
 
 def echo_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, err: bool = False) -> None:
     """Print rows under a header, each column as wide as its widest cell; the last one runs free."""
@@ -15,7 +17,7 @@ def echo_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, err: boo
 
 def table_lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Return the lines of such a table; no header line where every title is empty."""
-    cells = [list(header), *[list(row) for row in rows]] if any(header) else [list(row) for row in rows]
+    cells = [[bounded(cell) for cell in row] for row in ([header, *rows] if any(header) else rows)]
     if not cells:
         return []
     widths = [max(len(row[n]) for row in cells) for n in range(len(header))]
