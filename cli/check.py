@@ -13,6 +13,7 @@ from cli.project import EXIT_FAILURE, project_command
 @click.option("-e", "--env", "envs", multiple=True, metavar="NAME", help="Look at this environment; may be repeated.")
 @click.option("--live", is_flag=True, help="Probe the real files too: at most 256 KiB of each.")
 @click.option("--all-parts", is_flag=True, help="With --live: probe each part of a dataset, not a sample.")
+@click.option("--strict", is_flag=True, help="Exit 1 on a warning too.")
 @click.option("--ignore", multiple=True, metavar="RULE", help="Leave out the findings of this rule; may be repeated.")
 @click.option(
     "--format",
@@ -24,11 +25,18 @@ from cli.project import EXIT_FAILURE, project_command
 )
 @project_command
 def check(
-    configs: str, envs: tuple[str, ...], live: bool, all_parts: bool, ignore: tuple[str, ...], style: str
+    configs: str,
+    envs: tuple[str, ...],
+    live: bool,
+    all_parts: bool,
+    strict: bool,
+    ignore: tuple[str, ...],
+    style: str,
 ) -> None:
     """Check that the loader modules and environments are interchangeable.
 
-    No data is read and no credentials are needed without --live. Exits 1 on any error found; a warning is none.
+    No data is read and no credentials are needed without --live. Exits 1 on any error found, with
+    --strict also on a warning.
     """
     from loaders.checking import check_interchangeable
     from loaders.checking.report import as_github, as_json, as_text
@@ -39,5 +47,5 @@ def check(
     report = check_interchangeable(f"{configs}/", environments=environments or None, live=live, all_parts=all_parts)
     report = report.without(ignore)
     click.echo({"table": as_text, "json": as_json, "github": as_github}[style](report))
-    if not report.ok:
+    if not report.passes(strict=strict):
         sys.exit(EXIT_FAILURE)

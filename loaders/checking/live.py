@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from loaders.checking.environments import Environment
+from loaders.checking.environment import Environment
 from loaders.checking.exports import ExportedFunction
 from loaders.checking.findings import Finding, Severity
 from loaders.checking.majority import deviations
