@@ -173,6 +173,8 @@ class CodeGraph(LibraryParts):
         self, module: ModuleType, attributes: tuple[str, ...], use: Use, namespace: dict[str, Any], label: str
     ) -> None:
         """Resolve `package.module.name` through the modules of the project."""
+        if type(module) is not ModuleType:
+            self.code(type(module))  # it may have properties
         if not attributes:
             self.code(module)
             return

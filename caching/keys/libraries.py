@@ -128,9 +128,13 @@ def version_of_library(top: str) -> str:
 
 
 def installed_distributions() -> str:
-    """Return a digest of the names and versions of all installed distributions."""
-    names = sorted(os.path.basename(place) for entry in sys.path for place in _distributions(entry).values())
-    return str(xxhash.xxh3_128_hexdigest("\n".join(names).encode("utf-8", "surrogatepass")))
+    """Return a digest of all installed distributions: names, versions and entry points."""
+    places = sorted(place for entry in sys.path for place in _distributions(entry).values())
+    total = xxhash.xxh3_128()
+    for place in places:
+        total.update(os.path.basename(place).encode("utf-8", "surrogatepass") + b"\0")
+        total.update(_read(os.path.join(place, "entry_points.txt")))
+    return str(total.hexdigest())
 
 
 def _loaded_version(top: str) -> str:

@@ -21,6 +21,7 @@ _PLAIN = (str, int, float, bool, bytes, tuple, type(None))
 # Prefixes of the options that decide about values and dtypes; a hit asks for these alone, since it must be fast.
 DATA_OPTIONS = ("future.", "mode.", "compute.")
 _DRAWN = ("styler.", "plotting.")  # pandas options for pictures and pages
+_MOST_MEMBERS = 2_000  # a microsecond each
 _MOST_ITEMS = 10_000
 
 
@@ -51,10 +52,21 @@ def is_plain(name: str, value: object) -> bool:
 
 
 def replaced_members(module: ModuleType, names: frozenset[str] | set[str]) -> Iterator[tuple[Mapping[str, Any], str]]:
-    """Yield the attributes of these names in the classes that a module publishes, each with the class's dictionary."""
-    for members in _classes_of(module):
-        for name in sorted(names & members.keys()):
+    """Yield the attributes of these names in the classes that a module publishes, each with the class's dictionary.
+
+    Of a library with few classes, the attributes of any name that the project replaced as well: a library may call them
+    by itself, as `json.dumps` calls `JSONEncoder.default`.
+    """
+    classes = _classes_of(module)
+    is_small = sum(map(len, classes)) <= _MOST_MEMBERS
+    for members in classes:
+        own = {name for name, value in members.items() if _is_replaced(name, value)} if is_small else set()
+        for name in sorted((names & members.keys()) | own):
             yield members, name
+
+
+def _is_replaced(name: str, value: object) -> bool:
+    return isinstance(value, FunctionType) and not name.startswith("_") and is_of_project(value)
 
 
 def registries(module: ModuleType) -> Iterator[tuple[str, Any]]:
