@@ -25,6 +25,17 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" Did you mean '{near[0]}'?" if near else ""
 
 
+def printable(text: str) -> str:
+    """Return text whose control characters, halves of surrogates and marks of direction are escaped; lines stay.
+
+    >>> printable("a\\x1b[31m\\udc8b\\nä")
+    'a\\\\x1b[31m\\\\udc8b\\nä'
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
+
+
 def shortened(text: str, longest: int = 300) -> str:
     """Return text on one line, cut after `longest` characters.
 
