@@ -35,6 +35,17 @@ def bounded(text: str, longest: int = 300) -> str:
     return re.sub(rf"(\S{{{longest}}})\S+", r"\1…", text)
 
 
+def printable(text: str) -> str:
+    """Return text whose control characters, halves of surrogates and marks of direction are escaped; lines stay.
+
+    >>> printable("a\\x1b[31m\\udc8b\\nä")
+    'a\\\\x1b[31m\\\\udc8b\\nä'
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
+
+
 def shortened(text: str, longest: int = 300) -> str:
     """Return text on one line, cut after `longest` characters.
 

@@ -212,6 +212,9 @@ class CodeGraph(LibraryParts):
         self._called.add(called)
         if self.used_environment.use(value, attributes, text):
             return True
+        if value is getattr:
+            self._named_attribute(use, namespace, label)
+            return True
         if called in _UNKNOWABLE or value is sys.modules:
             used = f"{called.removeprefix('builtins.')}()" if called else "sys.modules"
             raise UnkeyableError(f"{label}() uses {used}")
@@ -219,6 +222,13 @@ class CodeGraph(LibraryParts):
             return False
         self._import_by_name(called, text, use.arguments, namespace, label)
         return True
+
+    def _named_attribute(self, use: Use, namespace: dict[str, Any], label: str) -> None:
+        """Follow `getattr(module, "name")`."""
+        holder, name = use.arguments.get(0), text_of(use.arguments.get(1), namespace)
+        module = namespace.get(holder[1]) if isinstance(holder, tuple) else None
+        if isinstance(module, ModuleType) and name is not None:
+            self._follow(module, (name,), use, namespace, label)
 
     def _import_by_name(
         self, importer: str, text: str | None, given: Arguments, namespace: dict[str, Any], label: str

@@ -7,6 +7,7 @@ the libraries that it reaches, and in the classes that those publish: values tha
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -87,10 +88,16 @@ def holds_of_project(value: object) -> bool:
         return False
     if isinstance(value, property):
         return is_of_project(value.fget)
-    held = getattr(value, "__dict__", None)
-    return isinstance(held, dict) and any(
-        is_of_project(item) for item in held.values() if isinstance(item, FunctionType | type)
-    )
+    return any(is_of_project(item) for item in items_of(value) if isinstance(item, FunctionType | type))
+
+
+def items_of(value: object) -> list[object]:
+    """Return what an object of a library holds: the values of its attributes, and what compiled code keeps inside."""
+    return [*getattr(value, "__dict__", {}).values(), *(gc.get_referents(value) if _may_hold(value) else ())]
+
+
+def _may_hold(value: object) -> bool:
+    return not isinstance(value, ModuleType | dict | list | tuple | set | frozenset)
 
 
 @cache

@@ -15,6 +15,7 @@ from caching.keys.library_changes import (
     holds_of_project,
     is_of_project,
     is_plain,
+    items_of,
     pandas_options,
     registries,
     replaced_members,
@@ -44,7 +45,7 @@ class LibraryParts(CodeEncoder):
         value = original_of(held[name])
         self.watch.name(held, name)
         odd_name = isinstance(value, FunctionType) and value.__name__ != name
-        if is_of_project(value) or is_plain(name, value) or odd_name:
+        if holds_of_project(value) or is_plain(name, value) or odd_name:
             with ErrorContext(f"{library}.{name}"):
                 self._add("value", f"{library}.{name}", self._code_of(value))
 
@@ -95,7 +96,7 @@ class LibraryParts(CodeEncoder):
         values = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
         with ErrorContext(label):
             if values is None:
-                held = [value] if is_of_project(value) else [*getattr(value, "__dict__", {}).values()]
+                held: list[Any] = [value] if is_of_project(value) else items_of(value)
                 if isinstance(value, property):
                     held = [value.fget]
                 own = [self._code_of(item) for item in held if is_of_project(item)]

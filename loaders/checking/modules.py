@@ -13,6 +13,7 @@ from loaders.checking.ignored_functions import ignored_loader, stray_loaders, sw
 from loaders.checking.inputs import input_findings
 from loaders.checking.loader_bodies import body_findings
 from loaders.checking.majority import deviations
+from loaders.checking.references import reference_findings
 from loaders.contract import DatasetContract
 from loaders.names import did_you_mean, quoted
 
@@ -44,6 +45,7 @@ def compare_modules(sources: Sequence[SourceModule]) -> Iterator[Finding]:
         yield from input_findings(dataset, exporting)
         yield from _documentation(dataset, exporting)
     yield from _ambiguous(importable)
+    yield from reference_findings(importable)
 
 
 def expected_datasets(sources: Iterable[SourceModule]) -> list[str]:
