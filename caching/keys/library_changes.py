@@ -31,10 +31,15 @@ def is_of_project(value: object) -> bool:
     value = original_of(value)
     if isinstance(value, FunctionType):
         file = value.__code__.co_filename
-        replaced = not file.startswith("<") and library_of_file(file, "library") == PROJECT
-        return replaced or library_of_globals(value.__globals__) == PROJECT
+        # Code made from text names no file; where it was made, its globals tell.
+        return library_of_globals(value.__globals__) == PROJECT if file.startswith("<") else _is_file_of_project(file)
     cls = value if isinstance(value, type) else type(value)
     return _is_class_of_project(cls)
+
+
+@cache
+def _is_file_of_project(file: str) -> bool:
+    return library_of_file(file, "library") == PROJECT
 
 
 def _is_class_of_project(cls: type) -> bool:
