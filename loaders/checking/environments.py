@@ -10,8 +10,9 @@ from loaders.checking.annotations import type_name
 from loaders.checking.environment import Environment, config_problem
 from loaders.checking.exports import quiet_hamilton
 from loaders.checking.findings import Finding
-from loaders.checking.locations import location_kinds, shared_locations
+from loaders.checking.locations import location_findings
 from loaders.checking.majority import deviations
+from loaders.checking.shared_locations import shared_locations
 from loaders.errors import LoaderError
 from loaders.names import did_you_mean, quoted
 from loaders.planning.definitions import Definition
@@ -29,7 +30,7 @@ def check_environment(environment: Environment, elsewhere: Iterable[str]) -> Ite
         *_wanted(environment, set(elsewhere)),
         *_twice(environment),
         *_outputs(environment),
-        *location_kinds(environment),
+        *location_findings(environment),
         *_sections(environment),
     ]
     yield from found
@@ -173,7 +174,7 @@ def _sections(environment: Environment) -> Iterator[Finding]:
         if environment.source and environment.source.module and dataset not in offered:
             here = environment.at("formats", dataset)
             fix = f"Correct the name.{did_you_mean(dataset, offered)}"
-            found = f"'{dataset}', which source '{environment.source.name}' does not exported"
+            found = f"'{dataset}', which source '{environment.source.name}' does not export"
             yield Finding(rule="config", expected="formats of datasets", found=found, fix=fix, **here)
     try:
         LocalCache(settings.cache.directory, max_size=settings.cache.max_size, ttl_seconds=settings.cache.ttl_seconds)

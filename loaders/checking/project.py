@@ -18,6 +18,7 @@ from loaders.checking.fresh_modules import fresh_modules
 from loaders.checking.modules import compare_modules, expected_datasets
 from loaders.checking.report import Report
 from loaders.checking.secrets import is_secret_name, secret_findings
+from loaders.checking.shared_locations import unknown_partners
 from loaders.checking.switching import switched, switched_beside, unknown_values
 from loaders.config.environment import Config, environments
 from loaders.config.environment_files import environment_files
@@ -171,6 +172,7 @@ def _check(project: _Project, *, live: bool, all_parts: bool) -> Report:
         for environment in checked:
             findings += check_environment(environment, elsewhere)
         findings += compare_environments(checked)
+        findings += unknown_partners(checked, _names(project))
         findings += unknown_values(sources)
         secrets, texts = secret_findings(_files(project, modules))
         texts |= {
@@ -288,6 +290,10 @@ def _masked(findings: Iterable[Finding], secrets: set[str]) -> Iterator[Finding]
         for secret in hidden:
             texts = {name: text.replace(secret, "***") for name, text in texts.items()}
         yield replace(finding, **texts)
+
+
+def _names(project: _Project) -> list[str]:
+    return environments(project.folder) if project.folder else [config.env for config in project.configs]
 
 
 def _path(module: str | ModuleType) -> str:

@@ -32,6 +32,7 @@ _EMPTY: Mapping[str, Callable[[], Any]] = {
     "sources": dict,
     "inputs": dict,
     "outputs": list,
+    "shared_with": list,
     "storage": dict,
     "cache": dict,
     "formats": dict,
@@ -110,6 +111,7 @@ class Settings(BaseModel):
     sources: dict[str, Any] = {}
     inputs: dict[str, Any] = {}
     outputs: tuple[str, ...] = ()
+    shared_with: tuple[str, ...] = ()
     only_needed_columns: bool = True
     storage: StorageSettings = StorageSettings()
     cache: CacheSettings = CacheSettings()
