@@ -22,7 +22,7 @@ _PLAIN = (str, int, float, bool, bytes, tuple, type(None))
 # Prefixes of the options that decide about values and dtypes; a hit asks for these alone, since it must be fast.
 DATA_OPTIONS = ("future.", "mode.", "compute.")
 _DRAWN = ("styler.", "plotting.")  # pandas options for pictures and pages
-_MOST_MEMBERS = 2_000  # a microsecond each
+_MOST_MEMBERS = 300  # those of a larger library would cost each function a millisecond
 _MOST_ITEMS = 10_000
 
 
