@@ -125,7 +125,7 @@ def _agree(before: list[Source], now: list[Source]) -> bool:
 def split_columns(value: Any, columns: Sequence[str]) -> dict[str, pd.DataFrame] | None:
     """Return a frame as frames of one column each; None if it is no plain frame with all of these.
 
-    Others that it has are among them: they were loaded, whoever wanted them.
+    Others that it has are among them: they were loaded too.
     """
     import pandas as pd
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 Kind = Literal["file", "absent", "folder", "tree", "glob", "remote", "status", "variable"]
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+)://")
-# Before the URL of what fsspec read: fsspec is asked for its version, whoever else knows the protocol.
+# Before the URL of what fsspec read: fsspec is asked for its version, even if its protocol has a registered function.
 BY_FSSPEC = "fsspec+"
 MAGIC = re.compile(r"[*?\[]")
 _LONGEST_PATH = 1024

@@ -53,7 +53,7 @@ _UNKNOWABLE = frozenset(
         "fileinput.input",
     ]
 )
-# Methods of pyarrow's file systems, and libraries, that read in native code: nobody sees what.
+# Methods of pyarrow's file systems, and libraries, that read in native code, unseen.
 _NATIVE_METHODS = frozenset({"open_input_file", "open_input_stream", "get_file_info", "OSFile"})
 _NATIVE_LIBRARIES = ("obstore", "connectorx")
 _IMPORTERS = frozenset({"builtins.__import__", "importlib.import_module"})

@@ -38,7 +38,7 @@ _ZONE_METHODS = frozenset(
 # Those of argparse and optparse read `sys.argv` too.
 _COMMAND_LINE = frozenset({"argv", "parse_args", "parse_known_args"})
 _NAMED = (FunctionType, BuiltinFunctionType, MethodDescriptorType, type)
-# Changed by every shell and every test: nobody reads them by a computed name.
+# Changed by every shell and every test, and not read by a computed name.
 BOOKKEEPING = frozenset({"_", "SHLVL", "PYTEST_CURRENT_TEST"})
 
 

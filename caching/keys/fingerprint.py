@@ -47,7 +47,7 @@ def fingerprint(root: Any, *, as_value: bool = False) -> Fingerprint:
     graph.run(root, as_value=as_value)
     paths = KnownPaths.among(graph.texts)
     made = Fingerprint(graph.parts, graph.used_environment, paths, tuple(graph.memos), graph.watch, graph.unversioned)
-    if _is_global(root):  # others come and go; they would stay for ever
+    if _is_global(root):  # others come and go, and would never be released
         _fingerprints[id(root), as_value] = (root, made)
     return made
 

@@ -90,7 +90,7 @@ def is_service(value: object) -> bool:
     """Return whether a value is a logger, a lock, a pool or the like, or a text stream of the process."""
     cls = type(value)
     if cls.__module__ == "_io":
-        # Streams to write to; one to read from has a position that nobody can hash.
+        # Streams to write to; one to read from has a position that cannot be hashed.
         return "r" not in str(getattr(value, "mode", "r")) and "+" not in str(getattr(value, "mode", "+"))
     return any(
         base.__module__.partition(".")[0] in _SERVICES for base in cls.__mro__ if isinstance(base.__module__, str)

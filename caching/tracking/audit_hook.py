@@ -250,7 +250,7 @@ _HANDLERS: dict[str, Handler] = {
 
 
 def _path(value: Any) -> str | None:
-    if isinstance(value, int):  # a descriptor: whoever opened it was seen
+    if isinstance(value, int):  # a descriptor: its opening was seen
         return None
     try:
         return os.fsdecode(value)

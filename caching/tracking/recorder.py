@@ -42,7 +42,7 @@ class Recorder:
     written: set[str] = field(default_factory=set)
     made: set[str] = field(default_factory=set)  # folders made during the run
     kept: set[str] = field(default_factory=set)  # what the run wrote, or has in a folder that it made, and then read
-    folder: str = field(default_factory=_working_folder)  # where relative paths begin, for whoever looks at them again
+    folder: str = field(default_factory=_working_folder)  # where relative paths begin
     rules: set[tuple[str, ...]] = field(default_factory=set)  # columns of its frame that are checked together
     watch: Watch = field(default_factory=Watch)  # what the key covers
     memos: Memos = field(default_factory=Memos)  # of the helpers that the function may call

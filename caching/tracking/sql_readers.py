@@ -1,7 +1,7 @@
 """Record files that SQL reads: by DuckDB in native code, and databases that SQLite attaches.
 
 What takes SQL or a path in DuckDB is wrapped as soon as that is imported. Each piece of such a text that names a file,
-a folder, a glob or a URL is told to the recorder: more than is read may count, which costs a miss at worst. SQLite says
+a folder, a glob or a URL is recorded: more than is read may count, which costs a miss at worst. SQLite says
 itself what it attaches. Unseen stays what only DuckDB knows: a name that its SQL computes (`'a' || '.csv'`) or finds
 through `file_search_path`, and the files that a view kept in a database reads.
 """

@@ -170,7 +170,7 @@ def shown_endpoint(url: Any) -> str:
     scheme, rest = re.fullmatch(r"(?i:(https?://)?)(.*)", url, re.DOTALL).groups()  # type: ignore[union-attr]  # matches any text
     plain, mark, _ = re.split(r"([?#])", rest, maxsplit=1) if re.search(r"[?#]", rest) else (rest, "", "")
     if "@" in rest:
-        # With a mark before the host, nobody knows which of both a part belongs to.
+        # With a mark before the host, a part may belong to either.
         plain = "***" if mark else f"***@{rest.rpartition('@')[2]}"
     elif mark:
         plain += f"{mark}***"

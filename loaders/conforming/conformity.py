@@ -85,7 +85,7 @@ def frame_of(table: pa.Table, contract: DatasetSchema, origin: Origin, rows: int
         raise contract_error(contract.name, violations, origin)
     del table
     dtypes = contract.dtypes
-    # Each column leaves the table as its copy appears, so that the frame never stands in memory twice.
+    # Each column leaves the table as its copy appears, so that memory never holds the frame twice.
     arrays = {name: pandas_column(columns.pop(name), dtypes[name]) for name in list(columns)}
     return pd.DataFrame(arrays, index=pd.RangeIndex(rows), copy=False)
 

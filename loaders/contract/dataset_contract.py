@@ -33,7 +33,7 @@ class DatasetContract(DatasetSchema):
         format: how the dataset's files are written.
         references: for a column that refers to another dataset's key, `"dataset.column"`.
 
-    Everything except the constructor's `schema`, and all of `key`, `checks` and `references`, speaks in node names;
+    Everything except the constructor's `schema`, and all of `key`, `checks` and `references`, uses node names;
     names given without the prefix are understood.
 
     >>> planes = DatasetContract("planes", pa.schema([("tailnum", pa.string()), ("year", pa.int64())]),

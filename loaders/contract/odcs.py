@@ -20,7 +20,7 @@ from loaders.schema import Check, DatasetSchema
 from loaders.schema.type_names import type_text
 
 VERSION = "v3.1.0"
-# Contracts of the same name have the same id, whoever exports them.
+# Contracts of the same name have the same id, also from different exports.
 _NAMESPACE = uuid.UUID("4f0c9f0e-6f0b-5c3e-9d7a-1c1f5a2d8b6e")
 
 _LOGICAL_TYPES = {

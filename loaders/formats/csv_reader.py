@@ -141,7 +141,7 @@ class CsvReader:
 
         data = self._complete(*stretch)
         whole = whole and data.size < _LARGEST_BLOCK_BYTES
-        # By position: columns that nobody asks for may share a name.
+        # By position: columns that are not wanted may share a name.
         by_name = {str(position): arrow_type for position, arrow_type in types.items()}
         try:
             table = arrow_csv.read_csv(

@@ -52,7 +52,7 @@ class Quoting:
 def slices(data: memoryview, start: int, quoting: Quoting, size_bytes: int) -> list[tuple[int, int]] | None:
     """Return slices of about one size that cover the data, each of whole rows.
 
-    None where rows cannot be told apart for so long that a stretch would become much larger.
+    None where no end of a row is certain for so long that a stretch would become much larger.
     """
     line_end = b"\n" if _find(data, b"\n", start) >= 0 else b"\r"
     found: list[tuple[int, int]] = []

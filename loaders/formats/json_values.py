@@ -17,7 +17,7 @@ from loaders.conforming.nested_arrays import children, list_array, shape, struct
 from loaders.conforming.violation import MAX_EXAMPLES, Violation
 from loaders.formats.text_values import typed_text
 
-# What JSON has no notation for stands in it as text.
+# JSON holds values that it has no notation for as text.
 WRITTEN_AS_TEXT = ("date", "time", "local time", "instant", "duration", "binary")
 
 

@@ -20,7 +20,7 @@ _MARKS = {
 def as_utf8(data: pa.Buffer, encoding: str, shown: str) -> pa.Buffer:
     """Return text of an encoding as UTF-8 without byte-order mark; raise ReadError for invalid bytes.
 
-    Bytes that say to be UTF-8 are looked at by whoever parses them.
+    The parser checks bytes that are declared as UTF-8.
     """
     start = memoryview(data)[:4].tobytes()
     if codecs.lookup(encoding).name in ("utf-8", "utf-8-sig"):

@@ -157,5 +157,5 @@ def _out_of_range(metadata: FileMetaData, contract: DatasetSchema) -> Iterator[t
             if high is not None and check.maximum is not None and high > check.maximum:
                 yield "live-values", f"column '{name}' has {high!r}, above the maximum {check.maximum!r}"
         except TypeError:
-            # Statistics of a column of another type; that is told elsewhere.
+            # Statistics of a column of another type, which another finding reports.
             continue

@@ -147,7 +147,7 @@ def load_frames(planned: Plan, names: list[str]) -> dict[str, pd.DataFrame]:
     except LoaderError:
         raise
     except Exception as error:
-        # Whatever the project's own functions raise; Hamilton's words around it are for whoever debugs.
+        # Whatever the project's own functions raise; Hamilton's words around it are for debugging.
         text = " ".join(str(error).split())[:500]
         place = planned.place(names[0]) if len(names) == 1 else f"loading {', '.join(names)}"
         raise LoaderError(

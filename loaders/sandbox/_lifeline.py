@@ -61,7 +61,7 @@ def _run(command: list[str], folder: Path, parent_id: int) -> None:
 
 
 def main() -> None:
-    """Read the command, run it until the parent ends or says so, and clean up."""
+    """Read the command, run it until the parent ends or asks for it, and clean up."""
     parent_id = os.getppid()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))  # so that the cleaning below happens

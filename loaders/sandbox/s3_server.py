@@ -163,7 +163,7 @@ class S3Server:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            # Ctrl-C in a terminal is for whoever uses the server; they stop it when they are done.
+            # Ctrl-C in a terminal is for the program that uses the server; that stops it when it is done.
             start_new_session=True,
         )
         request = {
@@ -234,7 +234,7 @@ def _free_ports() -> dict[str, int]:
         for name in _PORTS:
             sockets[name].bind((_HOST, 0))
         # A maintenance worker that cannot be switched off dials 10000 ports above this one. There must be no
-        # such port, or it knocks on the door of whoever listens there.
+        # such port, or it connects to another program that listens there.
         for port in random.sample(range(55_536, 65_536), k=1000):
             with contextlib.suppress(OSError):
                 sockets["admin.port"].bind((_HOST, port))

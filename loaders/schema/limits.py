@@ -89,5 +89,5 @@ def _ordered(arrow_type: pa.DataType) -> tuple[type, ...]:
 
 def _advice(kinds: tuple[type, ...]) -> str:
     if not kinds:
-        return "no limit can be held against it"
+        return "no limit applies to it"
     return "give a number" if kinds == _NUMBERS else f"give {_SAID[kinds[-1]]}"
