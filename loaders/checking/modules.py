@@ -216,7 +216,10 @@ def _kinds(dataset: str, exporting: Mapping[str, SourceModule]) -> Iterator[Find
         if frames[other.name] == frames[other.others[0]]:
             expected, found = (", ".join(sorted(kinds)) for kinds in (other.expected or (), other.value or ()))
             yield _other_type(dataset, exporting[other.name], "columns", expected, found, other.others)
-    calls = {name: "async def" if source.exports[dataset].is_async else "def" for name, source in exporting.items()}
+    calls = {
+        name: "async def" if source.exports[dataset].definition.is_async else "def"
+        for name, source in exporting.items()
+    }
     for call in deviations(calls):
         yield _other_type(dataset, exporting[call.name], "call", call.expected, call.value, call.others)
 

@@ -78,7 +78,7 @@ def test_variants_by_another_input_have_no_finding(edited: Edited) -> None:
     ("second", "rule"),
     [
         ("return read_table(orders_path, CUSTOMERS", "contract-used"),
-        ("return None and (orders_path, ORDRS", "undefined-name"),
+        ("return raed_table(orders_path, ORDERS", "undefined-name"),
     ],
 )
 def test_variant_of_a_second_environment_is_looked_at(edited: Edited, second: str, rule: str) -> None:
