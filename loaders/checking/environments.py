@@ -29,6 +29,7 @@ def check_environment(environment: Environment, elsewhere: Iterable[str]) -> Ite
         *_inputs(environment),
         *_wanted(environment, set(elsewhere)),
         *_twice(environment),
+        *_coroutines(environment),
         *_outputs(environment),
         *location_findings(environment),
         *_sections(environment),
@@ -150,6 +151,20 @@ def _twice(environment: Environment) -> Iterator[Finding]:
                     found=f"this and {other}",
                     fix="Rename one, or give a contract a prefix.",
                     **here,
+                )
+
+
+def _coroutines(environment: Environment) -> Iterator[Finding]:
+    """Yield coroutine functions, which the synchronous driver of a run would not await."""
+    for module in [*([environment.source] if environment.source else []), *environment.flow]:
+        for definition in module.definitions:
+            if definition.nodes and definition.is_async:
+                yield Finding(
+                    rule="async-function",
+                    expected="plain functions: a run's driver is synchronous",
+                    found=f"async def {definition.name}(), whose coroutine would be passed on as data",
+                    fix="Define it by 'def'; inside of it, asyncio.run(…) runs what is asynchronous.",
+                    **module.at(definition.name) | {"environment": environment.name},
                 )
 
 

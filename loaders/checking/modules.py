@@ -24,14 +24,16 @@ def compare_modules(sources: Sequence[SourceModule]) -> Iterator[Finding]:
     """Yield every difference between the modules, and the problems of each."""
     seen: set[int] = set()
     for source in sources:
-        offers = source.exports
+        exports = source.exports
         yield from source.problems
-        if source.module is None or id(source.module) in seen:
+        if source.module is None:
             continue
-        # One module may serve several names; what is said of its text is said once.
+        # One module may serve several names, each with other functions; what is said of each is said once.
+        if id(source.module) not in seen:
+            yield from stray_loaders(source)
         seen.add(id(source.module))
-        yield from stray_loaders(source)
-        for exported in offers.values():
+        for exported in [exported for exported in exports.values() if id(exported.definition.function) not in seen]:
+            seen.add(id(exported.definition.function))
             yield from body_findings(source, exported)
     importable = [source for source in sources if source.module is not None]
     expected = expected_datasets(importable)
@@ -214,7 +216,10 @@ def _kinds(dataset: str, exporting: Mapping[str, SourceModule]) -> Iterator[Find
         if frames[other.name] == frames[other.others[0]]:
             expected, found = (", ".join(sorted(kinds)) for kinds in (other.expected or (), other.value or ()))
             yield _other_type(dataset, exporting[other.name], "columns", expected, found, other.others)
-    calls = {name: "async def" if source.exports[dataset].is_async else "def" for name, source in exporting.items()}
+    calls = {
+        name: "async def" if source.exports[dataset].definition.is_async else "def"
+        for name, source in exporting.items()
+    }
     for call in deviations(calls):
         yield _other_type(dataset, exporting[call.name], "call", call.expected, call.value, call.others)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from loaders.checking.modules import compare_modules, expected_datasets
 from loaders.checking.report import Report
 from loaders.checking.secrets import is_secret_name, secret_findings
 from loaders.checking.shared_locations import unknown_partners
+from loaders.checking.source_modules import SourceModules
 from loaders.checking.switching import switched, switched_beside, unknown_values
 from loaders.config.environment import Config, environments
 from loaders.config.environment_files import environment_files
@@ -189,44 +191,39 @@ def _check(project: _Project, *, live: bool, all_parts: bool) -> Report:
 
 def _looked_at(project: _Project) -> tuple[list[SourceModule], list[Environment]]:
     """Return all sources, and the environments that resolve, each with its source and dataflow."""
-    inputs: dict[tuple[str, str], Mapping[str, Any]] = {}
-    served: list[tuple[Config, tuple[str, str] | None]] = []
-    table = project.table()
-    for config in project.configs:
-        try:
-            name, module = pick_source(config.data_source, config.settings.sources)
-        except ConfigError:
-            # Told when the table was made, except where nothing is said at all.
-            if config.data_source is None:
-                project.source_of(config)
-            served.append((config, None))
-            continue
-        inputs.setdefault((name, _path(module)), config.inputs)
-        served.append((config, (name, _path(module))))
-    by_name = {
-        (name, path): source_module(name, module, inputs.get((name, path)))
-        for name, modules in table.items()
-        for path, module in modules.items()
-    }
-    sources = list(by_name.values())
-    for source in list(sources):
-        twins = switched_beside(source, [name for name, _ in by_name])
-        sources += [twin for twin in twins if twin.path not in {found.path for found in sources}]
+    served = SourceModules()
     checked = []
-    for config, key in served:
-        environment = Environment(config, project.file_of(config), by_name.get(key) if key else None)
+    for config in project.configs:
+        environment = Environment(config, project.file_of(config))
+        with contextlib.suppress(ConfigError):
+            environment.source = served.of(environment, *pick_source(config.data_source, config.settings.sources))
+        if config.data_source is None:
+            # Other mistakes of it are told when the table is made.
+            project.source_of(config)
         environment.flow = [
             source_module(config.env, module, environment.known, "dataflow module")
             for module in dict.fromkeys(config.settings.modules)
         ]
         checked.append(environment)
-        if environment.source is not None:
-            # A module that does not exist has no file of its own: the configuration that names it is at fault.
-            name = environment.source.name
-            here = {key: value for key, value in environment.at("sources", name).items() if key != "environment"}
-            problems = environment.source.problems
-            problems[:] = [problem if problem.file else replace(problem, **here) for problem in problems]
+    for name, modules in project.table().items():
+        for module in modules.values():
+            served.add(name, module)
+    sources = served.all()
+    for source in list(sources):
+        twins = switched_beside(source, [source.name for source in served.all()])
+        sources += [twin for twin in twins if twin.path not in {found.path for found in sources}]
+    for environment in checked:
+        _locate_problems(environment)
     return sources, checked
+
+
+def _locate_problems(environment: Environment) -> None:
+    """Give the problems of a module that does not exist a place: the configuration that names it is at fault."""
+    if environment.source is not None:
+        place = environment.at("sources", environment.config.data_source or "")
+        here = {key: value for key, value in place.items() if key != "environment"}
+        problems = environment.source.problems
+        problems[:] = [problem if problem.file else replace(problem, **here) for problem in problems]
 
 
 def _flow_problems(checked: Iterable[Environment]) -> Iterator[Finding]:

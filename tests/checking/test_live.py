@@ -318,6 +318,7 @@ def test_web_server_without_ranges_is_never_asked_for_a_large_file(
             (tmp_path / path).write_text(re.sub(r"orders_path: s3://\S+", location, text))
         report = check_interchangeable(str(tmp_path / "shop/configs"), live=True)
         server.shutdown()
-    assert {found.rule for found in report.findings} == rules, report
+    # That production reads from this very machine is a finding of its own.
+    assert {found.rule for found in report.findings} == rules | {"endpoint-local"}, report
     probe = next(probe for probe in report.probes if (probe.environment, probe.dataset) == ("prod", "orders"))
     assert probe.fetched_bytes <= BUDGET_BYTES
