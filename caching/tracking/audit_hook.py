@@ -104,8 +104,14 @@ def watch_reads() -> None:
 
 def _watch_questions() -> None:
     """Wrap what asks for a path without opening it, and what reads the environment: neither raises an audit event."""
+    capabilities = (os.supports_fd, os.supports_dir_fd, os.supports_follow_symlinks, os.supports_effective_ids)
     for name in ("stat", "lstat", "access", "readlink"):
-        register_wrapper(_asking(getattr(os, name)))
+        question = getattr(os, name)
+        wrapper = _asking(question)
+        register_wrapper(wrapper)
+        for supporting in capabilities:
+            if question in supporting:
+                supporting.add(wrapper)  # shutil asks whether os.stat is among them
     install_wrappers()
     environ = type(os.environ)
     for method, handle in (("__getitem__", _variable), ("__contains__", _variable), ("__setitem__", _set_variable)):

@@ -57,6 +57,8 @@ _READERS: dict[str, dict[str, str]] = {
     },
 }
 _BY_ITS_OWN = "-"
+# Imports look for files through these; what they find is code.
+_IMPORTING = ("posix", "nt", "importlib._bootstrap_external", "_frozen_importlib_external")
 # By the identity of the original, which its wrapper keeps.
 _wrapped: dict[int, Any] = {}
 
@@ -95,6 +97,8 @@ def _install_wrappers(holders: Iterable[ModuleType]) -> None:
     for holder in holders:
         if isinstance(holder, ModuleType):
             names = object.__getattribute__(holder, "__dict__")  # of a lazy module without loading it
+            if names.get("__name__") in _IMPORTING:
+                continue
             for name, held in list(names.items()):
                 if id(held) in _wrapped:
                     names[name] = _wrapped[id(held)]

@@ -5,6 +5,7 @@ import decimal
 import functools
 import inspect
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -654,3 +655,19 @@ def test_a_large_file_that_was_touched_is_read_again(tmp_path: Path, events: lis
     os.utime(data, (2, 2))
     loader(data)
     assert outcomes(events) == ["miss", "miss"]
+
+
+def test_shutil_works_as_before_where_questions_are_watched(tmp_path: Path, events: list[CacheEvent]) -> None:
+    (tmp_path / "a").write_text("1")
+    (tmp_path / "link").symlink_to("a")
+
+    @function_cache
+    def loader(x: int) -> bool:
+        return True
+
+    loader(1)
+    shutil.copystat(tmp_path / "link", tmp_path / "link", follow_symlinks=False)
+    shutil.copytree(tmp_path, tmp_path.with_name("copy"), symlinks=True)
+    assert os.stat in os.supports_dir_fd
+    shutil.rmtree(tmp_path.with_name("copy"))
+    assert not tmp_path.with_name("copy").exists()
