@@ -76,8 +76,7 @@ def find_valid(call: Call, checked: dict[Source, str] | None = None) -> tuple[En
         if reason:
             call.reason = reason
             return None
-    if looked_into or not fresh:
-        _update_check(call, entry, sources, now, fresh=fresh, looked_into=looked_into)
+    _update_check(call, entry, sources, now, fresh=fresh, looked_into=looked_into)
     return entry, sources
 
 

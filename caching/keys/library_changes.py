@@ -1,15 +1,15 @@
-"""What the project has changed in libraries: patched attributes, functions that it registered, and settings.
+"""Changes that the project made in libraries: patched attributes, registered functions, and settings.
 
 A library counts by its version, which does not tell that a test patched `pandas.read_csv`, that an accessor was
-registered, or that `yaml.SafeLoader` got a constructor. So what reached code may use is looked for in the modules of
-the libraries that it reaches, and in the classes that those publish: values that are the project's own.
+registered, or that `yaml.SafeLoader` got a constructor. So the modules of the libraries that code reaches, and the
+classes that those publish, are searched for values that are the project's own.
 """
 
 from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from types import FunctionType, ModuleType
 from typing import Any
@@ -57,52 +57,48 @@ def is_plain(name: str, value: object) -> bool:
     return type(value) in _PLAIN and not name.startswith("__")
 
 
-def replaced_members(module: ModuleType, names: frozenset[str] | set[str]) -> Iterator[tuple[Mapping[str, Any], str]]:
+def members_to_watch(module: ModuleType, names: set[str]) -> Iterator[tuple[Mapping[str, Any], str]]:
     """Yield the attributes of these names in the classes that a module publishes, each with the class's dictionary.
 
-    Of a library with few classes, the attributes of any name that the project replaced as well: a library may call them
-    by itself, as `json.dumps` calls `JSONEncoder.default`.
+    Of a library with few classes, functions of the project under any other name as well: a library may call them by
+    itself, as `json.dumps` calls `JSONEncoder.default`.
     """
     classes = _classes_of(module)
     is_small = sum(map(len, classes)) <= _MOST_MEMBERS
     for members in classes:
-        own = {name for name, value in members.items() if _is_replaced(name, value)} if is_small else set()
+        own = {name for name, value in members.items() if name[0] != "_" and _is_own_code(value)} if is_small else set()
         for name in sorted((names & members.keys()) | own):
             yield members, name
 
 
-def _is_replaced(name: str, value: object) -> bool:
-    return isinstance(value, FunctionType) and not name.startswith("_") and is_of_project(value)
+def containers(module: ModuleType) -> Iterator[tuple[str, Any]]:
+    """Yield the dictionaries and lists of a module and its classes that code may be registered in, with a label."""
+    return ((label, held) for label, held in _containers_of(module) if len(held) <= _MOST_ITEMS)
 
 
-def registries(module: ModuleType) -> Iterator[tuple[str, Any]]:
-    """Yield the dictionaries and lists of a module and its classes that hold something of the project, with a label."""
-    for label, container in _containers_of(module):
-        values = container.values() if isinstance(container, dict) else container
-        if len(container) <= _MOST_ITEMS and any(
-            isinstance(value, FunctionType | type) and is_of_project(value) for value in tuple(values)
-        ):
-            yield label, container
+def own_code(value: object) -> list[tuple[object, Any]]:
+    """Return the functions and classes of the project that a library's value is or holds, each with its key there.
 
-
-def holds_of_project(value: object) -> bool:
-    """Return whether it is of the project, or an object of a library that has something of the project in it."""
+    A value that is the project's own in another way, such as a mock, stands for itself.
+    """
     if is_of_project(value):
-        return True
-    if isinstance(value, FunctionType | type):
-        return False
+        return [("", value)]
+    if isinstance(value, FunctionType | type | ModuleType):
+        return []
     if isinstance(value, property):
-        return is_of_project(value.fget)
-    return any(is_of_project(item) for item in items_of(value) if isinstance(item, FunctionType | type))
+        held: Iterable[tuple[object, Any]] = enumerate((value.fget, value.fset, value.fdel))
+    elif isinstance(value, dict):
+        held = tuple(value.items())
+    elif isinstance(value, list | tuple):
+        held = enumerate(tuple(value))
+    else:
+        # Values of attributes, and what compiled code keeps inside, as functools.partial does.
+        held = enumerate((*getattr(value, "__dict__", {}).values(), *gc.get_referents(value)))
+    return [(key, item) for key, item in held if _is_own_code(item)]
 
 
-def items_of(value: object) -> list[object]:
-    """Return what an object of a library holds: the values of its attributes, and what compiled code keeps inside."""
-    return [*getattr(value, "__dict__", {}).values(), *(gc.get_referents(value) if _may_hold(value) else ())]
-
-
-def _may_hold(value: object) -> bool:
-    return not isinstance(value, ModuleType | dict | list | tuple | set | frozenset)
+def _is_own_code(value: object) -> bool:
+    return isinstance(value, FunctionType | type) and is_of_project(value)
 
 
 @cache
@@ -129,24 +125,19 @@ def _name(members: Mapping[str, Any]) -> str:
     return str(members.get("__qualname__", "class"))
 
 
-def pandas_options() -> tuple[list[tuple[str, dict[str, Any]]], bytes] | None:
-    """Return the dictionaries of pandas's options by prefix, and the options that were changed, as bytes."""
+def pandas_options() -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Yield the dictionaries of pandas's options: prefix, all values by name, and those that were changed."""
     config = sys.modules.get("pandas._config.config")
-    options = getattr(config, "_global_config", None)
-    registered = getattr(config, "_registered_options", None)
-    if not isinstance(options, dict) or not isinstance(registered, dict):
-        return None
-    holders: list[tuple[str, dict[str, Any]]] = []
-    changed: list[str] = []
-    waiting = [("", options)]
+    registered = getattr(config, "_registered_options", {})
+    waiting = [("", getattr(config, "_global_config", {}))]
     while waiting:
         prefix, held = waiting.pop()
-        leaves = {name: value for name, value in held.items() if not isinstance(value, dict)}
         waiting += [(f"{prefix}{name}.", value) for name, value in held.items() if isinstance(value, dict)]
-        if leaves and not prefix.startswith(_DRAWN):
-            holders.append((prefix, held))
-        for name, value in leaves.items():
-            default = getattr(registered.get(prefix + name), "defval", value)
-            if value is not default and value != default:
-                changed.append(f"{prefix}{name}={value!r}")
-    return holders, "\n".join(sorted(changed)).encode()
+        values = {name: value for name, value in held.items() if not isinstance(value, dict)}
+        if values and not prefix.startswith(_DRAWN):
+            yield prefix, held, {n: v for n, v in values.items() if _is_changed(registered.get(prefix + n), v)}
+
+
+def _is_changed(option: Any, value: Any) -> bool:
+    default = getattr(option, "defval", value)
+    return value is not default and bool(value != default)

@@ -1,4 +1,4 @@
-"""The parts of a key that libraries account for: what the project changed in them, and what they say of its code."""
+"""Parts of a key for changes that the project made in libraries, and for descriptions of its code."""
 
 from __future__ import annotations
 
@@ -12,13 +12,11 @@ from caching.keys.error_context import ErrorContext
 from caching.keys.libraries import STANDARD
 from caching.keys.library_changes import (
     DATA_OPTIONS,
-    holds_of_project,
-    is_of_project,
+    containers,
     is_plain,
-    items_of,
+    members_to_watch,
+    own_code,
     pandas_options,
-    registries,
-    replaced_members,
 )
 from caching.keys.names import original_of
 from caching.keys.values import frame
@@ -44,14 +42,21 @@ class LibraryParts(CodeEncoder):
         """Add an attribute of a library that is not as the library made it, or a constant."""
         value = original_of(held[name])
         self.watch.name(held, name)
-        odd_name = isinstance(value, FunctionType) and value.__name__ != name
-        if holds_of_project(value) or is_plain(name, value) or odd_name:
-            with ErrorContext(f"{library}.{name}"):
-                self._add("value", f"{library}.{name}", self._code_of(value))
+        if is_plain(name, value) or (isinstance(value, FunctionType) and value.__name__ != name):
+            self._add("value", f"{library}.{name}", self.encode(value))
+        self._add_own(f"{library}.{name}", value)
+
+    def _add_own(self, label: str, value: Any) -> None:
+        """Add the code of the project that a value of a library is or holds, if any."""
+        own = own_code(value)
+        if own:
+            with ErrorContext(label):
+                encoded = [self.encode(key) + self._code_of(item) for key, item in own]
+            self._add("value", label, b"".join(encoded))
 
     def _code_of(self, value: Any) -> bytes:
-        """Encode a value that a library holds; of its own function whose code was replaced, that code."""
-        if isinstance(value, FunctionType) and is_of_project(value):
+        """Encode a value that a library holds; of a library's function whose code was replaced, that code too."""
+        if isinstance(value, FunctionType):
             return self.encode(value) + frame(b"", read_code(value.__code__).digest.encode())
         return self.encode(value)
 
@@ -61,23 +66,22 @@ class LibraryParts(CodeEncoder):
             if top in sys.modules and top not in ("sourceswap", STANDARD):
                 self._libraries[top] = sys.modules[top]
         for module in [self._libraries[name] for name in sorted(self._libraries)]:
-            for members, name in replaced_members(module, self._attributes):
+            for members, name in members_to_watch(module, self._attributes):
                 self.watch.library_member(members, name)
-                if holds_of_project(members[name]):
-                    self._replaced(f"{members.get('__module__')}.{name}", members[name])
-            for label, registry in registries(module):
-                self.watch.members(registry, dict.values if isinstance(registry, dict) else tuple)
-                self._replaced(label, registry)
-        options = pandas_options()
-        if options is not None:
-            for prefix, holder in options[0]:
-                if prefix in DATA_OPTIONS:
-                    self.watch.members(holder, dict.values)
-                else:
-                    for name in holder:
-                        self.watch.library_member(holder, name)
-            if options[1]:
-                self._add("value", "pandas.options", options[1])
+                self._add_own(f"{members.get('__module__')}.{name}", members[name])
+            for label, container in containers(module):
+                if own_code(container):
+                    self.watch.members(container, dict.values if isinstance(container, dict) else tuple)
+                    self._add_own(label, container)
+        for prefix, options, changed in pandas_options():
+            if prefix in DATA_OPTIONS:
+                self.watch.members(options, dict.values)
+            else:
+                for name in options:
+                    self.watch.library_member(options, name)
+            if changed:
+                with ErrorContext(f"pandas.options.{prefix.rstrip('.')}"):
+                    self._add("value", f"pandas.options.{prefix.rstrip('.')}", self.encode(changed))
 
     def _descriptions(self) -> None:
         """Add the docstrings, annotations or subclasses of all that was reached, where the code asks for them."""
@@ -91,22 +95,6 @@ class LibraryParts(CodeEncoder):
                         self._add(kind, self._labels[id(value)], self.encode(_described(value, kind)))
                     if kind == "subclasses" and isinstance(value, type):
                         self.watch.members(value, type.__subclasses__)
-
-    def _replaced(self, label: str, value: Any) -> None:
-        values = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
-        with ErrorContext(label):
-            if values is None:
-                held: list[Any] = [value] if is_of_project(value) else items_of(value)
-                if isinstance(value, property):
-                    held = [value.fget]
-                own = [self._code_of(item) for item in held if is_of_project(item)]
-            else:
-                own = [
-                    frame(b"", repr(key).encode()) + self.encode(item)
-                    for key, item in values
-                    if isinstance(item, FunctionType | type) and is_of_project(item)
-                ]
-        self._add("value", label, b"".join(own))
 
 
 def _described(value: Any, kind: str) -> Any:

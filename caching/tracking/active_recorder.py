@@ -21,9 +21,6 @@ class ReadRecorder(Protocol):
     def read(self, location: str, version: str | None = None, kind: Kind = "file") -> None:
         """Record a read."""
 
-    def use_variable(self, name: str) -> None:
-        """Record that a variable of the environment is read."""
-
     def knows(self, location: str) -> bool:
         """Tell whether a file was recorded already."""
 

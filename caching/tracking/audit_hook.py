@@ -9,7 +9,6 @@ or constants.
 
 from __future__ import annotations
 
-import functools
 import glob
 import os
 import sys
@@ -20,10 +19,9 @@ from typing import Any
 
 from caching.keys.environment import BOOKKEEPING
 from caching.keys.libraries import PROJECT, is_of_library, library_of_globals
-from caching.keys.names import ORIGINAL
 from caching.tracking.active_recorder import ReadRecorder, current_recorder, reads_are_versioned, recording
 from caching.tracking.fsspec_reads import watch_fsspec
-from caching.tracking.native_readers import install_wrappers, register_wrapper, watch_native_reads
+from caching.tracking.native_readers import watch_native_reads
 from caching.tracking.sql_readers import record_database, watch_sql_reads
 from caching.tracking.unversioned import (
     record_compiled,
@@ -33,6 +31,7 @@ from caching.tracking.unversioned import (
     watch_drivers,
     within_import,
 )
+from caching.tracking.wrapping import install_wrappers, register_wrapper, wrap_methods, wrapped
 
 Handler = Callable[[ReadRecorder, tuple[Any, ...]], None]
 _lock = threading.Lock()
@@ -83,6 +82,7 @@ _THIN = frozenset(
 _CODE_READERS = frozenset({"linecache", "tokenize", "inspect", "pkgutil", "runpy", "traceback"})
 
 
+_OWN = (__name__, wrapped.__module__)  # passed over on the way to the code that wants a file
 _CODE_ALONE = ("importlib.metadata", "zipimport")
 _CODE_ENDINGS = (".py", ".pyc", ".pyi", ".pyw", ".so", ".pyd", ".zip", ".egg")
 
@@ -107,42 +107,25 @@ def _watch_questions() -> None:
     capabilities = (os.supports_fd, os.supports_dir_fd, os.supports_follow_symlinks, os.supports_effective_ids)
     for name in ("stat", "lstat", "access", "readlink"):
         question = getattr(os, name)
-        wrapper = _asking(question)
+        wrapper = wrapped(question, _note_question)
         register_wrapper(wrapper)
         for supporting in capabilities:
             if question in supporting:
                 supporting.add(wrapper)  # shutil asks whether os.stat is among them
     install_wrappers()
     environ = type(os.environ)
-    for method, handle in (("__getitem__", _variable), ("__contains__", _variable), ("__setitem__", _set_variable)):
-        setattr(environ, method, _noting(getattr(environ, method), handle))
+    wrap_methods(environ, ("__getitem__", "__contains__"), lambda _, __, name: _hook("variable", (name,)))
+    wrap_methods(environ, ("__setitem__",), lambda _, __, name, ___: _hook("set variable", (name,)))
 
 
-def _asking(question: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(question)
-    def asking(path: Any, *args: Any, **kwargs: Any) -> Any:
-        if current_recorder() is not None:
-            _hook("question", (path, kwargs.get("dir_fd")))
-        return question(path, *args, **kwargs)
-
-    vars(asking)[ORIGINAL] = question
-    return asking
-
-
-def _noting(method: Callable[..., Any], handle: Handler) -> Callable[..., Any]:
-    @functools.wraps(method)
-    def noting(self: Any, key: Any, *args: Any) -> Any:
-        recorder = current_recorder()
-        if recorder is not None and isinstance(key, str) and not reads_are_versioned():
-            handle(recorder, (key,))
-        return method(self, key, *args)
-
-    return noting
+def _note_question(_: ReadRecorder, path: Any, *__: Any, dir_fd: int | None = None, **___: Any) -> None:
+    _hook("question", (path, dir_fd))
 
 
 def _variable(recorder: ReadRecorder, arguments: tuple[Any, ...]) -> None:
-    if arguments[0] not in BOOKKEEPING and not within_import():
-        recorder.use_variable(arguments[0])
+    (name,) = arguments
+    if isinstance(name, str) and name not in BOOKKEEPING and not reads_are_versioned() and not within_import():
+        recorder.read(f"${name}", kind="variable")
 
 
 def _set_variable(recorder: ReadRecorder, arguments: tuple[Any, ...]) -> None:
@@ -239,6 +222,8 @@ def _unpickled(recorder: ReadRecorder, arguments: tuple[Any, ...]) -> None:
 _HANDLERS: dict[str, Handler] = {
     "open": _opened,
     "question": _asked,
+    "variable": _variable,
+    "set variable": _set_variable,
     "os.listdir": _listed,
     "os.scandir": _listed,
     "os.mkdir": _made,
@@ -247,8 +232,9 @@ _HANDLERS: dict[str, Handler] = {
     "glob.glob/2": _globbed,
     "pathlib.Path.glob": _path_globbed,
     "pickle.find_class": _unpickled,
-    **dict.fromkeys(("socket.connect", "socket.sendto", "socket.sendmsg"), record_connection),
-    **dict.fromkeys(("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"), record_connection),
+    **dict.fromkeys(
+        ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"), record_connection
+    ),
     **dict.fromkeys(("subprocess.Popen", "os.system", "os.posix_spawn", "os.spawn", "os.exec"), record_program),
     "pty.spawn": record_program,
     "ctypes.dlopen": record_compiled,
@@ -284,7 +270,7 @@ def _opener(*, is_code: bool) -> FrameType | None:
     while frame is not None:
         name = str(frame.f_globals.get("__name__", ""))
         top = name.partition(".")[0]
-        if name == __name__:
+        if name in _OWN:
             frame = frame.f_back
             continue
         if name in _CODE_ALONE:

@@ -7,19 +7,19 @@ recorder: what is made from its work is not cached.
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import tempfile
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from caching.import_hooks import on_import
 from caching.tracking.active_recorder import ReadRecorder, current_recorder, recording, replace_recorder
 from caching.tracking.recorder import Recorder
 from caching.tracking.source import Source
+from caching.tracking.wrapping import wrap_methods
 
 _lock = threading.Lock()
 _follows = False
@@ -36,15 +36,20 @@ def follow_processes() -> None:
             return
         _follows = True
     os.register_at_fork(before=_before_fork, after_in_child=_in_child)
-    on_import("multiprocessing.process", lambda module: _wrap(module.BaseProcess, "start", _note_start))
-    on_import("concurrent.futures.process", lambda module: _wrap(module.ProcessPoolExecutor, "submit", _note_use))
+    on_import("multiprocessing.process", lambda module: wrap_methods(module.BaseProcess, ["start"], _note_start))
+    on_import(
+        "concurrent.futures.process", lambda module: wrap_methods(module.ProcessPoolExecutor, ["submit"], _note_use)
+    )
     on_import("multiprocessing.pool", _follow_pools)
 
 
 def _follow_pools(module: Any) -> None:
-    _wrap(module.Pool, "__init__", _note_pool)
-    for name in ("apply_async", "_map_async", "imap", "imap_unordered"):
-        _wrap(module.Pool, name, lambda pool: None if isinstance(pool, module.ThreadPool) else _note_use(pool))
+    def note(recorder: ReadRecorder, pool: Any, *_: Any, **__: Any) -> None:
+        if not isinstance(pool, module.ThreadPool):
+            _note_use(recorder, pool)
+
+    wrap_methods(module.Pool, ["__init__"], _note_pool)
+    wrap_methods(module.Pool, ["apply_async", "_map_async", "imap", "imap_unordered"], note)
 
 
 def gather_from_children(recorder: Recorder) -> None:
@@ -97,9 +102,20 @@ class _Relay(Recorder):
     @classmethod
     def of(cls, recorder: Recorder) -> _Relay:
         """Return the relay of a recorder: what that knows already is known."""
-        relay = cls(**vars(recorder))
-        relay._file = _files[recorder]
+        relay = cls.__new__(cls)
+        vars(relay).update(vars(recorder), _file=_files[recorder])
         return relay
+
+    @property
+    def problem(self) -> str:
+        """Why the result must not be stored; the parent is told as soon as there is a reason."""
+        return str(vars(self)["problem"])
+
+    @problem.setter
+    def problem(self, problem: str) -> None:
+        if problem != self.problem:
+            vars(self)["problem"] = problem
+            self._send(problem=problem)
 
     def read(self, *args: Any, **kwargs: Any) -> None:
         self._recording(super().read, *args, **kwargs)
@@ -116,58 +132,41 @@ class _Relay(Recorder):
     def _recording(self, note: Callable[..., None], *args: Any, **kwargs: Any) -> None:
         known, written, kept = set(self.sources), {*self.written, *self.made}, set(self.kept)
         note(*args, **kwargs)
-        message = {
-            "sources": [source.as_json() for location, source in self.sources.items() if location not in known],
-            "written": sorted({*self.written, *self.made} - written),
-            "kept": sorted(self.kept - kept),
-            "problem": self.problem,
-        }
-        if any(message.values()):
-            # Appended at once, whole, after what others have told.
+        sources = [source.as_json() for slot, source in self.sources.items() if slot not in known]
+        self._send(sources, sorted({*self.written, *self.made} - written), sorted(self.kept - kept))
+
+    def _send(
+        self, sources: Sequence[object] = (), written: Sequence[str] = (), kept: Sequence[str] = (), problem: str = ""
+    ) -> None:
+        if sources or written or kept or problem:
+            message = {"sources": sources, "written": written, "kept": kept, "problem": problem}
+            # Appended at once, whole, after what others have sent.
             os.write(self._file, json.dumps(message).encode() + b"\n")
 
 
-def _wrap(owner: type, name: str, note: Callable[[Any], None]) -> None:
-    original = getattr(owner, name)
-
-    @functools.wraps(original)
-    def noting(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        note(self)
-        return original(self, *args, **kwargs)
-
-    setattr(owner, name, noting)
-
-
-def _note_start(process: Any) -> None:
+def _note_start(recorder: ReadRecorder, process: Any, *_: Any, **__: Any) -> None:
     import multiprocessing
 
     method = process._start_method or multiprocessing.get_start_method()
     if method != "fork":
-        _refuse(f"by '{method}', not by a fork")
+        _refuse(recorder, f"by '{method}', not by a fork")
 
 
-def _note_pool(pool: Any) -> None:
-    recorder = current_recorder()
-    if recorder is not None:
-        _forked_by[pool] = weakref.ref(recorder)
+def _note_pool(recorder: ReadRecorder, pool: Any, *_: Any, **__: Any) -> None:
+    _forked_by[pool] = weakref.ref(recorder)
 
 
-def _note_use(pool: Any) -> None:
-    recorder = current_recorder()
-    if recorder is None:
-        return
+def _note_use(recorder: ReadRecorder, pool: Any, *_: Any, **__: Any) -> None:
     if getattr(pool, "_processes", None) == {}:
         # An executor that has not begun: it forks now.
         _forked_by[pool] = weakref.ref(recorder)
     forked_by = _forked_by.get(pool)
     if forked_by is None or forked_by() is not recorder:
-        _refuse("before it")
+        _refuse(recorder, "before it")
 
 
-def _refuse(how: str) -> None:
-    recorder = current_recorder()
-    if recorder is not None:
-        recorder.problem = recorder.problem or (
-            f"it hands work to processes that began {how}, and what those read cannot be followed. Use threads, or a "
-            "pool that the function itself forks"
-        )
+def _refuse(recorder: ReadRecorder, how: str) -> None:
+    recorder.problem = recorder.problem or (
+        f"it hands work to processes that began {how}, and what those read cannot be followed. Use threads, or a "
+        "pool that the function itself forks"
+    )

@@ -7,16 +7,15 @@ alone a later process asks the same store. The connections of others make the re
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from types import ModuleType
 from typing import Any
 
 from caching.import_hooks import on_import
-from caching.keys.names import ORIGINAL, original_of
+from caching.keys.names import original_of
 from caching.locations import BY_FSSPEC
-from caching.tracking.active_recorder import ReadRecorder, current_recorder, reads_are_versioned, versioned_reads
-from caching.tracking.native_readers import install_wrappers, register_wrapper
+from caching.tracking.active_recorder import ReadRecorder, reads_are_versioned, versioned_reads
+from caching.tracking.wrapping import install_wrappers, register_wrapper, wrap_methods, wrapped
 
 # Methods that read the paths of their first argument; `AsyncFileSystem` has them as coroutines with an underscore.
 _READS = frozenset(
@@ -35,50 +34,48 @@ def watch_fsspec() -> None:
 
 
 def _wrap_files(module: ModuleType) -> None:
-    _wrap(module.AbstractFileSystem, "open", lambda fs, path="", mode="rb", *_, **__: (fs, path, "r" in mode))
+    wrap_methods(module.AbstractFileSystem, ["open"], _note_open)
     _wrap_reads(module.AbstractFileSystem)
-    _wrap(module.AbstractBufferedFile, "read", lambda file, *_, **__: (file.fs, file.path, True))
+    wrap_methods(
+        module.AbstractBufferedFile, ["read"], lambda recorder, file, *_, **__: _note(recorder, file.fs, file.path)
+    )
 
 
 def _wrap_reads(owner: type) -> None:
-    for name in _READS & vars(owner).keys():
-        _wrap(owner, name, lambda fs, path="", *_, **__: (fs, path, True))
+    names = _READS & vars(owner).keys()
+    wrap_methods(owner, names, lambda recorder, fs, path="", *_, **__: _note(recorder, fs, path))
 
 
 def _wrap_sync(module: ModuleType) -> None:
     if original_of(module.sync) is module.sync:
-        register_wrapper(_recording(module.sync, _operation))
+        register_wrapper(wrapped(module.sync, _note_operation))
         install_wrappers()
 
 
-def _wrap(owner: type, name: str, read_of: Callable[..., tuple[Any, Any, bool]]) -> None:
-    method = getattr(owner, name)
-    if original_of(method) is method:
-        setattr(owner, name, _recording(method, read_of))
+def _note_open(
+    recorder: ReadRecorder, fs: Any, path: Any = "", mode: str = "rb", *_: Any, **__: Any
+) -> AbstractContextManager[None] | None:
+    return _note(recorder, fs, path) if "r" in mode else None
 
 
-def _operation(_loop: Any, function: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any, bool]:
-    """Return the file system of an operation, its paths, and whether it reads them."""
-    fs = getattr(function, "__self__", None)
-    paths = args[0] if args else next(iter(kwargs.values()), None)
-    return fs, paths, getattr(function, "__name__", "")[1:] in _READS
+def _note_operation(
+    recorder: ReadRecorder, _loop: Any, function: Any, *args: Any, **kwargs: Any
+) -> AbstractContextManager[None] | None:
+    if getattr(function, "__name__", "")[1:] not in _READS:
+        return None
+    return _note(recorder, getattr(function, "__self__", None), args[0] if args else next(iter(kwargs.values()), ()))
 
 
-def _recording(function: Callable[..., Any], read_of: Callable[..., tuple[Any, Any, bool]]) -> Callable[..., Any]:
-    @functools.wraps(function)
-    def recording(*args: Any, **kwargs: Any) -> Any:
-        recorder = current_recorder()
-        if recorder is None or reads_are_versioned():
-            return function(*args, **kwargs)
-        fs, paths, reads = read_of(*args, **kwargs)
-        if not (reads and _is_plain(fs)):
-            return function(*args, **kwargs)
-        _record(recorder, fs, [paths] if isinstance(paths, str) else paths)
-        with versioned_reads():
-            return function(*args, **kwargs)
-
-    vars(recording)[ORIGINAL] = function
-    return recording
+def _note(recorder: ReadRecorder, fs: Any, paths: Any) -> AbstractContextManager[None] | None:
+    """Record paths that are read; return the context in which that opens connections, None if they count."""
+    if reads_are_versioned() or not _is_plain(fs):
+        return None
+    try:
+        for path in [paths] if isinstance(paths, str) else paths:
+            recorder.read(BY_FSSPEC + str(fs.unstrip_protocol(str(path))))
+    except Exception as error:  # noqa: BLE001 - what cannot be recorded must not break the user's own read
+        recorder.problem = recorder.problem or f"what it reads cannot be followed: {error!r}"
+    return versioned_reads()
 
 
 def _is_plain(fs: Any) -> bool:
@@ -86,11 +83,3 @@ def _is_plain(fs: Any) -> bool:
     protocol = getattr(fs, "protocol", None)
     protocols = (protocol,) if isinstance(protocol, str) else protocol or ()
     return bool(protocols) and "file" not in protocols and not fs.storage_options
-
-
-def _record(recorder: ReadRecorder, fs: Any, paths: Iterable[Any]) -> None:
-    try:
-        for path in paths:
-            recorder.read(BY_FSSPEC + str(fs.unstrip_protocol(str(path))))
-    except Exception as error:  # noqa: BLE001 - what cannot be recorded must not break the user's own read
-        recorder.problem = recorder.problem or f"what it reads cannot be followed: {error!r}"

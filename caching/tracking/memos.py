@@ -65,7 +65,7 @@ class Memos:
         frame: FrameType | None = sys._getframe(1)
         while frame is not None:
             for held in self._by_code.get(frame.f_code, ()):
-                held[source.location] = source
+                held[source.slot] = source
             frame = frame.f_back
 
     def sources(self) -> Sources:

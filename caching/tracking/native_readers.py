@@ -8,18 +8,17 @@ is opened in other ways (`pyarrow.OSFile`, a file system object's `open_input_fi
 
 from __future__ import annotations
 
-import functools
 import os
-import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
 from caching.import_hooks import on_import
 from caching.keys.libraries import is_of_library
-from caching.keys.names import ORIGINAL, original_of
+from caching.keys.names import original_of
 from caching.locations import MAGIC, Kind, local_path, protocol_of, texts_among
-from caching.tracking.active_recorder import current_recorder, recording
+from caching.tracking.active_recorder import ReadRecorder, recording
+from caching.tracking.wrapping import Note, install_wrappers, register_wrapper, wrap_methods, wrapped
 
 # By module: its readers, each with the name of the parameter that says what to open, always the first.
 _READERS: dict[str, dict[str, str]] = {
@@ -56,18 +55,13 @@ _READERS: dict[str, dict[str, str]] = {
         "scan_parquet": "source",
     },
 }
-_BY_ITS_OWN = "-"
-# Imports look for files through these; what they find is code.
-_IMPORTING = ("posix", "nt", "importlib._bootstrap_external", "_frozen_importlib_external")
-# By the identity of the original, which its wrapper keeps.
-_wrapped: dict[int, Any] = {}
 
 
 def watch_native_reads() -> None:
     """Wrap the readers of modules that are loaded, and of others when they are imported."""
     for name in _READERS:
         on_import(name, _wrap_readers)
-    _install_wrappers(list(sys.modules.values()))
+    install_wrappers()
 
 
 def _wrap_readers(module: ModuleType) -> None:
@@ -75,84 +69,56 @@ def _wrap_readers(module: ModuleType) -> None:
         reader = vars(module).get(name)
         if isinstance(reader, type):
             if "__init__" in vars(reader):
-                reader.__init__ = _recording(reader.__init__, parameter, position=1)  # type: ignore[misc]
+                wrap_methods(reader, ["__init__"], _note_of(parameter, position=1))
         elif callable(reader) and original_of(reader) is reader:
-            register_wrapper(_recording(reader, parameter, position=0))
+            register_wrapper(wrapped(reader, _note_of(parameter, position=0)))
     install_wrappers(module.__name__.partition(".")[0])
 
 
-def register_wrapper(wrapper: Callable[..., Any]) -> None:
-    """Register a wrapper as the replacement of its original."""
-    _wrapped[id(original_of(wrapper))] = wrapper
+def _note_of(parameter: str, position: int) -> Note:
+    """Return what records a call of a reader that takes its source as this parameter."""
+
+    def note(recorder: ReadRecorder, *args: Any, **kwargs: Any) -> None:
+        source = args[position] if len(args) > position else kwargs.get(parameter)
+        _report(recorder, source, kwargs.get("filesystem"))
+
+    return note
 
 
-def install_wrappers(*libraries: str) -> None:
-    """Replace originals by their wrappers in the modules of these libraries; of all where none is named."""
-    modules = list(sys.modules.items())
-    _install_wrappers(held for name, held in modules if not libraries or name.partition(".")[0] in libraries)
-
-
-def _install_wrappers(holders: Iterable[ModuleType]) -> None:
-    """Replace originals by their wrappers in these modules, under whatever name."""
-    for holder in holders:
-        if isinstance(holder, ModuleType):
-            names = object.__getattribute__(holder, "__dict__")  # of a lazy module without loading it
-            if names.get("__name__") in _IMPORTING:
-                continue
-            for name, held in list(names.items()):
-                if id(held) in _wrapped:
-                    names[name] = _wrapped[id(held)]
-
-
-def _recording(read: Callable[..., Any], parameter: str, *, position: int) -> Callable[..., Any]:
-    @functools.wraps(read)
-    def reader(*args: Any, **kwargs: Any) -> Any:
-        if current_recorder() is not None:
-            _report(args[position] if len(args) > position else kwargs.get(parameter), kwargs.get("filesystem"))
-        return read(*args, **kwargs)
-
-    vars(reader)[ORIGINAL] = read
-    return reader
-
-
-def _report(source: Any, filesystem: Any) -> None:
-    recorder = current_recorder()
-    if recorder is None:
-        return
+def _report(recorder: ReadRecorder, source: Any, filesystem: Any) -> None:
+    if hasattr(filesystem, "unstrip_protocol") or hasattr(filesystem, "handler"):
+        return  # of fsspec, by itself or within one of pyarrow's: recorded there
     try:
         with recording(None):
-            found = list(_locations(source, _scheme_of(filesystem)))
+            found = list(_locations(source, filesystem))
         for location, kind in found:
-            recorder.read(location, kind=kind)
+            if location:
+                recorder.read(location, kind=kind)
+            else:
+                recorder.use_unversioned(f"it reads through a {type(filesystem).__name__} with options of its own")
     except Exception as error:  # noqa: BLE001 - what cannot be noted must not break the user's own read
         recorder.problem = recorder.problem or f"what it reads cannot be followed: {error!r}"
 
 
-def _scheme_of(filesystem: Any) -> str:
-    """Return what a path of a file system lacks to be a URL; raise for one that no URL gives.
+def _url_of(path: str, filesystem: Any) -> str:
+    """Return the URL of a path in a remote file system; an empty text where a URL gives another file system.
 
-    That one is another store than the one that a later process would ask for the version. What a file system of
-    fsspec's reads, local ones included, is recorded there (`fsspec_reads`).
+    A later process would then ask another store for the version.
     """
-    if filesystem is None or type(filesystem).__name__ == "LocalFileSystem":
+    from pyarrow.fs import FileSystem
+
+    url = f"{filesystem.type_name.replace('gcs', 'gs')}://{path}"
+    try:
+        return url if FileSystem.from_uri(url)[0].equals(filesystem) else ""
+    except (OSError, ValueError, NotImplementedError):
         return ""
-    from pyarrow.fs import FileSystem, PyFileSystem
-
-    if not isinstance(filesystem, FileSystem) or isinstance(filesystem, PyFileSystem):
-        return _BY_ITS_OWN
-    scheme = f"{filesystem.type_name.replace('gcs', 'gs')}://"
-    if FileSystem.from_uri(scheme + "bucket/key")[0].equals(filesystem):
-        return scheme
-    raise ValueError(f"a {type(filesystem).__name__} with options of its own")
 
 
-def _locations(source: Any, scheme: str) -> Iterator[tuple[str, Kind]]:
-    if scheme == _BY_ITS_OWN:
-        return
+def _locations(source: Any, filesystem: Any) -> Iterator[tuple[str, Kind]]:
+    is_remote = filesystem is not None and type(filesystem).__name__ != "LocalFileSystem"
     for text, _ in texts_among([source], 0):
-        text = text if protocol_of(text) else scheme + text
-        if protocol_of(text) is not None:
-            yield text, "remote"
+        if protocol_of(text) is not None or is_remote:
+            yield text if protocol_of(text) else _url_of(text, filesystem), "remote"
             continue
         path = local_path(text)
         if not os.path.exists(path):

@@ -14,7 +14,7 @@ from caching.locations import Kind, local_path, protocol_of, shown
 from caching.tracking.active_recorder import recording
 from caching.tracking.memos import Memos
 from caching.tracking.remote_versions import remote_version
-from caching.tracking.source import Source, UnversionedError
+from caching.tracking.source import ANSWERS, Source, UnversionedError, slot_of
 from caching.tracking.sources import content_of, digest_of_lines, has_same_times, is_below, lines_of, observe
 
 _WORD = re.compile(r"[^/.\\\\]*")
@@ -65,27 +65,17 @@ class Recorder:
         if protocol_of(location) is not None:
             self._read_remote(location, version)
             return
-        location = self._as_meant(local_path(location))
+        location = location if kind == "variable" else self._as_meant(local_path(location))
         if self._is_own(location):
-            if kind != "status":
+            if kind not in ANSWERS:
                 self.kept.add(os.path.abspath(location))
             return
+        slot = slot_of(location, kind)
         with self._noting_problems(location):
-            known = self.sources.get(location)
-            if known is None:
+            if slot not in self.sources:
                 # Threads may read it at once.
-                self.sources.setdefault(location, self._observe(location, kind))
-            elif known.kind == "status" != kind:
-                self.sources[location] = self._observe(location, kind)
-            self.memos.note(self.sources[location])
-
-    def use_variable(self, name: str) -> None:
-        """Record that a variable of the environment is read."""
-        location = f"${name}"
-        if not self._is_own(location) and location not in self.sources:
-            with recording(None):
-                self.sources[location] = observe(location, "variable")
-            self.memos.note(self.sources[location])
+                self.sources.setdefault(slot, self._observe(location, kind))
+            self.memos.note(self.sources[slot])
 
     def _read_remote(self, location: str, version: str | None) -> None:
         known = self.sources.get(location)
@@ -123,8 +113,10 @@ class Recorder:
         """Return whether a file was noted, under whatever name, or is the run's own."""
         with recording(None):
             place = os.path.realpath(location)
-            known = [location for location, source in self.sources.items() if source.kind != "status"]
-            return self._is_own(place) or any(os.path.realpath(name) == place for name in (*known, *self.written))
+            # What was only asked for is under another key.
+            return self._is_own(place) or any(
+                os.path.realpath(name) == place for name in (*self.sources, *self.written)
+            )
 
     def absorb(self, sources: Iterable[Source], problem: str = "", expires_at: float | None = None) -> None:
         """Add the sources of a cached function that this run called."""
@@ -138,7 +130,7 @@ class Recorder:
 
     def take(self, source: Source) -> None:
         """Add a source that was recorded elsewhere."""
-        known = self.sources.setdefault(source.location, source)
+        known = self.sources.setdefault(source.slot, source)
         self.memos.note(source)
         same = self._lists_same(source) if source.kind in ("folder", "tree") else known.version == source.version
         if not same:
@@ -164,13 +156,21 @@ class Recorder:
             self.take(source)
         if self.problem:
             raise UnversionedError(self.problem)
-        settled = [self._settled(source) for source in list(self.sources.values())]
+        settled = [self._settled(source) for source in list(self.sources.values()) if not self._says_no_more(source)]
         for location, source in self.arguments.items():
             if location not in self.sources and os.path.abspath(location) not in self.written | self.made:
                 settled.append(self._settled(source))
         # A file that was brought once and is used from then on may be edited later.
         settled += [observe(place, "file") for place in sorted(self.kept) if os.path.isfile(place)]
         return settled
+
+    def _says_no_more(self, source: Source) -> bool:
+        """Return whether it is a question about what was also read: that says whether it is there, and its times.
+
+        It may have been asked before native code wrote the file, unseen.
+        """
+        read = self.sources.get(source.location) if source.kind == "status" else None
+        return read is not None and read.kind != "absent"
 
     def _settled(self, source: Source) -> Source:
         if source.kind == "remote":
@@ -185,7 +185,7 @@ class Recorder:
         if source.kind == "file" and has_same_times(source):
             return source
         now = observe(source.location, source.kind)
-        if source.kind == "status" and self._is_own(source.location):
+        if source.kind in ANSWERS and self._is_own(source.location):
             return now  # it asked for what it then made
         same = (now.kind, now.version) == (source.kind, source.version)
         if not same or (source.content and (now.content or content_of(source.location)) != source.content):

@@ -13,7 +13,8 @@ from caching.locations import Kind
 # Clocks of file systems are coarse: a file this young may be rewritten without a trace in its times.
 _YOUNG_SECONDS = 2.0
 
-UNREAD = ("absent", "status", "variable")  # kinds of sources from which no data was read
+ANSWERS = ("status", "variable")  # kinds of sources that answer a question, of a path or of the environment
+UNREAD = ("absent", *ANSWERS)  # kinds of sources from which no data was read
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,11 @@ class Source:
     content: str = ""  # digest of the bytes of a file that is young or not large
     without: tuple[str, ...] = ()  # what the load itself wrote into a folder
     was_young: bool = False  # its times alone do not tell that it is the same
+
+    @property
+    def slot(self) -> str:
+        """The key of the source among others: a file may be both asked for and read."""
+        return slot_of(self.location, self.kind)
 
     def as_json(self) -> list[Any]:
         """Return the source as a list for an entry's record."""
@@ -41,6 +47,11 @@ class Source:
         location, kind, version, content, without, *rest = data
         # An entry of an earlier release has no more fields, and a digest of young files alone.
         return cls(location, kind, version, content, tuple(without), bool(rest[0] if rest else content))
+
+
+def slot_of(location: str, kind: Kind) -> str:
+    """Return the key of a source of this location and kind."""
+    return f"?{location}" if kind in ANSWERS else location
 
 
 class UnversionedError(Exception):

@@ -22,7 +22,7 @@ from caching.keys.libraries import is_of_library
 from caching.keys.names import ORIGINAL, original_of
 from caching.locations import MAGIC, Kind, locations_among, protocol_of, texts_among
 from caching.tracking.active_recorder import ReadRecorder, current_recorder, recording
-from caching.tracking.native_readers import install_wrappers, register_wrapper
+from caching.tracking.wrapping import install_wrappers, register_wrapper
 
 # Of the module, its connections and its relations: whatever takes SQL, an expression or a path.
 _READERS = (

@@ -1,29 +1,30 @@
 """Notice what has no version: network connections, other programs and compiled code.
 
 Python's audit events report connections and programs that are started. A connection that was open before the run raises
-no event, so sending and receiving are watched as well. Drivers in native code raise none at all: those that follow the
-database API of PEP 249 are recognised by its module attributes. A reader that records the version of what it reads
-calls `versioned_reads`, and its connections do not count.
+no event, so receiving is watched as well; what is only sent, as log records are, brings nothing into a result. Drivers
+in native code raise no events at all: those that follow the database API of PEP 249 are recognised by its attributes of
+the module. A reader that records the version of what it reads calls `versioned_reads`; its connections do not count.
 """
 
 from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Iterable
 from types import FrameType, ModuleType
 from typing import Any
 
 from caching.import_hooks import on_import
 from caching.keys.libraries import PROJECT, library_of_globals
-from caching.keys.names import ORIGINAL, original_of
-from caching.tracking.active_recorder import ReadRecorder, current_recorder, reads_are_versioned
+from caching.keys.names import original_of
+from caching.tracking.active_recorder import ReadRecorder, reads_are_versioned
+from caching.tracking.wrapping import wrap_methods, wrapped
 
 # PEP 249; SQLite and DuckDB are followed by `sql_readers`.
 _DATABASE_API = ("apilevel", "paramstyle", "connect")
 _FOLLOWED = ("sqlite3", "duckdb")
-_SOCKET_METHODS = ("send", "sendall", "sendmsg", "recv", "recv_into", "recvfrom", "recvmsg")
-_TLS_METHODS = ("send", "sendall", "recv", "recv_into", "read", "write")
+_RECEIVING = ("recv", "recv_into", "recvfrom", "recvfrom_into", "recvmsg", "recvmsg_into")
+# An event loop receives in the context that opened the connection, not in that of the request; it sends by these.
+_USED = (*_RECEIVING, "send", "sendmsg")
 
 
 def record_connection(recorder: ReadRecorder, arguments: tuple[Any, ...]) -> None:
@@ -49,9 +50,9 @@ def record_compiled(recorder: ReadRecorder, arguments: tuple[Any, ...]) -> None:
 
 
 def watch_connections() -> None:
-    """Wrap what sends and receives on sockets, once for the process."""
-    on_import("socket", lambda module: _wrap_methods(module.socket, _SOCKET_METHODS))
-    on_import("ssl", lambda module: _wrap_methods(module.SSLSocket, _TLS_METHODS))
+    """Wrap what receives on sockets, and what event loops send by, once for the process."""
+    on_import("socket", lambda module: wrap_methods(module.socket, _USED, _note_use))
+    on_import("ssl", lambda module: wrap_methods(module.SSLSocket, ("recv", "recv_into", "read"), _note_use))
 
 
 def watch_drivers() -> set[str]:
@@ -62,43 +63,25 @@ def watch_drivers() -> set[str]:
         if "apilevel" in held and all(attribute in held for attribute in _DATABASE_API):
             connect = held["connect"]
             if name.partition(".")[0] not in _FOLLOWED and original_of(connect) is connect:
-                held["connect"] = _recording(connect, functools.partial(_query, name))
+                held["connect"] = wrapped(connect, functools.partial(_note_query, name))
                 new.add(name)
     return new
 
 
-def _wrap_methods(owner: type, names: Iterable[str]) -> None:
-    for name in names:
-        method = getattr(owner, name)
-        if original_of(method) is method:
-            setattr(owner, name, _recording(method, _connection))
-
-
-def _recording(function: Callable[..., Any], reason_of: Callable[[Any], str]) -> Callable[..., Any]:
-    @functools.wraps(function)
-    def recording(*args: Any, **kwargs: Any) -> Any:
-        recorder = current_recorder()
-        if recorder is not None and not reads_are_versioned():
-            reason = reason_of(args[0] if args else None)
-            if reason:
-                recorder.use_unversioned(reason)
-        return function(*args, **kwargs)
-
-    vars(recording)[ORIGINAL] = function
-    return recording
-
-
-def _query(driver: str, _: Any) -> str:
-    return f"it queries a database through {driver}"
-
-
-def _connection(connection: Any) -> str:
+def _note_use(recorder: ReadRecorder, connection: Any, *_: Any, **__: Any) -> None:
+    if reads_are_versioned():
+        return
     try:
         peer = connection.getpeername()
     except OSError:
-        return ""
-    # The two ends of a pair, by which an event loop wakes itself, have no name.
-    return f"it talks to {_shown(peer)}" if peer else ""
+        return
+    if peer:  # the two ends of a pair, by which an event loop wakes itself, have no name
+        recorder.use_unversioned(f"it talks to {_shown(peer)}")
+
+
+def _note_query(driver: str, recorder: ReadRecorder, *_: Any, **__: Any) -> None:
+    if not reads_are_versioned():
+        recorder.use_unversioned(f"it queries a database through {driver}")
 
 
 def _shown(address: Any) -> str:
@@ -120,7 +103,7 @@ def within_import() -> bool:
         name = str(frame.f_globals.get("__name__", ""))
         if name.startswith("importlib._"):
             imports = True
-        elif name != __name__ and library_of_globals(frame.f_globals) == PROJECT:
+        elif library_of_globals(frame.f_globals) == PROJECT:
             return imports
         frame = frame.f_back
     return imports

@@ -6,6 +6,7 @@ from __future__ import annotations
 from tests.caching.key_cases import Case, module
 
 LIBRARY_CHANGES = [
+    Case("function as an option of pandas", module("import pandas as pd\n@function_cache\ndef f(x):\n    return repr(pd.Series([1.5]))\n"), first="import pandas as pd\npd.set_option('display.float_format', lambda v: 'one')", each=True, then="import pandas as pd\npd.set_option('display.float_format', lambda v: 'two')"),
     Case('patched function of a library', {**module("import pandas as pd\n@function_cache\ndef f(x):\n    return len(pd.read_csv('d.csv'))\n"), "d.csv": "a\n1\n"}, first="from unittest import mock; mock.patch('pandas.read_csv', lambda p: [1,2,3]).start()", each=True, then=''),
     Case('constant of a library set by the project', {**module('import string\n@function_cache\ndef f(x):\n    return string.digits\n'), "d.csv": "a\n1\n"}, first="import string; string.digits='99'", each=True, then=''),
     Case('patched method of a library', {**module("import pandas as pd\n@function_cache\ndef f(x):\n    return str(pd.DataFrame({'a':[1]}).sum())\n"), "d.csv": "a\n1\n"}, first="import pandas as pd; pd.DataFrame.sum=lambda self: 'fake'", each=True, then=''),
@@ -69,6 +70,8 @@ Case('function of a library patched by mock', {**module("import pandas as pd\n@f
 
 # Nothing changes: whatever libraries ask for on their own, the next process has a hit.
 UNCHANGED = [
+    Case("missing file that is asked for, opened and asked for by a cached helper", module("import os\n@function_cache\ndef h(x):\n    return os.path.exists(''.join(['q', '.txt']))\n@function_cache\ndef f(x):\n    try:\n        return open('q' + '.txt').read()\n    except FileNotFoundError:\n        return h(x)\n")),
+    Case("folder and link that are asked for and read", {**module("import os\n@function_cache\ndef h(x):\n    return os.path.exists('s' + 'ub'), os.path.exists('li' + 'nk')\n@function_cache\ndef f(x):\n    return h(x), os.listdir('s' + 'ub'), open('li' + 'nk').read(), h(x)\n"), "sub/a": "1"}, first="import os\nos.path.lexists('link') or os.symlink('sub/a', 'link')"),
     Case('temporary folder and questions about it', {**module("import tempfile, os\n@function_cache\ndef f(x):\n    with tempfile.TemporaryDirectory() as d:\n        p=os.path.join(d,'a'); open(p,'w').write('1'); s=os.path.getsize(p); os.makedirs(os.path.join(d,'q'),exist_ok=True)\n        return s, open(p).read()\n"), "d.csv": "a\n1\n"}),
     Case('temporary file', {**module("import tempfile\n@function_cache\ndef f(x):\n    with tempfile.NamedTemporaryFile() as t:\n        t.write(b'1'); t.flush(); return open(t.name).read()\n"), "d.csv": "a\n1\n"}),
     Case('logger', {**module("import logging\nL=logging.getLogger('a')\n@function_cache\ndef f(x):\n    L.warning('x'); return x\n"), "d.csv": "a\n1\n"}),

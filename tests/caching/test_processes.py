@@ -144,3 +144,21 @@ def test_forks_that_tell_at_the_same_time_do_not_write_over_one_another() -> Non
             child.join()
     gather_from_children(recorder)
     assert len(recorder.sources) == 4_000
+
+
+def test_a_variable_and_a_question_of_a_forked_process_count(
+    cache: LocalCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = tmp_path / "more.txt"
+
+    @function_cache
+    def ask(path: str) -> list[Any]:
+        with FORK.Pool(1) as pool:
+            return [pool.map(os.path.expandvars, ["$ASKED"]), pool.map(os.path.exists, [f"{path}/" + "more.txt"])]
+
+    monkeypatch.setenv("ASKED", "1")
+    assert outcomes(cache, ask, str(tmp_path), str(tmp_path)) == (["miss", "hit"], [])
+    monkeypatch.setenv("ASKED", "2")
+    assert outcomes(cache, ask, str(tmp_path), str(tmp_path)) == (["miss", "hit"], [])
+    missing.write_text("")
+    assert outcomes(cache, ask, str(tmp_path), str(tmp_path)) == (["miss", "hit"], [])

@@ -7,6 +7,9 @@ import ctypes
 import http.client
 import http.server
 import importlib
+import logging
+import logging.handlers
+import multiprocessing
 import os
 import socket
 import ssl
@@ -15,26 +18,18 @@ import sys
 import threading
 import types
 import urllib.request
-import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import fsspec
 import pandas as pd
 import pytest
 
-from caching import CacheEvent, CachingException, CachingWarning, LocalCache, activate, function_cache
+from caching import CacheEvent, function_cache
 from loaders.sandbox.s3_server import S3Server
-
-
-@pytest.fixture
-def events(tmp_path: Path) -> Iterator[list[CacheEvent]]:
-    seen: list[CacheEvent] = []
-    with activate(LocalCache(tmp_path / "cache"), observer=seen.append):
-        yield seen
+from tests.caching.answers import answers
 
 
 @pytest.fixture(scope="module")
@@ -62,16 +57,12 @@ def port() -> Iterator[int]:
     server.shutdown()
 
 
-def answers(call: Callable[[], Any]) -> tuple[list[Any], list[str]]:
-    """Two results of a call, and the warnings of the cache."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        results = [call(), call()]
-    return results, [str(warning.message) for warning in caught if warning.category is CachingWarning]
+def fetch(port: int) -> str:
+    return urllib.request.urlopen(f"http://127.0.0.1:{port}/").read().decode()
 
 
 def test_a_web_page_by_a_computed_address_is_not_cached_and_the_warning_says_what_to_do(
-    port: int, events: list[CacheEvent]
+    port: int, own_events: list[CacheEvent]
 ) -> None:
     @function_cache
     def page(number: int) -> str:
@@ -84,10 +75,10 @@ def test_a_web_page_by_a_computed_address_is_not_cached_and_the_warning_says_wha
         assert part in said[0]
 
 
-@pytest.mark.parametrize("by", ["thread", "pool", "event loop", "helper"])
-def test_a_connection_counts_wherever_it_is_made(by: str, port: int, events: list[CacheEvent]) -> None:
+@pytest.mark.parametrize("by", ["thread", "pool", "event loop", "helper", "fork", "pool of forks"])
+def test_a_connection_counts_wherever_it_is_made(by: str, port: int, own_events: list[CacheEvent]) -> None:
     def get() -> str:
-        return urllib.request.urlopen(f"http://127.0.0.1:{port}/").read().decode()
+        return fetch(port)
 
     async def stream() -> str:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -111,7 +102,21 @@ def test_a_connection_counts_wherever_it_is_made(by: str, port: int, events: lis
         with ThreadPoolExecutor(1) as pool:
             return pool.submit(get).result()
 
+    def in_fork() -> str:
+        reader, writer = os.pipe()
+        if not os.fork():
+            os.write(writer, get().encode())
+            os._exit(0)
+        os.wait()
+        return os.read(reader, 9).decode()
+
+    def in_pool_of_forks() -> str:
+        with multiprocessing.get_context("fork").Pool(1) as pool:
+            return str(pool.map(fetch, [port])[0])
+
     ways: dict[str, Callable[[], str]] = {
+        "fork": in_fork,
+        "pool of forks": in_pool_of_forks,
         "thread": in_thread,
         "pool": in_pool,
         "event loop": lambda: asyncio.run(stream()),
@@ -128,7 +133,7 @@ def test_a_connection_counts_wherever_it_is_made(by: str, port: int, events: lis
     assert said
 
 
-def test_a_connection_that_was_open_before_counts(port: int, events: list[CacheEvent]) -> None:
+def test_a_connection_that_was_open_before_counts(port: int, own_events: list[CacheEvent]) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", port)
 
     def get() -> str:
@@ -158,7 +163,7 @@ def test_a_connection_that_was_open_before_counts(port: int, events: list[CacheE
     ],
 )
 def test_what_another_program_gives_is_not_cached(
-    start: Callable[[str], Any], tmp_path: Path, events: list[CacheEvent]
+    start: Callable[[str], Any], tmp_path: Path, own_events: list[CacheEvent]
 ) -> None:
     (tmp_path / "a").write_text("1")
 
@@ -171,7 +176,7 @@ def test_what_another_program_gives_is_not_cached(
     assert load(str(tmp_path)) != first
 
 
-def test_compiled_code_loaded_by_ctypes_is_not_cached(events: list[CacheEvent]) -> None:
+def test_compiled_code_loaded_by_ctypes_is_not_cached(own_events: list[CacheEvent]) -> None:
     @function_cache
     def load(x: int) -> int:
         return ctypes.CDLL(None).getpid() + x
@@ -180,7 +185,7 @@ def test_compiled_code_loaded_by_ctypes_is_not_cached(events: list[CacheEvent]) 
     assert "compiled code" in said[0]
 
 
-def test_a_ttl_or_depends_on_says_what_the_cache_cannot_know(port: int, events: list[CacheEvent]) -> None:
+def test_a_ttl_or_depends_on_says_what_the_cache_cannot_know(port: int, own_events: list[CacheEvent]) -> None:
     version = ["1"]
 
     @function_cache(ttl_seconds=60)
@@ -201,7 +206,7 @@ def test_a_ttl_or_depends_on_says_what_the_cache_cannot_know(port: int, events: 
 
 
 def test_a_driver_of_the_database_api_in_compiled_code_is_not_cached(
-    monkeypatch: pytest.MonkeyPatch, events: list[CacheEvent]
+    monkeypatch: pytest.MonkeyPatch, own_events: list[CacheEvent]
 ) -> None:
     answer = [1]
     driver = types.ModuleType("native_driver")
@@ -219,7 +224,7 @@ def test_a_driver_of_the_database_api_in_compiled_code_is_not_cached(
     assert load("db://") == 2
 
 
-def test_a_socket_pair_within_the_process_is_no_connection(events: list[CacheEvent]) -> None:
+def test_a_socket_pair_within_the_process_is_no_connection(own_events: list[CacheEvent]) -> None:
     @function_cache
     def load(x: int) -> bytes:
         left, right = socket.socketpair()
@@ -228,10 +233,10 @@ def test_a_socket_pair_within_the_process_is_no_connection(events: list[CacheEve
             return right.recv(1)
 
     results, said = answers(lambda: load(1))
-    assert (results, said, events[-1].outcome) == ([b"1", b"1"], [], "hit")
+    assert (results, said, own_events[-1].outcome) == ([b"1", b"1"], [], "hit")
 
 
-def test_an_event_loop_by_itself_is_no_connection(events: list[CacheEvent]) -> None:
+def test_an_event_loop_by_itself_is_no_connection(own_events: list[CacheEvent]) -> None:
     @function_cache
     def load(x: int) -> int:
         async def both() -> int:
@@ -240,7 +245,7 @@ def test_an_event_loop_by_itself_is_no_connection(events: list[CacheEvent]) -> N
         return asyncio.run(both())
 
     results, said = answers(lambda: load(1))
-    assert (results, said, events[-1].outcome) == ([3, 3], [], "hit")
+    assert (results, said, own_events[-1].outcome) == ([3, 3], [], "hit")
 
 
 # Of a real S3, with addresses that no argument and no constant names.
@@ -258,7 +263,7 @@ READERS: dict[str, Callable[[str], Any]] = {
 
 @pytest.mark.parametrize("reader", READERS)
 def test_what_fsspec_reads_is_cached_with_its_version(
-    reader: str, s3_bucket: str, s3_server: S3Server, events: list[CacheEvent]
+    reader: str, s3_bucket: str, s3_server: S3Server, own_events: list[CacheEvent]
 ) -> None:
     fsspec.filesystem("s3").clear_instance_cache()
     client = s3_server.client()
@@ -271,7 +276,7 @@ def test_what_fsspec_reads_is_cached_with_its_version(
 
     results, said = answers(lambda: load(s3_bucket, "a"))
     assert results[0] == results[1]
-    assert [event.outcome for event in events] == (["miss", "hit"] if not said else ["miss", "miss"])
+    assert [event.outcome for event in own_events] == (["miss", "hit"] if not said else ["miss", "miss"])
     client.put_object(Bucket=s3_bucket, Key="d/a.csv", Body=b"a\n22\n")
     client.put_object(Bucket=s3_bucket, Key="d/a.csv2", Body=b"")
     fsspec.filesystem("s3").invalidate_cache()
@@ -280,7 +285,7 @@ def test_what_fsspec_reads_is_cached_with_its_version(
 
 
 def test_boto3_and_a_file_system_with_options_are_not_cached(
-    s3_bucket: str, s3_server: S3Server, events: list[CacheEvent]
+    s3_bucket: str, s3_server: S3Server, own_events: list[CacheEvent]
 ) -> None:
     client = s3_server.client()
     client.put_object(Bucket=s3_bucket, Key="a", Body=b"1")
@@ -309,104 +314,17 @@ def test_a_tls_connection_is_watched_too() -> None:
     assert hasattr(ssl.SSLSocket.read, "__unrecorded__")
 
 
-_HANDLES = ["dataset", "fragments", "scanner", "file system", "folder of one", "bucket", "open file", "store"]
-NUMBERS = pd.DataFrame({"a": [1, 2]})
-
-
-def _handles(folder: Path) -> dict[str, Any]:
-    import obstore.store
-    import pyarrow.dataset as ds
-    import pyarrow.fs
-    import pyarrow.parquet as pq
-
-    pd.DataFrame({"a": [1]}).to_parquet(folder / "a.parquet")
-    dataset = ds.dataset(folder)
-    local = pyarrow.fs.LocalFileSystem()
-    return {
-        "dataset": dataset,
-        "fragments": list(dataset.get_fragments()),
-        "scanner": dataset.scanner(),
-        "file system": local,
-        "folder of one": pyarrow.fs.SubTreeFileSystem(str(folder), local),
-        "bucket": pyarrow.fs.S3FileSystem(anonymous=True),
-        "open file": pq.ParquetFile(folder / "a.parquet"),
-        "store": obstore.store.LocalStore(folder),
-    }
-
-
-@pytest.mark.parametrize("kind", _HANDLES)
-def test_an_argument_that_names_files_instead_of_holding_data_is_refused(kind: str, tmp_path: Path) -> None:
-    handle = _handles(tmp_path)[kind]
+def test_log_records_that_are_only_sent_bring_nothing_into_a_result(own_events: list[CacheEvent]) -> None:
+    logger = logging.getLogger("tests.caching.sent")
+    handler = logging.handlers.SysLogHandler(("127.0.0.1", 9))
+    logger.addHandler(handler)
 
     @function_cache
-    def load(source: Any) -> int:
-        return 1
+    def load(x: int) -> int:
+        logger.warning("loading")
+        return x
 
-    with pytest.raises(CachingException, match=r"(?s)names .* in the function"):
-        load(handle)
-
-
-def test_a_table_of_the_module_that_sql_names_is_part_of_the_key(events: list[CacheEvent]) -> None:
-    @function_cache
-    def load(x: int) -> Any:
-        return duckdb.sql("select sum(a) from NUMBERS").fetchall()
-
-    _, said = answers(lambda: load(1))
-    assert said == []
-    assert [event.outcome for event in events] == ["miss", "hit"]
-    globals()["NUMBERS"] = pd.DataFrame({"a": [5]})
-    assert load(1) == [(5,)]
-
-
-def test_a_table_of_the_module_that_computed_sql_names_is_not_cached(events: list[CacheEvent]) -> None:
-    @function_cache
-    def load(name: str) -> Any:
-        return duckdb.sql(f"select sum(a) from {name[::-1]}").fetchall()
-
-    globals()["OTHERS"] = pd.DataFrame({"a": [3]})
-    _, said = answers(lambda: load("SREHTO"))
-    assert "OTHERS" in said[0]
-    globals()["OTHERS"] = pd.DataFrame({"a": [4]})
-    assert load("SREHTO") == [(4,)]
-
-
-def test_a_local_table_that_sql_names_is_cached(events: list[CacheEvent]) -> None:
-    @function_cache
-    def load(table: pd.DataFrame) -> Any:
-        doubled = table * 2  # noqa: F841 - the SQL names it
-        return duckdb.sql("select sum(a) from doubled").fetchall()
-
-    results, said = answers(lambda: load(pd.DataFrame({"a": [1, 2]})))
-    assert (results, said, events[-1].outcome) == ([[(6,)]] * 2, [], "hit")
-
-
-def test_parquet_by_a_native_client_is_cached_with_its_version(
-    s3_bucket: str, s3_server: S3Server, events: list[CacheEvent], tmp_path: Path
-) -> None:
-    def put(value: int) -> None:
-        pd.DataFrame({"a": [value]}).to_parquet(tmp_path / "a.parquet")
-        s3_server.client().upload_file(str(tmp_path / "a.parquet"), s3_bucket, "a.parquet")
-
-    @function_cache
-    def load(bucket: str, name: str) -> int:
-        return int(pd.read_parquet(f"s3://{bucket}/{name}.parquet")["a"].sum())
-
-    put(1)
-    results, _ = answers(lambda: load(s3_bucket, "a"))
-    put(20)
-    assert (results, load(s3_bucket, "a")) == ([1, 1], 20)
-
-
-def test_native_file_systems_whose_reads_nobody_sees_are_not_cached(tmp_path: Path, events: list[CacheEvent]) -> None:
-    (tmp_path / "a").write_text("1")
-
-    @function_cache
-    def load(folder: str, name: str) -> bytes:
-        from pyarrow import fs
-
-        return bytes(fs.LocalFileSystem().open_input_file(f"{folder}/{name}").read())
-
-    _, said = answers(lambda: load(str(tmp_path), "a"))
-    (tmp_path / "a").write_text("2")
-    assert load(str(tmp_path), "a") == b"2"
-    assert "open_input_file" in said[0]
+    results, said = answers(lambda: load(1))
+    logger.removeHandler(handler)
+    handler.close()
+    assert (results, said, own_events[-1].outcome) == ([1, 1], [], "hit")

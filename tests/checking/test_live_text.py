@@ -80,11 +80,13 @@ NO_TEXT = {
 }
 
 
-@pytest.mark.parametrize("name", ["customers.csv", "customers.jsonl", "customers.csv.gz"])
-@pytest.mark.parametrize("what", NO_TEXT)
+# A gzip is what a name ending in .gz promises.
+NAMES = ("customers.csv", "customers.jsonl", "customers.csv.gz")
+MISNAMED = [(what, name) for what in NO_TEXT for name in NAMES if not (name.endswith(".gz") and "gzip" in what)]
+
+
+@pytest.mark.parametrize(("what", "name"), MISNAMED)
 def test_file_that_is_no_text_is_one_error_that_prints_none_of_its_bytes(probe: Probe, what: str, name: str) -> None:
-    if name.endswith(".gz") and "gzip" in what:
-        pytest.skip("that is what the name says")
     report = probe(NO_TEXT[what](), name)
     assert len(report.errors) == 1, report
     assert report.errors[0].dataset == "customers"

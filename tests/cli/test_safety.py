@@ -290,30 +290,24 @@ def test_a_removed_working_directory_is_an_error_of_a_line(
     assert len(done.stderr.splitlines()) <= 2
 
 
-def test_a_closed_standard_error_does_not_fail_a_run(project: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("closing", "code", "shown"),
+    [("2>&-", 0, "week"), (">&-", 1, "standard output is closed")],
+    ids=["error", "output"],
+)
+def test_a_closed_standard_error_is_nothing_and_a_closed_output_an_error(
+    project: Path, tmp_path: Path, closing: str, code: int, shown: str
+) -> None:
     import subprocess
     import sys
 
-    command = f"{Path(sys.executable).with_name('sourceswap')} run --env local -s week 2>&-"
+    command = f"{Path(sys.executable).with_name('sourceswap')} run --env local -s week {closing}"
     environment = os.environ | {"SOURCESWAP_CACHE_DIR": str(tmp_path / "cache")}
     done = subprocess.run(
-        ["bash", "-c", command], cwd=project, env=environment, stdout=subprocess.PIPE, text=True, check=False
+        ["bash", "-c", command], cwd=project, env=environment, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0
-    assert "week" in done.stdout
-
-
-def test_a_closed_standard_output_is_an_error(project: Path, tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
-    command = f"{Path(sys.executable).with_name('sourceswap')} run --env local -s week >&-"
-    environment = os.environ | {"SOURCESWAP_CACHE_DIR": str(tmp_path / "cache")}
-    done = subprocess.run(
-        ["bash", "-c", command], cwd=project, env=environment, stderr=subprocess.PIPE, text=True, check=False
-    )
-    assert done.returncode == 1
-    assert "standard output is closed" in done.stderr
+    assert done.returncode == code
+    assert shown in done.stdout + done.stderr
 
 
 _LONG = "x" * 100_000
