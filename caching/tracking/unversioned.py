@@ -74,8 +74,8 @@ def _note_use(recorder: ReadRecorder, connection: Any, *_: Any, **__: Any) -> No
     try:
         peer = connection.getpeername()
     except OSError:
-        return
-    if peer:  # the two ends of a pair, by which an event loop wakes itself, have no name
+        peer = None  # a datagram, from any sender
+    if peer != "":  # the two ends of a pair, by which an event loop wakes itself, have no name
         recorder.use_unversioned(f"it talks to {_shown(peer)}")
 
 

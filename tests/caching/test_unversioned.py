@@ -328,3 +328,27 @@ def test_log_records_that_are_only_sent_bring_nothing_into_a_result(own_events: 
     logger.removeHandler(handler)
     handler.close()
     assert (results, said, own_events[-1].outcome) == ([1, 1], [], "hit")
+
+
+def test_a_datagram_counts(own_events: list[CacheEvent]) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+
+        def serve() -> None:
+            for number in range(2):
+                _, sender = server.recvfrom(9)
+                server.sendto(str(number).encode(), sender)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+
+        @function_cache
+        def load(port: int) -> bytes:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                client.sendto(b"?", ("127.0.0.1", port))
+                return client.recvfrom(9)[0]
+
+        results, said = answers(lambda: load(server.getsockname()[1]))
+        thread.join()
+    assert results == [b"0", b"1"]
+    assert len(said) == 1
