@@ -190,12 +190,12 @@ def _pyarrow(encoder: Encoder, value: Any) -> bytes | None:
     if _is(value, pa.Buffer):
         return buffer(b"", memoryview(value))
     if type(value).__module__.startswith(_HANDLES):
-        raise UnhashableError(value, "names files, not what they hold; pass their path and open it in the function")
+        raise UnhashableError(value, "names files, not what they hold")
     return None
 
 
 def _handle(encoder: Encoder, value: Any) -> bytes | None:
-    raise UnhashableError(value, "names a store, not what it holds; pass a URL and open it in the function")
+    raise UnhashableError(value, "names a store, not what it holds")
 
 
 def _polars(encoder: Encoder, value: Any) -> bytes | None:
