@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from loaders.checking.exports import SourceModule
 from loaders.checking.findings import Finding
 from loaders.checking.function_scope import Texts
-from loaders.checking.loader_steps import Step, Steps, decorator_steps, steps_of
+from loaders.checking.loader_steps import READS_FROM, Step, Steps, decorator_steps, steps_of
 from loaders.checking.majority import deviations
 from loaders.names import shortened
 
@@ -25,9 +25,13 @@ def body_differences(dataset: str, exporting: Mapping[str, SourceModule]) -> Ite
     texts = Texts()
     found = {name: _steps(source, dataset, texts) for name, source in exporting.items()}
     for name, steps in found.items():
-        if steps is not None and not steps.is_held and steps.returns and exporting[name].exports[dataset].contract:
+        if steps is not None and steps.is_unmet and not steps.is_held and exporting[name].exports[dataset].contract:
             yield _unmet(dataset, exporting[name])
     held = {name: steps for name, steps in found.items() if steps is not None and steps.is_held}
+    if len({frozenset(source.exports[dataset].inputs) for source in exporting.values()}) > 1:
+        # Who is given other inputs makes a location of them another way.
+        for steps in held.values():
+            steps.steps[:] = [step for step in steps.steps if not step.text.startswith(READS_FROM)]
     for deviation in deviations({name: steps.texts for name, steps in held.items()}):
         more = list((Counter(deviation.value) - Counter(deviation.expected)).elements())
         fewer = list((Counter(deviation.expected) - Counter(deviation.value)).elements())

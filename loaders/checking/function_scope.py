@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
+import sys
 import types
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -41,7 +43,16 @@ class Scope:
     def __init__(self, function: Callable[..., Any], bound: Mapping[str, Any]) -> None:
         self.globals: Mapping[str, Any] = getattr(function, "__globals__", {})
         self.own = set(function.__code__.co_varnames) | set(function.__code__.co_freevars)
-        self.bound = bound
+        self.bound = dict(bound)
+
+    def take_import(self, node: ast.Import | ast.ImportFrom) -> None:
+        """Take the names that an import inside the function binds; nothing is imported for it."""
+        for alias in node.names:
+            name = alias.asname or alias.name.partition(".")[0]
+            if isinstance(node, ast.Import):
+                self.bound[name] = sys.modules.get(alias.name if alias.asname else name)
+            else:
+                self.bound[name] = getattr(sys.modules.get(node.module or ""), alias.name, None)
 
     def value(self, node: ast.expr) -> Any:
         """Return the value of a name, an attribute or an item; None for any other expression."""
@@ -64,25 +75,50 @@ class Scope:
 
     def reads(self, call: ast.Call) -> bool:
         """Tell whether a call returns data that was held to a contract."""
-        called = self.value(call.func)
+        value = self.value(call.func)
+        called = _function_of(value)
         if isinstance(call.func, ast.Attribute) and isinstance(self.value(call.func.value), DatasetContract):
             return True
-        if is_reader(called):
+        if is_reader(called) or self._is_method_of_reader(call):
             return True
         given = [self.value(argument) for argument in (*call.args, *(keyword.value for keyword in call.keywords))]
+        given += [*value.args, *value.keywords.values()] if isinstance(value, functools.partial) else []
         if any(is_reader(value) for value in given):
             # Another function calls it: in a thread, or again after a failure.
             return True
         home = str(getattr(called, "__module__", "") or "").partition(".")[0]
         return home not in _NO_READERS and any(isinstance(value, DatasetContract) for value in given)
 
+    def _is_method_of_reader(self, call: ast.Call) -> bool:
+        """Tell whether a call is of a method of an object that is made with a contract."""
+        made = call.func.value if isinstance(call.func, ast.Attribute) else None
+        return isinstance(made, ast.Call) and isinstance(self.value(made.func), type) and self.reads(made)
+
+    def is_unknown(self, call: ast.Call) -> bool:
+        """Tell whether nobody can say from the text what a call calls: an argument, an item of a table, a result."""
+        root = call.func
+        while isinstance(root, ast.Attribute):
+            root = root.value
+        if isinstance(root, ast.Name):
+            return root.id in self.own and self.value(root) is None
+        return isinstance(root, ast.Subscript) or (root is call.func and isinstance(root, ast.Call))
+
     def own_function(self, call: ast.Call) -> types.FunctionType | None:
         """Return the project's own function that a call calls, if it is one."""
-        called = self.value(call.func)
-        called = getattr(called, "__wrapped__", called)
+        called = _function_of(self.value(call.func))
         if not isinstance(called, types.FunctionType) or is_reader(called):
             return None
         return None if is_foreign(Path(called.__code__.co_filename)) else called
+
+
+def _function_of(value: Any) -> Any:
+    """Return the function behind a partial, a method, a callable object or a wrapper."""
+    if isinstance(value, functools.partial):
+        return _function_of(value.func)
+    if callable(value) and not isinstance(value, types.FunctionType | types.MethodType | type):
+        value = getattr(value, "__wrapped__", type(value).__call__)
+    value = getattr(value, "__func__", value)
+    return getattr(value, "__wrapped__", value)
 
 
 def is_reader(value: Any) -> bool:

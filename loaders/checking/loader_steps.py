@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from loaders.checking.function_scope import Scope, Texts
+from loaders.checking.function_scope import Scope, Texts, is_reader
 from loaders.checking.source_text import FunctionNode
 
 _FRAME = "frame"
@@ -16,7 +16,9 @@ _FRAME = "frame"
 _HARMLESS_METHODS = ("copy",)
 _HARMLESS_FUNCTIONS = ("cast", "print", "len", "str", "Path", "fspath")
 _LOGGING = ("debug", "info", "warning", "error", "exception", "log")
-_PLAIN_OPTIONS = ("location", "contract", "allow", "frames")
+_CHOOSING_OPTIONS = ("columns", "version", "rows")
+#: How a step begins that reads from another location than the input says.
+READS_FROM = "reads from "
 _MOST_CALLS = 8
 
 
@@ -34,12 +36,12 @@ class Steps:
 
     Attributes:
         is_held: whether any returned value comes from a read under a contract.
-        returns: whether it returns anything at all.
+        is_unmet: whether it returns a value that, as far as the text tells, does not.
     """
 
     steps: list[Step] = field(default_factory=list)
     is_held: bool = False
-    returns: bool = False
+    is_unmet: bool = False
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -109,6 +111,8 @@ class _Body:
                 self._add(node, ast.unparse(self._shown(node)))
             case ast.Expr(value=value):
                 self._expression(value)
+            case ast.Import() | ast.ImportFrom():
+                self._scope.take_import(node)
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 self._inner(node)
             case _:
@@ -161,12 +165,13 @@ class _Body:
         self._block([*node.orelse, *node.finalbody])
 
     def _return(self, value: ast.expr) -> None:
-        self._found.returns = True
         if self._is_held(value):
             self._found.is_held = True
             self._use(value)
         elif not self._is_nothing(value):
-            self._add(value, f"return {self._text(value)}")
+            shown = self._shown(value)
+            self._found.is_unmet |= not any(self._is_unknown(call) for call in _calls(shown))
+            self._add(value, f"return {ast.unparse(shown)}")
 
     def _is_nothing(self, value: ast.expr) -> bool:
         # A helper may well return what is no frame.
@@ -224,6 +229,12 @@ class _Body:
         summary = self._summary(call)
         return summary is not None and summary.is_held
 
+    def _is_unknown(self, call: ast.Call) -> bool:
+        function = self._scope.own_function(call)
+        if function is None:
+            return self._scope.is_unknown(call)
+        return self._texts.node_of(function) is None
+
     def _hold(self, target: ast.expr) -> None:
         while isinstance(target, ast.Attribute | ast.Subscript | ast.Starred):
             target = target.value
@@ -250,10 +261,11 @@ class _Body:
         location = location or (call.args[0] if call.args else None)
         if location is not None and not isinstance(location, ast.Starred):
             shown = _without_harmless(self._shown(location))
-            if not isinstance(shown, ast.Name | ast.Constant) and self._scope.value(location) is None:
-                self._add(call, f"reads from {ast.unparse(shown)}")
+            is_located = is_reader(self._scope.value(call.func)) and _name(call.func) != "conform"
+            if is_located and not isinstance(shown, ast.Name | ast.Constant):
+                self._add(call, f"{READS_FROM}{ast.unparse(shown)}")
         for keyword in call.keywords:
-            if keyword.arg not in (*_PLAIN_OPTIONS, None) and self._text(keyword.value) != "None":
+            if keyword.arg in _CHOOSING_OPTIONS and self._text(keyword.value) != "None":
                 self._add(call, f"reads with {keyword.arg}={self._text(keyword.value)}")
             if keyword.arg == "contract" and isinstance(keyword.value, ast.Call):
                 self._add(call, f"reads under {self._text(keyword.value)}")
@@ -277,7 +289,10 @@ class _Body:
         node = self._texts.node_of(function) if function is not None else None
         if function is None or node is None or function in self._callers or len(self._callers) > _MOST_CALLS:
             return None
-        given = dict(zip([argument.arg for argument in node.args.args], call.args, strict=False))
+        names = [argument.arg for argument in node.args.args]
+        if isinstance(call.func, ast.Attribute) and names[:1] == ["self"]:
+            names = names[1:]
+        given = dict(zip(names, call.args, strict=False))
         given |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
         bound = {name: self._scope.value(value) for name, value in given.items()}
         written = {name: self._shown(value) for name, value in given.items()}
