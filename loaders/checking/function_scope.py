@@ -7,7 +7,8 @@ import builtins
 import functools
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ _READERS = ("read_", "scan_", "take_frame", "conform")
 # What may be given a contract without reading anything by it.
 _NO_READERS = ("builtins", "copy", "dataclasses", "typing", "logging", "pandas", "polars", "numpy", "pyarrow")
 _LONGEST_CONSTANT = 200
+_DEEPEST_CALL = 8
+_MOST_CALLS = 300
 
 
 class Texts:
@@ -26,6 +29,12 @@ class Texts:
 
     def __init__(self) -> None:
         self._texts: dict[str, SourceText] = {}
+        self._followed: Counter[Any] = Counter()
+
+    def may_follow(self, callers: Sequence[Any]) -> bool:
+        """Tell whether another call is followed: helpers that call each other often would take minutes."""
+        self._followed[callers[0]] += 1
+        return len(callers) <= _DEEPEST_CALL and self._followed[callers[0]] <= _MOST_CALLS
 
     def node_of(self, function: Callable[..., Any]) -> FunctionNode | None:
         """Return the definition of a function in its file; None if there is none, or it is no plain function."""
@@ -47,12 +56,14 @@ class Scope:
 
     def take_import(self, node: ast.Import | ast.ImportFrom) -> None:
         """Take the names that an import inside the function binds; nothing is imported for it."""
+        own = str(self.globals.get("__name__", "")).partition(".")[0]
         for alias in node.names:
             name = alias.asname or alias.name.partition(".")[0]
-            if isinstance(node, ast.Import):
-                self.bound[name] = sys.modules.get(alias.name if alias.asname else name)
-            else:
-                self.bound[name] = getattr(sys.modules.get(node.module or ""), alias.name, None)
+            home = (node.module or own) if isinstance(node, ast.ImportFrom) else alias.name if alias.asname else name
+            # What is not loaded yet has no values to look at; a library is told by its name alone.
+            foreign = None if home.partition(".")[0] in (own, "loaders") else types.ModuleType(home)
+            module = sys.modules.get(home, foreign)
+            self.bound[name] = getattr(module, alias.name, foreign) if isinstance(node, ast.ImportFrom) else module
 
     def value(self, node: ast.expr) -> Any:
         """Return the value of a name, an attribute or an item; None for any other expression."""

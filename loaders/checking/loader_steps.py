@@ -19,7 +19,6 @@ _LOGGING = ("debug", "info", "warning", "error", "exception", "log")
 _CHOOSING_OPTIONS = ("columns", "version", "rows")
 #: How a step begins that reads from another location than the input says.
 READS_FROM = "reads from "
-_MOST_CALLS = 8
 
 
 @dataclass(frozen=True)
@@ -37,11 +36,13 @@ class Steps:
     Attributes:
         is_held: whether any returned value comes from a read under a contract.
         is_unmet: whether it returns a value that, as far as the text tells, does not.
+        is_unknown: whether it returns a value of which the text does not tell.
     """
 
     steps: list[Step] = field(default_factory=list)
     is_held: bool = False
     is_unmet: bool = False
+    is_unknown: bool = False
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -137,15 +138,14 @@ class _Body:
                 ast.For(target=target, iter=value, body=body, orelse=orelse)
                 | ast.AsyncFor(target=target, iter=value, body=body, orelse=orelse)
             ):
-                if self._is_held(value):
-                    self._hold(target)
+                self._bind(target, value)
                 self._block([*body, *orelse])
             case ast.While(body=body, orelse=orelse):
                 self._block([*body, *orelse])
             case ast.With(items=items, body=body) | ast.AsyncWith(items=items, body=body):
                 for item in items:
-                    if item.optional_vars is not None and self._is_held(item.context_expr):
-                        self._hold(item.optional_vars)
+                    if item.optional_vars is not None:
+                        self._bind(item.optional_vars, item.context_expr)
                 self._block(body)
             case ast.Try() | ast.TryStar():
                 self._try(node)
@@ -168,22 +168,31 @@ class _Body:
         if self._is_held(value):
             self._found.is_held = True
             self._use(value)
-        elif not self._is_nothing(value):
-            shown = self._shown(value)
-            self._found.is_unmet |= not any(self._is_unknown(call) for call in _calls(shown))
+            return
+        shown = self._shown(value)
+        is_unknown = any(self._is_unknown(call) for call in _calls(shown))
+        self._found.is_unknown |= is_unknown
+        self._found.is_unmet |= not is_unknown
+        # A helper may well return what is no frame.
+        if self._is_loader or self._held:
             self._add(value, f"return {ast.unparse(shown)}")
 
-    def _is_nothing(self, value: ast.expr) -> bool:
-        # A helper may well return what is no frame.
-        return not self._is_loader and not self._held
-
     def _assign(self, target: ast.expr, value: ast.expr) -> None:
+        if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
+            for each, part in zip(target.elts, value.elts, strict=True):
+                self._assign(each, part)
+            return
         if not isinstance(target, ast.Name | ast.Tuple | ast.List | ast.Starred):
             if self._is_held(target):
                 self._add(target, f"{ast.unparse(self._shown(target))} = {self._text(value)}")
             return
         if self._is_held(value):
             self._use(value)
+        self._bind(target, value)
+
+    def _bind(self, target: ast.expr, value: ast.expr) -> None:
+        """Remember what a name holds: a frame, or the text of another value."""
+        if self._is_held(value):
             self._hold(target)
         elif isinstance(target, ast.Name):
             shown = self._shown(value)
@@ -230,10 +239,10 @@ class _Body:
         return summary is not None and summary.is_held
 
     def _is_unknown(self, call: ast.Call) -> bool:
-        function = self._scope.own_function(call)
-        if function is None:
+        if self._scope.own_function(call) is None:
             return self._scope.is_unknown(call)
-        return self._texts.node_of(function) is None
+        summary = self._summary(call)
+        return summary is None or summary.is_unknown
 
     def _hold(self, target: ast.expr) -> None:
         while isinstance(target, ast.Attribute | ast.Subscript | ast.Starred):
@@ -287,7 +296,7 @@ class _Body:
     def _followed(self, call: ast.Call) -> Steps | None:
         function = self._scope.own_function(call)
         node = self._texts.node_of(function) if function is not None else None
-        if function is None or node is None or function in self._callers or len(self._callers) > _MOST_CALLS:
+        if function is None or node is None or function in self._callers or not self._texts.may_follow(self._callers):
             return None
         names = [argument.arg for argument in node.args.args]
         if isinstance(call.func, ast.Attribute) and names[:1] == ["self"]:

@@ -182,6 +182,7 @@ def test_of_two_sources_the_one_that_does_more_is_named(edited: Edited) -> None:
 
 HARMLESS = {
     "variable": ("data = READ\nreturn data", ""),
+    "two at once": ("a, b = READ, 3\nreturn a", ""),
     "two variables": ("a = READ\nb = a\nreturn b", ""),
     "annotated variable": ("frame: pd.DataFrame = READ\nreturn frame", ""),
     "import in the function": ("from loaders import read_table as load\nreturn load(*(orders_path, ORDERS))", ""),
@@ -234,6 +235,9 @@ UNMET = {
     "read and forgotten": "READ\nreturn pd.read_csv(orders_path)",
     "read for the log": "print(READ)\nreturn pd.read_csv(orders_path)",
     "own helper": "return _load(orders_path, ORDERS)",
+    "library imported in the function": "import duckdb\nreturn duckdb.sql(f'from {orders_path!r}').df()",
+    "name imported in the function": "from fastavro import reader\nreturn pd.DataFrame(reader(orders_path))",
+    "connection": "with open(orders_path) as file:\n    rows = file.readlines()\nreturn pd.DataFrame(rows)",
 }
 
 
@@ -263,6 +267,12 @@ class _Reader:
 _reader = _Reader(ORDERS)
 """
 
+_HELPERS = "\n\n\n".join(f"def _h{n}(path):\n    return _h{n + 1}(path)" for n in range(30))
+
+_OFTEN = "\n\n\n".join(
+    f"def _g{n}(path):\n    a = _g{n + 1}(path)\n    b = _g{n + 1}(a)\n    return _g{n + 1}(b)" for n in range(30)
+)
+
 MET = {
     "conform": ("return conform(pd.read_csv(orders_path), ORDERS)", "from loaders.conforming import conform"),
     "reader of a library": ("from loaders.reading import read_table as load\nreturn load(orders_path, ORDERS)", ""),
@@ -284,6 +294,9 @@ UNKNOWN = {
     "gathered": ("parts = []\nfor p in 'ab':\n    parts.append(read_table(p, ORDERS))\nreturn pd.concat(parts)", ""),
     "comprehension": ("return pd.concat([read_table(p, ORDERS) for p in orders_path.split()])", ""),
     "passed on": ("return _retry(lambda: READ)", "def _retry(f):\n    return f()"),
+    "many helpers": ("return _h0(orders_path)", _HELPERS),
+    "helpers that call each other often": ("return _g0(orders_path)", _OFTEN),
+    "own module imported in the function": ("from shop.later import load\nreturn load(orders_path)", ""),
     "by a library": ("return json.loads(orders_path, ORDERS)", "import json"),
     "from a table": ("return _KINDS[len(orders_path)](orders_path)", "_KINDS = {}"),
 }
