@@ -10,10 +10,11 @@ sourceswap diff staging prod orders -o report.html
 ```
 
 `check` looks at every source and environment of a project. Each loader module must export the same datasets with the
-same columns and types, as their contracts say, take its inputs under the same names, and be documented alike. What
-looks like a loader and is no Hamilton node (a callable object, an imported or private function, a method) is pointed
-out. Each environment must resolve, give exactly the inputs that its source takes, in locations that the source reads,
-and run the same dataflow, all of whose columns exist; secrets in files are errors and never shown.
+same columns and types, as their contracts say, take its inputs under the same names, do the same to the frame, and be
+documented alike. What looks like a loader and is no Hamilton node (a callable object, an imported or private function,
+a method) is pointed out. Each environment must resolve, give exactly the inputs that its source takes, in locations
+that the source reads and that are no other environment's unless `shared_with` says so, and run the same dataflow, all
+of whose columns exist; secrets in files are errors and never shown.
 
 `--live` fetches a Parquet footer or the head and tail of a CSV, compressed or not, and holds names, types, nulls and
 order against the contract and one environment against the other. Rows and age are told where footer or store know

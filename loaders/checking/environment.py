@@ -11,7 +11,7 @@ from typing import Any
 
 from loaders.checking.exports import ExportedFunction, SourceModule
 from loaders.checking.findings import Finding, shown_path
-from loaders.checking.loader_bodies import calls
+from loaders.checking.loader_bodies import read_inputs
 from loaders.config.environment import Config, load_config, unset_variables
 from loaders.config.environment_files import environment_files
 from loaders.errors import ConfigError, LoaderError
@@ -59,9 +59,7 @@ class Environment:
     def locations(self) -> Iterator[tuple[str, ExportedFunction, str]]:
         """Yield input, dataset and value of each input that a dataset is read from."""
         for exported in (self.source.exports if self.source else {}).values():
-            read = (
-                {getattr(call.location, "id", None) for call in calls(self.source, exported)} if self.source else set()
-            )
+            read = read_inputs(self.source, exported) if self.source else set()
             for name in exported.inputs:
                 value = self.config.inputs.get(name)
                 if isinstance(value, str) and (name in read or "/" in value):

@@ -230,7 +230,7 @@ def _culprit(module: str, error: BaseException) -> tuple[Path | None, int | None
         for frame, line in traceback.walk_tb(error.__traceback__)
     ]
     inside = [frame for frame in frames if frame[0] == own]
-    users = [frame for frame in frames if not _is_foreign(frame[0])]
+    users = [frame for frame in frames if not is_foreign(frame[0])]
     # A module that fails because one that it imports does: the innermost of the user's own lines is at fault.
     for candidates in (users, inside):
         if candidates:
@@ -249,7 +249,7 @@ def _file_of(module: str) -> Path | None:
 _TOOLKIT = Path(__file__).parents[2]
 
 
-def _is_foreign(file: Path) -> bool:
+def is_foreign(file: Path) -> bool:
     """Tell whether a file belongs to Python, an installed package or the toolkit."""
     toolkit = any(file.is_relative_to(_TOOLKIT / package) for package in ("loaders", "caching", "cli"))
     installed = "site-packages" in file.parts or file.is_relative_to(Path(traceback.__file__).parent)

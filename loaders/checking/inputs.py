@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from loaders.checking.annotations import type_name
 from loaders.checking.exports import ExportedFunction, SourceModule
 from loaders.checking.findings import Finding
-from loaders.checking.loader_bodies import unused_parameters
+from loaders.checking.loader_bodies import read_inputs, unused_parameters
 from loaders.checking.majority import deviations
 from loaders.names import quoted
+from loaders.redaction import redact
 
 
 def input_findings(dataset: str, exporting: Mapping[str, SourceModule]) -> Iterator[Finding]:
@@ -28,6 +30,7 @@ def input_findings(dataset: str, exporting: Mapping[str, SourceModule]) -> Itera
             yield _other_inputs(dataset, exporting, name, expected)
         yield from _unused(dataset, exporting[name], frozenset().union(*others))
     yield from _declarations(dataset, exporting)
+    yield from _defaults(dataset, exporting)
     yield from _caching(dataset, exporting, taken)
 
 
@@ -95,6 +98,32 @@ def _declarations(dataset: str, exporting: Mapping[str, SourceModule]) -> Iterat
                 dataset=dataset,
                 **source.here(source.exports[dataset]),
             )
+
+
+def _defaults(dataset: str, exporting: Mapping[str, SourceModule]) -> Iterator[Finding]:
+    """Yield inputs whose default is another one than elsewhere: a run that gives no value would get other data."""
+    for parameter in sorted({name for source in exporting.values() for name in source.exports[dataset].inputs}):
+        found = {name: _default(source.exports[dataset], parameter) for name, source in exporting.items()}
+        defaults = {name: default for name, default in found.items() if default is not None}
+        for deviation in deviations(defaults):
+            source = exporting[deviation.name]
+            # A location may well be another one in each source, though the environment is where to say it.
+            is_location = "/" in deviation.value or parameter in read_inputs(source, source.exports[dataset])
+            yield Finding(
+                rule="input-default",
+                severity="warning" if is_location else "error",
+                expected=f"{parameter}={deviation.expected}, as in {', '.join(deviation.others)}",
+                found=f"{parameter}={redact(deviation.value)}",
+                fix="Give the input one default in every source, or none, and its value under 'inputs'.",
+                dataset=dataset,
+                **source.here(source.exports[dataset]),
+            )
+
+
+def _default(exported: ExportedFunction, parameter: str) -> str | None:
+    """Return a parameter's default as Python shows it; None if it has none, or is one of a decorator's."""
+    declared = inspect.signature(exported.function).parameters.get(parameter)
+    return None if declared is None or declared.default is declared.empty else repr(declared.default)
 
 
 def declaration(exported: ExportedFunction, parameter: str) -> str:

@@ -72,6 +72,11 @@ def calls(source: SourceModule, exported: ExportedFunction) -> list[Call]:
     return found
 
 
+def read_inputs(source: SourceModule, exported: ExportedFunction) -> set[str]:
+    """Return the parameters that are read from as they are given."""
+    return {call.location.id for call in calls(source, exported) if isinstance(call.location, ast.Name)}
+
+
 def allowed_protocols(source: SourceModule, exported: ExportedFunction) -> dict[str, tuple[str, ...]]:
     """Return, by input, the protocols that the function allows, if its text states them."""
     found = {}

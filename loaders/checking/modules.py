@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from loaders.checking.annotations import type_name
+from loaders.checking.body_differences import body_differences
 from loaders.checking.exports import ExportedFunction, SourceModule
 from loaders.checking.findings import Finding
 from loaders.checking.ignored_functions import ignored_loader, stray_loaders, switched_off
@@ -45,6 +46,7 @@ def compare_modules(sources: Sequence[SourceModule]) -> Iterator[Finding]:
         yield from _contracts(dataset, exporting)
         yield from _kinds(dataset, exporting)
         yield from input_findings(dataset, exporting)
+        yield from body_differences(dataset, exporting)
         yield from _documentation(dataset, exporting)
     yield from _ambiguous(importable)
     yield from reference_findings(importable)

@@ -12,7 +12,7 @@ from typing import Any
 from loaders.checking.environment import Environment
 from loaders.checking.exports import ExportedFunction
 from loaders.checking.findings import shown_path
-from loaders.checking.loader_bodies import calls
+from loaders.checking.loader_bodies import read_inputs
 from loaders.clients.location import Location, parse_location
 from loaders.compression import split_compression
 from loaders.config.project_root import use_project_root
@@ -70,9 +70,7 @@ class Place:
     def is_read_directly(self) -> bool:
         """Whether the value itself is what is read, and not a part of the location."""
         source = self.environment.source
-        return source is not None and any(
-            getattr(call.location, "id", None) == self.name for call in calls(source, self.exported)
-        )
+        return source is not None and self.name in read_inputs(source, self.exported)
 
     @property
     def is_public(self) -> bool:
