@@ -7,6 +7,7 @@ import sys
 import click
 
 from cli.project import EXIT_FAILURE, project_command
+from cli.terminal import echo_text
 
 
 @click.command()
@@ -38,6 +39,6 @@ def check(
     environments = list(dict.fromkeys(name for env in envs for name in env.split(",")))
     report = check_interchangeable(f"{configs}/", environments=environments or None, live=live, all_parts=all_parts)
     report = report.without(ignore)
-    click.echo({"table": as_text, "json": as_json, "github": as_github}[style](report))
+    echo_text({"table": as_text, "json": as_json, "github": as_github}[style](report))
     if not report.ok:
         sys.exit(EXIT_FAILURE)

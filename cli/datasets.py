@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.project import environment_command
-from cli.table import echo_table
+from cli.terminal import echo_table, line_width
 
 if TYPE_CHECKING:
     from loaders.config.environment import Config
@@ -58,7 +58,7 @@ def show(config: Config, dataset: str, rows: int) -> None:
         with progress_line():
             frame = load_frames(planned, [chosen.name])[chosen.name]
         click.echo(f"\n{len(frame):,} rows; the first {min(rows, len(frame))}:")
-        click.echo(frame.head(rows).to_string(index=False))
+        click.echo(frame.head(rows).to_string(index=False, line_width=line_width()))
 
 
 def _echo_contract(contract: DatasetContract) -> None:

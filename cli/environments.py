@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.project import environment_command, project_command
-from cli.table import echo_table
+from cli.terminal import echo_table
 
 if TYPE_CHECKING:
     from loaders.config.environment import Config

@@ -10,11 +10,13 @@ from typing import Any, BinaryIO
 
 import click
 
+from cli.terminal import line_width
 from loaders.errors import LoaderError
 
 _FORMATS = (".parquet", ".csv", ".feather", ".arrow", ".json", ".jsonl")
 _TEXT_FORMATS = (".csv", ".json", ".jsonl")
 _PRINTED_ROWS = 20
+_UNLIMITED = 1_000_000
 
 
 def refuse_unwritable(file: Path) -> None:
@@ -157,5 +159,7 @@ def _json_value(value: Any) -> Any:
 def _echo_frame(frame: Any) -> None:
     import pandas as pd
 
-    with pd.option_context("display.max_rows", _PRINTED_ROWS, "display.width", 200, "display.max_columns", 20):
+    with pd.option_context(
+        "display.max_rows", _PRINTED_ROWS, "display.width", line_width() or _UNLIMITED, "display.max_columns", 20
+    ):
         click.echo(str(frame))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from cli.terminal import echo_text
 from loaders.errors import ConfigError, LoaderError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ _debug = click.option("--debug", is_flag=True, help="Show the traceback of an er
 
 def base_command(command: Command) -> Command:
     """Add `--debug` to a command, and turn errors for users into a few lines."""
-    return _debug(_told(command))
+    return _debug(_reporting_errors(command))
 
 
 def project_command(command: Command) -> Command:
@@ -86,15 +87,15 @@ def _load(env: str | None, configs: str, params: dict[str, str]) -> Config:
     return load_config(env, configs, params)
 
 
-def _told(command: Command) -> Command:
+def _reporting_errors(command: Command) -> Command:
     @functools.wraps(command)
-    def telling(debug: bool, **options: Any) -> None:
+    def with_error_report(debug: bool, **options: Any) -> None:
         try:
             _refuse_removed_folder()
             if debug:
                 command(**options)
                 return
-            # Hamilton logs each failing node with a banner; the error itself is told below.
+            # Hamilton logs each failing node with a banner; the error itself is printed below.
             logging.getLogger("hamilton").setLevel(logging.CRITICAL + 1)
             command(**options)
         except KeyboardInterrupt:
@@ -104,7 +105,7 @@ def _told(command: Command) -> Command:
                 raise
             _fail(error, EXIT_USAGE if isinstance(error, ConfigError) else EXIT_FAILURE)
 
-    return telling
+    return with_error_report
 
 
 def _refuse_removed_folder() -> None:
@@ -115,7 +116,7 @@ def _refuse_removed_folder() -> None:
 
 
 def _fail(error: Exception, code: int) -> None:
-    click.echo(f"Error: {error}", err=True)
+    echo_text(f"Error: {error}", err=True)
     sys.exit(code)
 
 

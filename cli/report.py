@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hamilton import lifecycle
 
-from cli.table import echo_table
+from cli.terminal import echo_table
 from loaders.errors import LoaderError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.project import environment_command
-from cli.table import echo_table
+from cli.terminal import echo_table
 from loaders.errors import ReadError
 
 if TYPE_CHECKING:

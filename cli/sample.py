@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from cli.project import environment_command
-from cli.table import echo_table
+from cli.terminal import echo_table
 
 if TYPE_CHECKING:
     from loaders.config.environment import Config

@@ -1,0 +1,74 @@
+"""Tables and colour on a terminal, plain text in pipes and files."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_CELL_STYLES = {"hit": "green", "miss": "yellow", "unreadable": "red"}
+_SEVERITY = r"(?m)^(?P<red>[Ee]rror:)|^(?P<yellow>warning:)"
+# With less room for each column, words would be broken; the terminal wraps long lines better.
+_COLUMN_CELLS = 16
+
+
+def is_terminal(*, err: bool = False) -> bool:
+    """Return whether standard output (or error) is a terminal; a closed stream is none."""
+    stream: Any = sys.stderr if err else sys.stdout
+    return stream is not None and bool(stream.isatty())
+
+
+def line_width() -> int | None:
+    """Return the width of the terminal; None, for unlimited, where standard output goes elsewhere."""
+    return shutil.get_terminal_size().columns if is_terminal() else None
+
+
+def echo_text(text: str, *, err: bool = False) -> None:
+    """Print text literally; on a terminal the severity at the start of a line is coloured."""
+    if not is_terminal(err=err):
+        click.echo(text, err=err)
+        return
+    from rich.text import Text
+
+    styled = Text(text)
+    styled.highlight_regex(_SEVERITY)
+    console(err=err).print(styled, soft_wrap=True)
+
+
+def echo_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, err: bool = False) -> None:
+    """Print rows under a header, or without one where all titles are empty.
+
+    On a terminal long cells are wrapped within their column. Elsewhere a row is a line, whatever its length.
+    """
+    if is_terminal(err=err) and shutil.get_terminal_size().columns >= _COLUMN_CELLS * len(header):
+        _print_table(header, rows, console(err=err))
+        return
+    lines = [header, *rows] if any(header) else rows
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    for line in lines:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip(), err=err)
+
+
+def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]], target: Console) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=any(header), header_style="bold")
+    for title in header:
+        table.add_column(Text(title), overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell, _CELL_STYLES.get(cell, "")) for cell in row))
+    target.print(table)
+
+
+def console(*, err: bool = False) -> Console:
+    """Return a console that prints text literally."""
+    from rich.console import Console
+
+    return Console(stderr=err, markup=False, highlight=False, emoji=False)
