@@ -11,9 +11,13 @@ from cli.terminal import echo_text
 
 
 @click.command()
-@click.option("-e", "--env", "envs", multiple=True, metavar="NAME", help="Look at this environment; may be repeated.")
-@click.option("--live", is_flag=True, help="Probe the real files too: at most 256 KiB of each.")
-@click.option("--all-parts", is_flag=True, help="With --live: probe each part of a dataset, not a sample.")
+@click.option(
+    "-e", "--env", "envs", multiple=True, metavar="NAME", help="Check this environment only; may be repeated."
+)
+@click.option(
+    "--live", is_flag=True, help="Also read the beginning or footer of the real files, at most 256 KiB of each."
+)
+@click.option("--all-parts", is_flag=True, help="With --live: read every part of a dataset, not a selection.")
 @click.option("--ignore", multiple=True, metavar="RULE", help="Leave out the findings of this rule; may be repeated.")
 @click.option(
     "--format",
@@ -21,7 +25,7 @@ from cli.terminal import echo_text
     type=click.Choice(["table", "json", "github"]),
     default="table",
     show_default=True,
-    help="For people, for machines, or annotations for GitHub.",
+    help="table for people, json for programs, github for annotations.",
 )
 @project_command
 def check(
@@ -29,13 +33,14 @@ def check(
 ) -> None:
     """Check that the loader modules and environments are interchangeable.
 
-    No data is read and no credentials are needed without --live. Exits 1 on any error found; a warning is none.
+    Without --live it reads no data and needs no credentials. The exit code is 1 if an error is found, 0 if there are
+    only warnings.
     """
     from loaders.checking import check_interchangeable
     from loaders.checking.report import as_github, as_json, as_text
 
     if all_parts and not live:
-        raise click.UsageError("--all-parts says how to probe; give --live too.")
+        raise click.UsageError("--all-parts needs --live.")
     environments = list(dict.fromkeys(name for env in envs for name in env.split(",")))
     report = check_interchangeable(f"{configs}/", environments=environments or None, live=live, all_parts=all_parts)
     report = report.without(ignore)

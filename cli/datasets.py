@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.command()
 @environment_command
 def ls(config: Config) -> None:
-    """List the datasets: columns, key, location and the meaning of a row."""
+    """List the datasets with columns, key, location and description."""
     from loaders.driver import plan
 
     planned = plan(config)

@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 @click.argument("left", metavar="A")
 @click.argument("right", metavar="B")
 @click.argument("dataset")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write a page with plots: .html.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write an HTML page with plots.")
 @click.option(
     "--format",
     "style",
     type=click.Choice(["table", "json"]),
     default="table",
     show_default=True,
-    help="For people, or for machines.",
+    help="table for people, json for programs.",
 )
 @project_command
 def diff(configs: str, left: str, right: str, dataset: str, output: Path | None, style: str) -> None:
     """Show how DATASET differs between environments A and B.
 
-    Both sides are loaded through the cache. Exits 1 where the data differs in anything but the order of its rows.
+    Both sides are loaded through the cache. The exit code is 1 if the data differs; the order of rows does not count.
     """
     import json
 

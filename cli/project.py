@@ -23,16 +23,21 @@ if TYPE_CHECKING:
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT
-# How long threads have to end after an interrupt.
+# The time that threads have to end after an interrupt.
 _GRACE_SECONDS = 0.5
 
 Command = Callable[..., None]
 
 _configs = click.option(
-    "--configs", default="configs", show_default=True, metavar="DIR", help="Folder of the environments' files."
+    "--configs", default="configs", show_default=True, metavar="DIR", help="Folder with the environments' files."
 )
 _env = click.option(
-    "-e", "--env", metavar="NAME", envvar="SOURCESWAP_ENV", help="Environment; also SOURCESWAP_ENV.", show_envvar=False
+    "-e",
+    "--env",
+    metavar="NAME",
+    envvar="SOURCESWAP_ENV",
+    help="Environment; default: the variable SOURCESWAP_ENV.",
+    show_envvar=False,
 )
 _params = click.option("--params", multiple=True, metavar="K=V", help="Override an input; may be repeated.")
 _debug = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
@@ -122,7 +127,7 @@ def _fail(error: Exception, code: int) -> None:
 
 def _abort() -> NoReturn:
     """Exit after an interrupt, without waiting for the threads of the user's functions."""
-    # The interpreter waits for all threads; who interrupts again does not, and needs no traceback of the waiting.
+    # The interpreter waits for all threads at exit. A second interrupt ends that wait without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     click.echo("\nAborted!", err=True)
     deadline = threading.Timer(_GRACE_SECONDS, os._exit, [EXIT_INTERRUPTED])

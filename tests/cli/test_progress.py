@@ -108,7 +108,7 @@ def test_an_interrupt_ends_the_process_and_leaves_the_line_empty(
 ) -> None:
     before = (project / SAMPLE).read_bytes()
     terminal = on_terminal(*words)
-    terminal.until(r"marketing_spend \d+% .*B/s")
+    terminal.until(r"marketing_spend \d+% .*/s")
     terminal.process.send_signal(signal.SIGINT)
     assert terminal.end() == 130
     # The cursor is shown again, and the line is erased.
@@ -151,7 +151,7 @@ def test_a_dataset_that_fails_is_reported_while_another_is_read_and_ends_the_run
     config.write_text(config.read_text() + "sources: {prod: two}\n")
     os.mkfifo(project / "wait")
     terminal = on_terminal("run", "--no-cache", "-s", "spend", "-s", "clicks")
-    terminal.until(r"marketing_spend \d+% .*B/s")
+    terminal.until(r"marketing_spend \d+% .*/s")
     (project / "wait").write_text("Now.")
     assert terminal.end() == 1
     error = terminal.text[terminal.text.index("Error:") :]
