@@ -18,12 +18,12 @@ from loaders.reading.table import open_source
 
 
 class RangedFile(io.RawIOBase):
-    """An object in one version, read by ranges that are kept; pyarrow reads a footer from it.
+    """One version of an object, read by ranges that are kept; a file object for pyarrow.
 
     Attributes:
-        size_bytes: of the whole file.
-        fetched_bytes: what was fetched of it so far.
-        modified: when it was written, where that is known.
+        size_bytes: the size of the whole file.
+        fetched_bytes: the number of bytes fetched so far.
+        modified: the time when it was written, if known.
     """
 
     def __init__(self, location: Location) -> None:
@@ -42,15 +42,15 @@ class RangedFile(io.RawIOBase):
         return self.size_bytes <= 2 * PIECE_BYTES
 
     def whole(self) -> bytes:
-        """Return every byte, of a file within the budget."""
+        """Return all bytes of a file that is within the budget."""
         return self.fetch(0, self.size_bytes)
 
     def head(self) -> bytes:
-        """Return the first bytes, all of a small file."""
+        """Return the first bytes, or the whole file if it is small."""
         return self.fetch(0, self.size_bytes if self.is_small else PIECE_BYTES)
 
     def tail(self) -> bytes:
-        """Return the last bytes, all of a small file."""
+        """Return the last bytes, or the whole file if it is small."""
         return self.fetch(0 if self.is_small else self.size_bytes - PIECE_BYTES, self.size_bytes)
 
     def fetch(self, start: int, end: int) -> bytes:
@@ -63,9 +63,9 @@ class RangedFile(io.RawIOBase):
         if self.fetched_bytes + end - start > BUDGET_BYTES:
             raise OverBudgetError(f"more than {BUDGET_BYTES >> 10} KiB of it would have to be fetched")
         if not getattr(self._source, "serves_ranges", True):
-            # Each range would bring the whole file: take it once.
+            # The server would send the whole file for each range: fetch it once.
             if self.size_bytes > BUDGET_BYTES:
-                raise OverBudgetError("its server serves no parts of a file")
+                raise OverBudgetError("its server does not support range requests")
             self._ranges[0] = memoryview(self._source.read()).tobytes()
             self.fetched_bytes += self.size_bytes
             return self._ranges[0][start:end]
@@ -104,13 +104,13 @@ class RangedFile(io.RawIOBase):
         return data
 
     def release(self) -> None:
-        """Close the object; raise if a local file was written meanwhile."""
+        """Close the object; raise if a local file changed meanwhile."""
         self._source.close()
 
 
 def _open(location: Location) -> Source:
     tracker = Tracker("", location.shown)
-    # A web server's file is read whole by its own client; fsspec's reads ranges, which are enough for a probe.
+    # The web client reads whole files; fsspec's client reads ranges.
     return FsspecObject(location, tracker) if location.protocol in ("http", "https") else open_source(location, tracker)
 
 
@@ -125,5 +125,5 @@ def _modified(source: Source, location: Location) -> datetime | None:
 
 
 def buffer(data: bytes) -> pa.Buffer:
-    """Return bytes as pyarrow takes them."""
+    """Return bytes as a pyarrow buffer."""
     return pa.py_buffer(data)

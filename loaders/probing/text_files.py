@@ -62,7 +62,7 @@ class TextProbe:
         self.ends_its_lines = text.endswith("\n")
         lines = text.partition("\n")[2]
         quote = options.quote_char if self.format == "csv" else ""
-        # A tail that begins inside of a quoted value cannot be told from one that does not.
+        # It is unknown whether a tail begins within a quoted value.
         return "" if quote and lines.count(quote) % 2 else lines
 
 
@@ -91,7 +91,7 @@ def csv_facts(
         if probe.tail and not found:
             first_line = probe.head.partition("\n")[0] + "\n"
             problems += [
-                (_cut_short(rule), said) for rule, said in _read(parse_csv, first_line + probe.tail, request)[1]
+                (_cut_short(rule), problem) for rule, problem in _read(parse_csv, first_line + probe.tail, request)[1]
             ]
     return FileFacts(format_name, tuple(header), {}, {}, rows, probe.ends_its_lines, tuple(problems))
 
@@ -112,7 +112,7 @@ def jsonl_facts(
     try:
         names = tuple(json.loads(first))
     except ValueError:
-        return FileFacts(format_name, problems=(("live-damaged", "its first line is no JSON"),))
+        return FileFacts(format_name, problems=(("live-damaged", "its first line is not JSON"),))
     rows = None
     problems = probe.problems
     if contract is not None:
@@ -121,14 +121,14 @@ def jsonl_facts(
         problems += found
         rows = counted if probe.is_whole else None
         if probe.tail and not found:
-            problems += [(_cut_short(rule), said) for rule, said in _read(parse_jsonl, probe.tail, request)[1]]
+            problems += [(_cut_short(rule), problem) for rule, problem in _read(parse_jsonl, probe.tail, request)[1]]
     return FileFacts(format_name, names, {}, {}, rows, probe.ends_its_lines, tuple(problems))
 
 
 def _read(
     parse: Callable[[pa.Buffer, Request], pa.Table], text: str, request: Request
 ) -> tuple[int | None, list[Problem]]:
-    """Return the rows of a piece of text, and its violations of the contract."""
+    """Return the number of rows of a piece of text, and its violations of the contract."""
     try:
         table = parse(buffer(text.encode(errors="surrogateescape")), request)
         typed = typed_table(dict(zip(table.column_names, table.columns, strict=True)), request.contract, request.origin)
@@ -149,16 +149,16 @@ def _rule(line: str) -> str:
         return "live-columns"
     if ": null in a column" in line:
         return "live-nulls"
-    return "live-type" if "text that is no" in line else "live-values"
+    return "live-type" if "text that is not" in line else "live-values"
 
 
 def _cut_short(rule: str) -> str:
-    """Add the problem of a file cut short, which the tail shows and the head does not."""
+    """Return the rule for a problem that only the tail has: wrong types or columns mean that the file was cut short."""
     return "live-damaged" if rule in ("live-type", "live-columns") else rule
 
 
 def _records(text: str, delimiter: str, quote_char: str) -> Iterator[list[str]]:
-    # A quote character that cannot stand in text is the csv module's way to have none.
+    # NUL does not occur in text: it disables quotes.
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quotechar=quote_char or "\0")
     try:
         yield from (record for record in reader if record)
@@ -171,7 +171,7 @@ def _decoded(data: bytes, encoding: str, *, whole: bool) -> str:
     try:
         return codecs.getincrementaldecoder(encoding)("strict").decode(data, final=whole)
     except UnicodeDecodeError:
-        # Reading says which byte it is.
+        # A read reports the byte.
         return data.decode("utf-8", errors="surrogateescape")
 
 
@@ -200,6 +200,6 @@ def _inflated(data: bytes, compression: str) -> bytes:
                 break
             plain += piece
     except (OSError, pa.ArrowException):
-        # The end of what was fetched is in the middle of a frame.
+        # The fetched bytes end in the middle of a frame.
         return plain
     return plain
