@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +25,7 @@ from loaders.formats.parquet_footer import (
     refuse_other_formats,
     refusing_damage,
 )
+from loaders.formats.random_access import RandomAccessFile
 from loaders.formats.request import Request
 from loaders.formats.workers import decoded_by_all
 from loaders.schema.dtypes import is_text
@@ -274,13 +274,11 @@ def _exact_old_times(opened: Callable[[], Any], options: Mapping[str, Any], name
     return coarse
 
 
-class _FetchedRanges(io.RawIOBase):
+class _FetchedRanges(RandomAccessFile):
     """A file with the fetched ranges; reading other bytes raises an error."""
 
     def __init__(self, size_bytes: int) -> None:
-        super().__init__()
-        self._size_bytes = size_bytes
-        self._position = 0
+        super().__init__(size_bytes)
         self._starts: list[int] = []
         self._ranges: list[memoryview] = []
 
@@ -291,33 +289,17 @@ class _FetchedRanges(io.RawIOBase):
 
     def again(self) -> _FetchedRanges:
         """Return the same file with its own position."""
-        twin = _FetchedRanges(self._size_bytes)
+        twin = _FetchedRanges(self.size_bytes)
         twin._starts, twin._ranges = self._starts, self._ranges
         return twin
 
-    def read(self, size: int = -1) -> Any:
-        end = self._size_bytes if size < 0 else min(self._position + size, self._size_bytes)
+    def fetch(self, start: int, end: int) -> Any:
         pieces = []
-        while self._position < end:
-            place = bisect_right(self._starts, self._position) - 1
-            offset = self._position - self._starts[place] if place >= 0 else 0
+        while start < end:
+            place = bisect_right(self._starts, start) - 1
+            offset = start - self._starts[place] if place >= 0 else 0
             if place < 0 or offset >= len(self._ranges[place]):
-                raise OSError(f"byte {self._position:,} belongs to no requested column")
-            piece = self._ranges[place][offset : offset + end - self._position]
-            pieces.append(piece)
-            self._position += len(piece)
+                raise OSError(f"byte {start:,} belongs to no requested column")
+            pieces.append(self._ranges[place][offset : offset + end - start])
+            start += len(pieces[-1])
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size_bytes}[whence]
-        self._position = base + offset
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True

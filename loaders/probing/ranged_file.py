@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -13,11 +12,12 @@ from loaders.clients.fsspec_object import FsspecObject
 from loaders.clients.location import Location
 from loaders.clients.progress import Tracker
 from loaders.clients.source import Source
+from loaders.formats.random_access import RandomAccessFile
 from loaders.probing.budget import BUDGET_BYTES, PIECE_BYTES, OverBudgetError
 from loaders.reading.table import open_source
 
 
-class RangedFile(io.RawIOBase):
+class RangedFile(RandomAccessFile):
     """One version of an object, read by ranges that are kept; a file object for pyarrow.
 
     Attributes:
@@ -27,14 +27,12 @@ class RangedFile(io.RawIOBase):
     """
 
     def __init__(self, location: Location) -> None:
-        super().__init__()
         self.location = location
         self._source = _open(location)
-        self.size_bytes = self._source.size_bytes
+        super().__init__(self._source.size_bytes)
         self.fetched_bytes = 0
         self.modified = _modified(self._source, location)
         self._ranges: dict[int, bytes] = {}
-        self._position = 0
 
     @property
     def is_small(self) -> bool:
@@ -72,35 +70,6 @@ class RangedFile(io.RawIOBase):
         data = memoryview(self._source.read_ranges([(start, end)])[0]).tobytes()
         self.fetched_bytes += len(data)
         self._ranges[start] = data
-        return data
-
-    def readable(self) -> bool:
-        """Tell pyarrow that it may read."""
-        return True
-
-    def seekable(self) -> bool:
-        """Tell pyarrow that it may seek."""
-        return True
-
-    def size(self) -> int:
-        """Return the length of the file."""
-        return self.size_bytes
-
-    def tell(self) -> int:
-        """Return the position."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move the position."""
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size_bytes}[whence]
-        self._position = start + offset
-        return self._position
-
-    def read(self, size: int = -1) -> bytes:
-        """Return bytes from the position on."""
-        end = self.size_bytes if size < 0 else min(self.size_bytes, self._position + size)
-        data = self.fetch(self._position, end)
-        self._position += len(data)
         return data
 
     def release(self) -> None:

@@ -11,6 +11,7 @@ import lzma
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import pyarrow as pa
 
@@ -40,7 +41,6 @@ class TextProbe:
         self.format = name
         self.shown = file.location.shown
         self.options = replace(options, encoding="utf-8")
-        self.problems: list[Problem] = []
         head, self.is_whole = self._head(file, compression)
         text = _decoded(head, options.encoding, whole=self.is_whole)
         self.ends_its_lines = text.endswith("\n") if self.is_whole else None
@@ -66,63 +66,58 @@ class TextProbe:
         return "" if quote and lines.count(quote) % 2 else lines
 
 
-def csv_facts(
+def _facts(
+    name: str,
     file: RangedFile,
     contract: DatasetSchema | None,
     options: FormatOptions,
     compression: str | None,
     given: dict[str, str | None],
 ) -> FileFacts:
-    """Return the facts of a CSV file's head and tail: names, order, and whether their rows fit the contract."""
-    probe = TextProbe(file, options, compression, "csv")
-    delimiter = delimiter_of(options, file.location.shown)
-    header = next(_records(probe.head, delimiter, options.quote_char), [])
-    format_name = "csv" + (f", {compression}" if compression else "")
-    if not header:
-        return FileFacts(format_name, problems=(("live-empty", "it has no header"),))
-    header[0] = header[0].removeprefix("\ufeff")
-    rows = None
-    problems = probe.problems
-    if contract is not None:
-        request = Request(contract, probe.options, contract.columns, Origin(probe.shown), given)
-        counted, found = _read(parse_csv, probe.head, request)
-        problems += found
-        rows = counted if probe.is_whole else None
-        if probe.tail and not found:
-            first_line = probe.head.partition("\n")[0] + "\n"
-            problems += [
-                (_cut_short(rule), problem) for rule, problem in _read(parse_csv, first_line + probe.tail, request)[1]
-            ]
-    return FileFacts(format_name, tuple(header), {}, {}, rows, probe.ends_its_lines, tuple(problems))
-
-
-def jsonl_facts(
-    file: RangedFile,
-    contract: DatasetSchema | None,
-    options: FormatOptions,
-    compression: str | None,
-    given: dict[str, str | None],
-) -> FileFacts:
-    """Return the facts of a JSON Lines file's head and tail."""
-    probe = TextProbe(file, options, compression, "jsonl")
-    format_name = "jsonl" + (f", {compression}" if compression else "")
-    first = next((line for line in probe.head.splitlines() if line.strip()), "")
-    if not first:
-        return FileFacts(format_name, problems=(("live-empty", "it has no line"),))
-    try:
-        names = tuple(json.loads(first))
-    except ValueError:
-        return FileFacts(format_name, problems=(("live-damaged", "its first line is not JSON"),))
-    rows = None
-    problems = probe.problems
-    if contract is not None:
-        request = Request(contract, probe.options, contract.columns, Origin(probe.shown), given)
-        counted, found = _read(parse_jsonl, probe.head, request)
-        problems += found
-        rows = counted if probe.is_whole else None
-        if probe.tail and not found:
-            problems += [(_cut_short(rule), problem) for rule, problem in _read(parse_jsonl, probe.tail, request)[1]]
+    """Return the facts of a text file's head and tail: names, number of rows, and violations of the contract."""
+    probe = TextProbe(file, options, compression, name)
+    format_name = f"{name}, {compression}" if compression else name
+    names, problem = _csv_names(probe) if name == "csv" else _jsonl_names(probe)
+    if problem is not None:
+        return FileFacts(format_name, problems=(problem,))
+    rows, problems = (None, []) if contract is None else _checked(probe, contract, given)
     return FileFacts(format_name, names, {}, {}, rows, probe.ends_its_lines, tuple(problems))
+
+
+csv_facts = partial(_facts, "csv")
+jsonl_facts = partial(_facts, "jsonl")
+
+
+def _csv_names(probe: TextProbe) -> tuple[tuple[str, ...], Problem | None]:
+    delimiter = delimiter_of(probe.options, probe.shown)
+    header = next(_records(probe.head, delimiter, probe.options.quote_char), None)
+    if header is None:
+        return (), ("live-empty", "it has no header")
+    return (header[0].removeprefix("\ufeff"), *header[1:]), None
+
+
+def _jsonl_names(probe: TextProbe) -> tuple[tuple[str, ...], Problem | None]:
+    first = next((line for line in probe.head.splitlines() if line.strip()), None)
+    if first is None:
+        return (), ("live-empty", "it has no line")
+    try:
+        return tuple(json.loads(first)), None
+    except (ValueError, TypeError):
+        return (), ("live-damaged", "its first line is not a JSON object")
+
+
+def _checked(
+    probe: TextProbe, contract: DatasetSchema, given: dict[str, str | None]
+) -> tuple[int | None, list[Problem]]:
+    """Return the number of rows, if the head is the whole file, and the violations in head or tail."""
+    is_csv = probe.format == "csv"
+    parse = parse_csv if is_csv else parse_jsonl
+    request = Request(contract, probe.options, contract.columns, Origin(probe.shown), given)
+    rows, problems = _read(parse, probe.head, request)
+    if probe.tail and not problems:
+        header = probe.head.partition("\n")[0] + "\n" if is_csv else ""
+        problems = [(_cut_short(rule), text) for rule, text in _read(parse, header + probe.tail, request)[1]]
+    return rows if probe.is_whole else None, problems
 
 
 def _read(

@@ -239,7 +239,7 @@ def test_single_values_are_written_as_one_row(sourceswap: Run, tmp_path: Path) -
         (["run", "-e", "local", "-o", "no/such/folder/out.csv"], "folder 'no/such/folder' does not exist"),
         (["run", "-e", "local", "--no-cache", "--refresh"], "exclude each other"),
         (["run", "-e", "local", "--configs", "nowhere"], "Configuration folder 'nowhere' does not exist"),
-        (["run", "-e", "local", "--configs", "."], "Its configuration is in 'configs'; name that."),
+        (["run", "-e", "local", "--configs", "."], "Its configuration is in 'configs'; use that folder."),
         (["show", "orders", "-e", "local"], "has no dataset 'orders'"),
     ],
 )
