@@ -31,7 +31,7 @@ from cli.terminal import echo_text
 def check(
     configs: str, envs: tuple[str, ...], live: bool, all_parts: bool, ignore: tuple[str, ...], style: str
 ) -> None:
-    """Check that the loader modules and environments are interchangeable.
+    """Check that sources and environments are interchangeable.
 
     Without --live it reads no data and needs no credentials. The exit code is 1 if an error is found, 0 if there are
     only warnings.

@@ -10,7 +10,7 @@ import click
 
 from cli.project import base_command
 
-# By whether pytest is installed: it is no dependency of sourceswap.
+# By whether pytest is installed; sourceswap does not depend on it.
 _PYTEST_STEPS = {True: ("pytest",), False: ("pip install pytest", "pytest")}
 
 

@@ -19,7 +19,7 @@ _COLUMN_CELLS = 16
 
 
 def is_terminal(*, err: bool = False) -> bool:
-    """Return whether standard output (or error) is a terminal; a closed stream is none."""
+    """Return whether standard output (or error) is a terminal; False for a closed stream."""
     stream: Any = sys.stderr if err else sys.stdout
     return stream is not None and bool(stream.isatty())
 

@@ -78,7 +78,7 @@ def decompressed(data: pa.Buffer, compression: str, shown: str) -> pa.Buffer:
     """Return the decompressed bytes; raise ReadError for truncated, damaged or other data."""
     if compression_by_content(data) != compression:
         raise ReadError(
-            f"'{shown}' is not {compression} data, as its name or its contract's format says. "
+            f"'{shown}' is not {compression} data, although its name or its contract's format says so. "
             "Correct the name, or set FormatOptions(compression=…)."
         )
     try:

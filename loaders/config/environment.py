@@ -369,7 +369,7 @@ def _expand(value: Any, key: KeyPath, origins: Mapping[KeyPath, Origin]) -> Any:
         name = match["name"]
         if match["open"] or "${" in (match["text"] or ""):
             raise ConfigError(
-                f"{origins.get(key, key)}: '{'.'.join(key)}' holds a '${{' that is no variable: {_shown(value)}. "
+                f"{origins.get(key, key)}: '{'.'.join(key)}' has a '${{' that begins no variable: {_shown(value)}. "
                 "Write ${NAME} or ${NAME:-default}, with plain text for the default; $${ stands for a literal ${."
             )
         if name is None:

@@ -72,7 +72,7 @@ def _refuse_size(text: str, path: Path) -> None:
     depth = 0
     for number, event in enumerate(yaml.parse(text, _Loader)):
         if number > 4 * _MOST_VALUES:
-            raise ConfigError(f"{path}: holds more than {_MOST_VALUES:,} values. Move data to a file of its own.")
+            raise ConfigError(f"{path}: has more than {_MOST_VALUES:,} values. Move data to a separate file.")
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
@@ -87,8 +87,8 @@ def _refuse_size(text: str, path: Path) -> None:
 def _locate(node: Any, key: KeyPath, source: str, origins: dict[KeyPath, Origin]) -> None:
     if len(key) > _MOST_LEVELS or len(origins) > _MOST_VALUES:
         raise ConfigError(
-            f"{source}:{node.start_mark.line + 1}: holds more than {_MOST_VALUES:,} values, or aliases that "
-            "stand for so many, such as one of itself. Move data to a file of its own."
+            f"{source}:{node.start_mark.line + 1}: has more than {_MOST_VALUES:,} values, counting those "
+            "of aliases; an alias of itself has infinitely many. Move data to a separate file."
         )
     if isinstance(node, yaml.SequenceNode):
         for number, item in enumerate(node.value):

@@ -99,7 +99,7 @@ def _csv_schema(text: str, name: str, shown: str) -> tuple[pa.Schema, FormatOpti
             ),
         )
     except pa.ArrowInvalid as error:
-        raise ReadError(f"'{shown}' is no readable CSV: {str(error).splitlines()[0][:200]}") from None
+        raise ReadError(f"'{shown}' is not readable as CSV: {str(error).splitlines()[0][:200]}") from None
     lines = text.splitlines()[1:]
     used = [null for null in _NULLS if null and any(null in line.split(delimiter) for line in lines)]
     options = FormatOptions(
@@ -137,7 +137,7 @@ def _json_schema(text: str, shown: str) -> pa.Schema:
     try:
         table = arrow_json.read_json(pa.BufferReader(text.encode()))
     except pa.ArrowInvalid as error:
-        raise ReadError(f"'{shown}' is no readable JSON Lines: {str(error).splitlines()[0][:200]}") from None
+        raise ReadError(f"'{shown}' is not readable as JSON Lines: {str(error).splitlines()[0][:200]}") from None
     return pa.schema([_guessed(column) for column in zip(table.column_names, table.columns, strict=True)])
 
 

@@ -73,7 +73,7 @@ def format_of(name: str, options: FormatOptions, data: pa.Buffer, shown: str) ->
     by_name = format_by_name(name, options)
     if by_name in ("csv", "jsonl") and by_bytes is not None:
         raise ReadError(
-            f"'{shown}' holds {by_bytes}, though its name or its contract's format says {by_name}. "
+            f"'{shown}' contains {by_bytes}, but its name or its contract's format is {by_name}. "
             "Correct the location, or set FormatOptions(format=…)."
         )
     found = by_name or by_bytes

@@ -92,7 +92,7 @@ class Plan:
             if len(parts) > 1 and any(part in self._nodes for part in parts):
                 hint = f" Give -s once for each output: {' '.join(f'-s {part}' for part in parts)}."
             raise ConfigError(
-                f"{place}Output '{output}' is no node of this dataflow.{hint} "
+                f"{place}Output '{output}' is not a node of this dataflow.{hint} "
                 "`sourceswap ls` lists the datasets, `run --dry-run` the outputs."
             )
 

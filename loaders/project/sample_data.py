@@ -136,7 +136,7 @@ def left_out(planned: Plan, protocol: str) -> dict[str, str]:
     """Return the datasets that have this protocol but are not targets, each with the reason."""
     found = {dataset.name: _places(planned, dataset, protocol) for dataset in planned.datasets}
     return {
-        name: f"it reads several locations ({', '.join(places)}), and nothing says which rows belong in which"
+        name: f"it reads several locations ({', '.join(places)}), and it is unknown which rows belong to which"
         for name, places in found.items()
         if len(places) > 1
     }

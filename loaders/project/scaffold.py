@@ -222,7 +222,7 @@ def _readme(package: str, contracts: Sequence[DatasetContract]) -> str:
     names = ", ".join(f"`{contract.name}`" for contract in contracts)
     return f"""# {package}
 
-Datasets: {names}. Sources: local, staging, prod; `configs/` says where each has its data.
+Datasets: {names}. Sources: local, staging, prod; the locations are in `configs/`.
 
     sourceswap run --env local
     pytest
