@@ -11,12 +11,8 @@ from cli.terminal import echo_text
 
 
 @click.command()
-@click.option(
-    "-e", "--env", "envs", multiple=True, metavar="NAME", help="Check this environment only; may be repeated."
-)
-@click.option(
-    "--live", is_flag=True, help="Also read the beginning or footer of the real files, at most 256 KiB of each."
-)
+@click.option("-e", "--env", "envs", multiple=True, metavar="NAME", help="Check only this one; may be repeated.")
+@click.option("--live", is_flag=True, help="Also read the head or footer of real files, at most 256 KiB of each.")
 @click.option("--all-parts", is_flag=True, help="With --live: read every part of a dataset, not a selection.")
 @click.option("--ignore", multiple=True, metavar="RULE", help="Leave out the findings of this rule; may be repeated.")
 @click.option(

@@ -25,15 +25,8 @@ def ls(config: Config) -> None:
     for dataset in planned.datasets:
         contract = dataset.contract
         key = ", ".join(contract.key) if contract else ""
-        rows.append(
-            (
-                dataset.name,
-                str(len(dataset.columns)),
-                key,
-                planned.location(dataset),
-                contract.description if contract else "(no contract of this name)",
-            )
-        )
+        description = contract.description if contract else "(no contract of this name)"
+        rows.append((dataset.name, str(len(dataset.columns)), key, planned.location(dataset), description))
     echo_table(("dataset", "columns", "key", "location", "description"), rows)
 
 
@@ -75,13 +68,6 @@ def _echo_contract(contract: DatasetContract) -> None:
         if column.name in contract.references:
             notes.append(f"→ {contract.references[column.name]}")
         source = contract.source_name(column.name)
-        rows.append(
-            (
-                column.name,
-                source if source != column.name else "",
-                str(column.type),
-                str(contract.dtypes[column.name]),
-                ", ".join(notes),
-            )
-        )
+        shown = "" if source == column.name else source
+        rows.append((column.name, shown, str(column.type), str(contract.dtypes[column.name]), ", ".join(notes)))
     echo_table(("column", "in the source", "type", "dtype", "rules"), rows)

@@ -14,13 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option(
-    "-s",
-    "--select",
-    metavar="OUTPUT",
-    multiple=True,
-    help="Draw only this output and the nodes it depends on; may be repeated.",
-)
+@click.option("-s", "--select", metavar="OUTPUT", multiple=True, help="Draw what this output needs; may be repeated.")
 @click.option(
     "-o",
     "--output",

@@ -48,22 +48,16 @@ def echo_results(results: Mapping[str, Any]) -> None:
     singles = {name: value for name, value in results.items() if not isinstance(value, (pd.Series, pd.DataFrame))}
     for name, value in singles.items():
         click.echo(f"{name}: {value}")
-    groups: list[pd.DataFrame] = []
+    columns = {name: value for name, value in results.items() if isinstance(value, pd.Series)}
+    while columns:
+        index = next(iter(columns.values())).index
+        group = {name: column for name, column in columns.items() if column.index.equals(index)}
+        _echo_frame(pd.DataFrame(group, index=index))
+        columns = {name: column for name, column in columns.items() if name not in group}
     for name, value in results.items():
-        if not isinstance(value, pd.Series):
-            continue
-        column = value.rename(name)
-        fitting = next((n for n, group in enumerate(groups) if group.index.equals(column.index)), None)
-        if fitting is None:
-            groups.append(column.to_frame())
-        else:
-            groups[fitting] = groups[fitting].assign(**{name: column})
-    frames = [("", group) for group in groups]
-    frames += [(name, value) for name, value in results.items() if isinstance(value, pd.DataFrame)]
-    for title, frame in frames:
-        if title:
-            click.echo(f"{title}:")
-        _echo_frame(frame)
+        if isinstance(value, pd.DataFrame):
+            click.echo(f"{name}:")
+            _echo_frame(value)
 
 
 def write_results(results: Mapping[str, Any], file: Path) -> int:
@@ -159,7 +153,6 @@ def _json_value(value: Any) -> Any:
 def _echo_frame(frame: Any) -> None:
     import pandas as pd
 
-    with pd.option_context(
-        "display.max_rows", _PRINTED_ROWS, "display.width", line_width() or _UNLIMITED, "display.max_columns", 20
-    ):
+    width = line_width() or _UNLIMITED
+    with pd.option_context("display.max_rows", _PRINTED_ROWS, "display.width", width, "display.max_columns", 20):
         click.echo(str(frame))

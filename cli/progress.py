@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cli.terminal import console, is_terminal
 
 if TYPE_CHECKING:
-    from rich.live import Live
-    from rich.table import Table
-
     from loaders.clients.progress import ReadProgress
 
 _BAR_CELLS = 20
@@ -36,51 +33,40 @@ def progress_line() -> Iterator[None]:
 class _Line:
     """A bar of all bytes and the state of each read, drawn from the first report until it is cleared.
 
-    Only one line, and standard output is not redirected: what a function prints meanwhile must neither be overwritten
-    nor captured.
+    What functions print meanwhile is neither overwritten nor captured: there is only one line, and no stream is
+    redirected.
     """
 
     def __init__(self) -> None:
+        from rich.live import Live
+
         self._reads: dict[int, ReadProgress] = {}
-        self._live: Live | None = None
+        self._live = Live(
+            console=console(err=True), auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
+        )
 
     def update(self, read: ReadProgress) -> None:
         """Show the state of a read; a finished one disappears."""
-        if self._live is None:
-            self._live = _started()
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
         self._reads[read.number] = read
         if read.finished:
             del self._reads[read.number]
-        self._live.update(_row(self._reads.values()) if self._reads else "", refresh=True)
+        reads = self._reads.values()
+        row = Table.grid(padding=(0, 1))
+        row.add_column(width=_BAR_CELLS)
+        row.add_column(no_wrap=True)
+        if reads:
+            bar = ProgressBar(sum(r.total_bytes for r in reads) or None, sum(r.done_bytes for r in reads))
+            row.add_row(bar, Text("  ".join(map(_state, reads))))
+        self._live.start()
+        self._live.update(row, refresh=True)
 
     def clear(self) -> None:
         """Remove the line, so that other output starts on an empty one."""
-        if self._live is not None:
-            self._live.stop()
-
-
-def _started() -> Live:
-    from rich.live import Live
-
-    live = Live(
-        console=console(err=True), auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
-    )
-    live.start()
-    return live
-
-
-def _row(reads: Collection[ReadProgress]) -> Table:
-    from rich.progress_bar import ProgressBar
-    from rich.table import Table
-    from rich.text import Text
-
-    total = sum(read.total_bytes for read in reads)
-    row = Table.grid(padding=(0, 1))
-    row.add_column(width=_BAR_CELLS)
-    row.add_column(no_wrap=True)
-    bar = ProgressBar(total or None, sum(read.done_bytes for read in reads))
-    row.add_row(bar, Text("  ".join(map(_state, reads))))
-    return row
+        self._live.stop()
 
 
 def _state(read: ReadProgress) -> str:

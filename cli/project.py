@@ -32,12 +32,7 @@ _configs = click.option(
     "--configs", default="configs", show_default=True, metavar="DIR", help="Folder with the environments' files."
 )
 _env = click.option(
-    "-e",
-    "--env",
-    metavar="NAME",
-    envvar="SOURCESWAP_ENV",
-    help="Environment; default: the variable SOURCESWAP_ENV.",
-    show_envvar=False,
+    "-e", "--env", metavar="NAME", envvar="SOURCESWAP_ENV", help="Environment; default: $SOURCESWAP_ENV."
 )
 _params = click.option("--params", multiple=True, metavar="K=V", help="Override an input; may be repeated.")
 _debug = click.option("--debug", is_flag=True, help="Show the traceback of an error.")

@@ -20,13 +20,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="[K=V | OUTPUT]...")
-@click.option(
-    "-s",
-    "--select",
-    metavar="OUTPUT",
-    help="Compute only this output; may be repeated or followed by more.",
-    multiple=True,
-)
+@click.option("-s", "--select", metavar="OUTPUT", help="Compute only this output; may be repeated.", multiple=True)
 @click.option(
     "-o",
     "--output",

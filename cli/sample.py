@@ -18,12 +18,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option(
-    "--rows", default=1000, show_default=True, type=click.IntRange(min=1), help="Number of rows of each dataset."
-)
-@click.option(
-    "--to", "target_env", default="local", show_default=True, metavar="ENV", help="Environment whose files are written."
-)
+@click.option("--rows", default=1000, show_default=True, type=click.IntRange(min=1), help="Rows of each dataset.")
+@click.option("--to", "target_env", default="local", show_default=True, metavar="ENV", help="Environment to write to.")
 @click.option(
     "--method",
     type=click.Choice(["first", "random", "key"]),

@@ -16,14 +16,7 @@ from cli.project import project_command
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
-@click.option(
-    "--from",
-    "sample_env",
-    default="local",
-    show_default=True,
-    metavar="ENV",
-    help="Environment whose data fills the buckets.",
-)
+@click.option("--from", "sample_env", default="local", show_default=True, metavar="ENV", help="Environment to copy.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
 @project_command
 def sandbox(configs: str, sample_env: str, command: tuple[str, ...]) -> None:

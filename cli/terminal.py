@@ -29,8 +29,15 @@ def line_width() -> int | None:
     return shutil.get_terminal_size().columns if is_terminal() else None
 
 
+def console(*, err: bool = False) -> Console:
+    """Return a console that prints text literally."""
+    from rich.console import Console
+
+    return Console(stderr=err, markup=False, highlight=False, emoji=False)
+
+
 def echo_text(text: str, *, err: bool = False) -> None:
-    """Print text literally; on a terminal the severity at the start of a line is coloured."""
+    """Print text; on a terminal the severity at the start of a line is coloured."""
     if not is_terminal(err=err):
         click.echo(text, err=err)
         return
@@ -42,33 +49,22 @@ def echo_text(text: str, *, err: bool = False) -> None:
 
 
 def echo_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, err: bool = False) -> None:
-    """Print rows under a header, or without one where all titles are empty.
+    """Print rows under a header, or without one if all titles are empty.
 
-    On a terminal long cells are wrapped within their column. Elsewhere a row is a line, whatever its length.
+    A terminal wraps long cells within their column. Elsewhere each row is one line of any length.
     """
-    if is_terminal(err=err) and shutil.get_terminal_size().columns >= _COLUMN_CELLS * len(header):
-        _print_table(header, rows, console(err=err))
-        return
     lines = [header, *rows] if any(header) else rows
-    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
-    for line in lines:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip(), err=err)
-
-
-def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]], target: Console) -> None:
+    if not lines or not is_terminal(err=err) or shutil.get_terminal_size().columns < _COLUMN_CELLS * len(header):
+        widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+        for line in lines:
+            click.echo("  ".join(map(str.ljust, line, widths)).rstrip(), err=err)
+        return
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=any(header), header_style="bold")
-    for title in header:
-        table.add_column(Text(title), overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell, _CELL_STYLES.get(cell, "")) for cell in row))
-    target.print(table)
-
-
-def console(*, err: bool = False) -> Console:
-    """Return a console that prints text literally."""
-    from rich.console import Console
-
-    return Console(stderr=err, markup=False, highlight=False, emoji=False)
+    table = Table.grid(padding=(0, 2))
+    for _ in header:
+        table.add_column(overflow="fold")
+    for line in lines:
+        table.add_row(*(Text(cell, "bold" if line is header else _CELL_STYLES.get(cell, "")) for cell in line))
+    console(err=err).print(table)

@@ -185,7 +185,7 @@ def _integer_to_decimal(values: pa.ChunkedArray, target: pa.DataType) -> pa.Chun
 
 def _decimal_to_decimal(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     """Cast to the target's scale in a width with room for every digit, then to its width; Arrow itself overflows."""
-    values = _widened(values)
+    values = widened(values)
     _refuse_too_large(values, target)
     small = max(values.type.bit_width, target.bit_width) <= 128 and min(values.type.scale, target.scale) >= 0
     if small:
@@ -194,15 +194,17 @@ def _decimal_to_decimal(values: pa.ChunkedArray, target: pa.DataType) -> pa.Chun
 
 
 def _decimal_to_integer(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    return _widened(values).cast(target)
+    return widened(values).cast(target)
 
 
-def _widened(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return decimals in a width that all Arrow functions support; most do not support the narrow ones."""
-    decimal_type = values.type
-    if decimal_type.bit_width >= 128:
-        return values
-    return values.cast(pa.decimal128(decimal_type.precision, decimal_type.scale))
+def widened(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return half floats and narrow decimals in a wider type, because some Arrow functions do not support them."""
+    arrow_type = values.type
+    if pa.types.is_float16(arrow_type):
+        return values.cast(pa.float32())
+    if pa.types.is_decimal32(arrow_type) or pa.types.is_decimal64(arrow_type):
+        return values.cast(pa.decimal128(arrow_type.precision, arrow_type.scale))
+    return values
 
 
 def _refuse_too_large(values: pa.ChunkedArray, target: pa.DataType) -> None:

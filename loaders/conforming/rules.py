@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from loaders.conforming.exact_cast import widened
 from loaders.conforming.violation import MAX_EXAMPLES, Violation, example
 from loaders.errors import ConfigError
 from loaders.schema import Check, DatasetSchema
@@ -44,7 +45,7 @@ def broken_rules(columns: Columns, contract: DatasetSchema) -> Iterator[Violatio
 
 
 def _broken_check(name: str, values: pa.ChunkedArray, check: Check) -> Iterator[Violation]:
-    values = _widened(values)
+    values = widened(values)
     if check.minimum is not None:
         low = pc.less(values, _bound(check.minimum, values.type, decimal.ROUND_CEILING))
         yield from _where(name, f"below the minimum {check.minimum!r}", low, values)
@@ -189,7 +190,7 @@ def _codes(values: pa.ChunkedArray) -> np.ndarray[Any, Any]:
     """Return an integer for each value; equal values have equal integers."""
     if not len(values):
         return np.empty(0, dtype=np.int64)
-    values = _widened(values)
+    values = widened(values)
     arrow_type = values.type
     small = pa.types.is_integer(arrow_type) and not pa.types.is_uint64(arrow_type)
     if not small:
@@ -207,16 +208,6 @@ def _codes(values: pa.ChunkedArray) -> np.ndarray[Any, Any]:
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.chunk(0) if encoded.num_chunks else pa.array([], type=encoded.type)
     return np.asarray(encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False), dtype=np.int64)
-
-
-def _widened(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return the values in a type that all Arrow functions support; some do not support the narrow ones."""
-    arrow_type = values.type
-    if pa.types.is_float16(arrow_type):
-        return values.cast(pa.float32())
-    if pa.types.is_decimal32(arrow_type) or pa.types.is_decimal64(arrow_type):
-        return values.cast(pa.decimal128(arrow_type.precision, arrow_type.scale))
-    return values
 
 
 def _viewed(values: pa.ChunkedArray, numbers: pa.DataType) -> pa.ChunkedArray:

@@ -1,4 +1,4 @@
-"""A read-only file object for pyarrow on top of byte ranges."""
+"""A read-only file object for pyarrow over byte ranges."""
 
 from __future__ import annotations
 
@@ -35,10 +35,6 @@ class RandomAccessFile(io.RawIOBase):
     def tell(self) -> int:
         """Return the position."""
         return self._position
-
-    def size(self) -> int:
-        """Return the length of the file."""
-        return self.size_bytes
 
     def readable(self) -> bool:
         """Return True, for pyarrow."""

@@ -121,15 +121,9 @@ def targets(planned: Plan, protocol: str) -> Iterator[Target]:
                 "import it there; without a contract no file can be written."
             )
         ((name, place),) = places.items()
+        contract, root = _as_written(planned, dataset.contract), planned.config.root
         origin = f"{planned.config.written('inputs', name)}Environment '{planned.config.env}', input '{name}'"
-        yield Target(
-            dataset,
-            _as_written(planned, dataset.contract),
-            str(planned.inputs[name]),
-            place,
-            planned.config.root,
-            origin,
-        )
+        yield Target(dataset, contract, str(planned.inputs[name]), place, root, origin)
 
 
 def left_out(planned: Plan, protocol: str) -> dict[str, str]:

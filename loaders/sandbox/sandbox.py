@@ -36,7 +36,7 @@ def open_sandbox(configs: str | os.PathLike[str], sample_env: str = "local") -> 
     known = environments(configs)
     if sample_env not in known:
         raise ConfigError(
-            f"The sandbox takes its data from environment '{sample_env}', which does not exist. Known: {quoted(known)}."
+            f"The sandbox copies environment '{sample_env}', which does not exist. Known: {quoted(known)}."
         )
     with S3Server() as server:
         plans = {env: plan(load_config(env, configs)) for env in known if env != sample_env}

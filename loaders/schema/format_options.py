@@ -49,9 +49,7 @@ class FormatOptions:
             problem = f"must differ from the quote_char {self.quote_char!r}"
             raise OptionError(_KIND, "delimiter", problem, repr(self.delimiter))
         if self.delimiter is None and self.quote_char in (",", "\t"):
-            problem = (
-                "must not be a comma or tab if no delimiter is given, because the file's name then chooses one of them"
-            )
+            problem = "must not be a comma or tab without a delimiter, because the file's name then chooses one of them"
             raise OptionError(_KIND, "quote_char", problem, repr(self.quote_char))
 
 
@@ -73,11 +71,8 @@ def _problem(name: str, value: Any) -> str | None:
             fits = value is None or _is_one_character(value)
             return None if fits else "must be one ASCII character other than a line end"
         case "quote_char":
-            return (
-                None
-                if value == "" or _is_one_character(value)
-                else "must be one ASCII character other than a line end, or ''"
-            )
+            fits = value == "" or _is_one_character(value)
+            return None if fits else "must be one ASCII character other than a line end, or ''"
         case "null_values":
             # A text is a sequence of texts as well: "NA" would mean "N" and "A".
             fits = isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
