@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from caching.errors import CachingException, CachingWarning
     from caching.keys.key import get_key
     from caching.store.local_cache import MISSING, Entry, LocalCache, local_cache
-    from caching.tracking.active_recorder import record_read, record_rule
+    from caching.tracking.active_recorder import record_read, record_rule, versioned_reads
     from caching.tracking.remote_versions import register_version
 
 # By name, the module that defines it.
@@ -35,6 +35,7 @@ _MODULES = {
     "record_read": "tracking.active_recorder",
     "record_rule": "tracking.active_recorder",
     "register_version": "tracking.remote_versions",
+    "versioned_reads": "tracking.active_recorder",
 }
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "record_read",
     "record_rule",
     "register_version",
+    "versioned_reads",
 ]
 
 

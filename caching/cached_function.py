@@ -42,7 +42,8 @@ class CachedFunction:
         self.depends_on = depends_on
         self.keys = FunctionKey(function, depends_on)
         self.wrapper: Any = None
-        self._target = Target(function, self.keys.namespace, ttl_seconds, revalidate_seconds)
+        trusts = ttl_seconds is not None or bool(depends_on)
+        self._target = Target(function, self.keys.namespace, ttl_seconds, revalidate_seconds, trusts)
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return the function's result, from the cache if that is the same."""

@@ -12,7 +12,7 @@ from caching.errors import warn_user
 from caching.keys.key import CallKey
 from caching.locations import shown
 from caching.store.local_cache import Key, LocalCache
-from caching.tracking.source import Source
+from caching.tracking.source import UNREAD, Source
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,14 @@ class Target:
     namespace: str
     ttl_seconds: float | None
     revalidate_seconds: float | None
+    trusts_unversioned: bool = False  # a ttl or a depends_on says what nothing else can tell
     _warned: set[str] = field(default_factory=set)
 
     def warn(self, text: str) -> None:
-        """Give a CachingWarning, each text once."""
-        if text not in self._warned:
-            self._warned.add(text)
+        """Give a CachingWarning, each text once, and each piece of advice (what follows the first sentence) once."""
+        advice = text.partition(". ")[2] or text
+        if advice not in self._warned:
+            self._warned.add(advice)
             warn_user(text)
 
     def report(
@@ -54,7 +56,7 @@ class Target:
         observer = active_context().observer
         if observer is not None:
             seconds = time.perf_counter() - started
-            locations = tuple(shown(source.location) for source in sources if source.kind != "absent")
+            locations = tuple(shown(source.location) for source in sources if source.kind not in UNREAD)
             name = self.function.__name__
             observer(CacheEvent(name, self.namespace, key, outcome, seconds, reason, locations, value))
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from caching.context import CallEnvironment, active_context
 from caching.store.entry import MISSING
 from caching.tracking.active_recorder import current_recorder
-from caching.tracking.source import Source
+from caching.tracking.source import UNREAD, Source
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,7 +110,7 @@ def _versions(sources: list[Source]) -> frozenset[Hashable]:
 
 def _are_versioned(sources: list[Source]) -> bool:
     """Tell whether the sources identify the data: something was read, and all of it has a version."""
-    read = [source for source in sources if source.kind != "absent"]
+    read = [source for source in sources if source.kind not in UNREAD]
     return bool(read) and all(source.version is not None for source in read)
 
 
@@ -125,7 +125,7 @@ def _agree(before: list[Source], now: list[Source]) -> bool:
 def split_columns(value: Any, columns: Sequence[str]) -> dict[str, pd.DataFrame] | None:
     """Return a frame as frames of one column each; None if it is no plain frame with all of these.
 
-    Others that it has are among them: they were loaded, whoever wanted them.
+    Others that it has are among them: they were loaded too.
     """
     import pandas as pd
 

@@ -28,7 +28,7 @@ def warn_user(text: str) -> None:
     level, frame = 2, sys._getframe(1)
     while frame.f_back is not None and _is_inner(frame.f_code.co_filename, str(frame.f_globals.get("__name__"))):
         level, frame = level + 1, frame.f_back
-    # Beyond the last frame it names no line, instead of one that tells nobody anything.
+    # Beyond the last frame it names no line, instead of a meaningless one.
     level += _is_inner(frame.f_code.co_filename, str(frame.f_globals.get("__name__")))
     warnings.warn(text, CachingWarning, stacklevel=level)
 

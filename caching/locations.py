@@ -9,9 +9,11 @@ import stat
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
-Kind = Literal["file", "absent", "folder", "tree", "glob", "remote"]
+Kind = Literal["file", "absent", "folder", "tree", "glob", "remote", "status", "variable"]
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+)://")
+# Before the URL of what fsspec read: fsspec is asked for its version, even if its protocol has a registered function.
+BY_FSSPEC = "fsspec+"
 MAGIC = re.compile(r"[*?\[]")
 _LONGEST_PATH = 1024
 
@@ -39,7 +41,7 @@ def shown(location: str) -> str:
     """
     if protocol_of(location) is None:
         return location
-    return re.sub(r"(?<=://)[^/@]*@", "", location.partition("?")[0])
+    return re.sub(r"(?<=://)[^/@]*@", "", location.partition("?")[0]).removeprefix(BY_FSSPEC)
 
 
 def locations_among(values: Iterable[Any]) -> Iterator[tuple[str, Kind]]:

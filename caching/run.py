@@ -17,6 +17,7 @@ from caching.tracking.child_processes import follow_processes, gather_from_child
 from caching.tracking.memos import Memos
 from caching.tracking.recorder import Recorder
 from caching.tracking.source import Source, UnversionedError
+from caching.tracking.unversioned import watch_drivers
 
 _NOTHING = contextlib.nullcontext()
 
@@ -55,9 +56,14 @@ def _new_recorder(call: Call) -> Recorder:
     recorder = Recorder(
         private=os.fspath(call.cache.cache_directory),
         anchors=call.key.code.paths.absolute,
-        trusts_unversioned=call.target.ttl_seconds is not None,
+        trusts_unversioned=call.target.trusts_unversioned,
+        watch=call.key.code.watch,
         memos=Memos(call.key.code.memos),
     )
+    if not call.key.code.watch.library_members_hold():
+        recorder.problem = "a method of a library that it may use was replaced since its key was made"
+    if call.key.code.unversioned:
+        recorder.use_unversioned(call.key.code.unversioned)
     given = list(locations_among(call.key.values))
     recorder.given = frozenset(location for location, _ in given)
     for location, kind in given:
@@ -75,6 +81,8 @@ def _finish(recorder: Recorder) -> Run:
     with recording(None):
         try:
             gather_from_children(recorder)
+            for driver in sorted(watch_drivers()):
+                recorder.use_unversioned(f"it queries a database through {driver}")
             sources = recorder.settle()
         except UnversionedError as error:
             problem = str(error)

@@ -13,7 +13,7 @@ from caching.misses import NO_ENTRY
 from caching.store.entry import MISSING, Entry
 from caching.tracking.active_recorder import current_recorder, recording
 from caching.tracking.source import Source
-from caching.tracking.sources import hide, reveal, stale_reason
+from caching.tracking.sources import aged, has_same_times, hide, reveal, stale_reason
 
 MISS: Any = object()
 """Returned in place of a cached value where there is none; a cached None is a value."""
@@ -62,7 +62,11 @@ def find_valid(call: Call, checked: dict[Source, str] | None = None) -> tuple[En
     now = time.time()
     revalidate_seconds = call.target.revalidate_seconds
     fresh = revalidate_seconds is not None and 0 <= now - checked_at < revalidate_seconds
+    looked_into = False
     for source in sources:
+        if source.kind == "file" and has_same_times(source):
+            continue
+        looked_into |= source.kind == "file"
         if checked is None or source not in checked:
             reason = stale_reason(source, ask_remote=not fresh)
             if checked is not None:
@@ -72,7 +76,8 @@ def find_valid(call: Call, checked: dict[Source, str] | None = None) -> tuple[En
         if reason:
             call.reason = reason
             return None
-    _update_check(call, entry, sources, now, fresh=fresh)
+    if looked_into or not fresh:
+        _update_check(call, entry, sources, now, fresh=fresh, looked_into=looked_into)
     return entry, sources
 
 
@@ -92,17 +97,18 @@ def expiry(call: Call, entry: Entry) -> float | None:
     return own if limit is None else min(limit, own)
 
 
-def _update_check(call: Call, entry: Entry, sources: list[Source], now: float, *, fresh: bool) -> None:
-    """Store the time of a check of remote sources, and that young files have grown old."""
+def _update_check(
+    call: Call, entry: Entry, sources: list[Source], now: float, *, fresh: bool, looked_into: bool
+) -> None:
+    """Store the time of a check of remote sources, and the present times of files."""
     revalidated = call.target.revalidate_seconds is not None and not fresh
     remote = revalidated and any(source.kind == "remote" for source in sources)
-    young = any(source.content for source in sources)
-    if not (remote or young):
+    if not (remote or looked_into):
         return
-    aged = [source.aged() for source in sources]
-    if remote or aged != sources:
+    now_known = [aged(source) for source in sources]
+    if remote or now_known != sources:
         given = {location for location, _ in locations_among(call.key.values)}
-        record = {**entry.record, "sources": [hide(source, given).as_json() for source in aged]}
+        record = {**entry.record, "sources": [hide(source, given).as_json() for source in now_known]}
         if remote:
             record["checked_at"] = now
         call.cache.update_record(call.key.key, record)

@@ -14,6 +14,7 @@ from cli.terminal import echo_text
 @click.option("-e", "--env", "envs", multiple=True, metavar="NAME", help="Check only this one; may be repeated.")
 @click.option("--live", is_flag=True, help="Also read the head or footer of real files, at most 256 KiB of each.")
 @click.option("--all-parts", is_flag=True, help="With --live: read every part of a dataset, not a selection.")
+@click.option("--strict", is_flag=True, help="Exit 1 on a warning too.")
 @click.option("--ignore", multiple=True, metavar="RULE", help="Leave out the findings of this rule; may be repeated.")
 @click.option(
     "--format",
@@ -25,12 +26,18 @@ from cli.terminal import echo_text
 )
 @project_command
 def check(
-    configs: str, envs: tuple[str, ...], live: bool, all_parts: bool, ignore: tuple[str, ...], style: str
+    configs: str,
+    envs: tuple[str, ...],
+    live: bool,
+    all_parts: bool,
+    strict: bool,
+    ignore: tuple[str, ...],
+    style: str,
 ) -> None:
     """Check that sources and environments are interchangeable.
 
-    Without --live it reads no data and needs no credentials. The exit code is 1 if an error is found, 0 if there are
-    only warnings.
+    Without --live it reads no data and needs no credentials. The exit code is 1 if an error is found, with --strict
+    also for a warning.
     """
     from loaders.checking import check_interchangeable
     from loaders.checking.report import as_github, as_json, as_text
@@ -41,5 +48,5 @@ def check(
     report = check_interchangeable(f"{configs}/", environments=environments or None, live=live, all_parts=all_parts)
     report = report.without(ignore)
     echo_text({"table": as_text, "json": as_json, "github": as_github}[style](report))
-    if not report.ok:
+    if not report.passes(strict=strict):
         sys.exit(EXIT_FAILURE)

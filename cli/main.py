@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from caching.commands import cache
+from cli.cache import cache
 from cli.check import check
 from cli.datasets import ls, show
 from cli.diff import diff
@@ -35,6 +35,10 @@ class _Commands(click.Group):
         if sys.stderr is None:
             # It was closed (`2>&-`). Discard messages, and keep a file opened later from becoming standard error.
             sys.stderr = open(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")  # noqa: PTH123, SIM115
+        if sys.stdout is None:
+            # It was closed (`>&-`): a command without its result has failed.
+            click.echo("Error: The output cannot be written: standard output is closed.", err=True)
+            sys.exit(1)
         try:
             return super().main(*args, **kwargs)
         except OSError as error:

@@ -16,6 +16,7 @@ import click
 
 from cli.terminal import echo_text
 from loaders.errors import ConfigError, LoaderError
+from loaders.names import bounded
 
 if TYPE_CHECKING:
     from loaders.config.environment import Config
@@ -28,10 +29,10 @@ _GRACE_SECONDS = 0.5
 
 Command = Callable[..., None]
 
-_configs = click.option(
+configs_option = click.option(
     "--configs", default="configs", show_default=True, metavar="DIR", help="Folder with the environments' files."
 )
-_env = click.option(
+env_option = click.option(
     "-e", "--env", metavar="NAME", envvar="SOURCESWAP_ENV", help="Environment; default: $SOURCESWAP_ENV."
 )
 _params = click.option("--params", multiple=True, metavar="K=V", help="Override an input; may be repeated.")
@@ -40,12 +41,12 @@ _debug = click.option("--debug", is_flag=True, help="Show the traceback of an er
 
 def base_command(command: Command) -> Command:
     """Add `--debug` to a command, and turn errors for users into a few lines."""
-    return _debug(_reporting_errors(command))
+    return _debug(reporting_errors(command))
 
 
 def project_command(command: Command) -> Command:
     """Add `--configs` and error handling to a command that works on a project."""
-    return _configs(base_command(command))
+    return configs_option(base_command(command))
 
 
 def environment_command(command: Command) -> Command:
@@ -59,7 +60,7 @@ def environment_command(command: Command) -> Command:
             options["words"] = tuple(word for word in options["words"] if "=" not in word)
         command(config=_load(env, configs, parse_params(params)), **options)
 
-    return _env(_params(project_command(with_config)))
+    return env_option(_params(project_command(with_config)))
 
 
 def parse_params(words: tuple[str, ...]) -> dict[str, str]:
@@ -87,19 +88,21 @@ def _load(env: str | None, configs: str, params: dict[str, str]) -> Config:
     return load_config(env, configs, params)
 
 
-def _reporting_errors(command: Command) -> Command:
+def reporting_errors(command: Command) -> Command:
+    """Report errors for users in a few lines on standard error, with the exit code of their kind."""
+
     @functools.wraps(command)
-    def with_error_report(debug: bool, **options: Any) -> None:
+    def with_error_report(*args: Any, debug: bool = False, **options: Any) -> None:
         try:
             _refuse_removed_folder()
-            if debug:
-                command(**options)
-                return
-            # Hamilton logs each failing node with a banner; the error itself is printed below.
-            logging.getLogger("hamilton").setLevel(logging.CRITICAL + 1)
-            command(**options)
+            if not debug:
+                # Hamilton logs each failing node with a banner; the error itself is reported here.
+                logging.getLogger("hamilton").setLevel(logging.CRITICAL + 1)
+            command(*args, **options)
         except KeyboardInterrupt:
             _abort()
+        except click.UsageError as error:
+            raise click.UsageError(bounded(error.message), error.ctx) from None
         except LoaderError as error:
             if debug:
                 raise
@@ -116,7 +119,7 @@ def _refuse_removed_folder() -> None:
 
 
 def _fail(error: Exception, code: int) -> None:
-    echo_text(f"Error: {error}", err=True)
+    echo_text(f"Error: {bounded(str(error))}", err=True)
     sys.exit(code)
 
 

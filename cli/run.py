@@ -11,6 +11,7 @@ import click
 from cli.project import environment_command
 from cli.terminal import echo_table
 from loaders.errors import ReadError
+from loaders.names import bounded
 
 if TYPE_CHECKING:
     from caching.context import Mode
@@ -76,7 +77,7 @@ def _execute(planned: Plan, outputs: list[str], mode: Mode) -> dict[str, Any]:
     from cli.progress import progress_line
     from cli.report import RunReport
 
-    click.echo(planned.headline, err=True)
+    click.echo(bounded(planned.headline), err=True)
     report = RunReport(planned)
     started = time.perf_counter()
     driver = planned.build([report], cache_mode=mode, observer=report.cache_event)
@@ -95,7 +96,7 @@ def _execute(planned: Plan, outputs: list[str], mode: Mode) -> dict[str, Any]:
 
 
 def _echo_plan(planned: Plan, outputs: list[str], mode: Mode) -> None:
-    click.echo(planned.headline)
+    click.echo(bounded(planned.headline))
     click.echo(f"dataflow: {', '.join(module.__name__ for module in planned.modules) or '(none)'}")
     click.echo(f"outputs: {', '.join(outputs)}")
     rows = []

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from loaders.names import bounded
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -51,9 +53,9 @@ def echo_text(text: str, *, err: bool = False) -> None:
 def echo_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, err: bool = False) -> None:
     """Print rows under a header, or without one if all titles are empty.
 
-    A terminal wraps long cells within their column. Elsewhere each row is one line of any length.
+    A terminal wraps long cells within their column. Elsewhere each row is one line. Words of cells are bounded.
     """
-    lines = [header, *rows] if any(header) else rows
+    lines = [[bounded(cell) for cell in line] for line in ([header, *rows] if any(header) else rows)]
     if not lines or not is_terminal(err=err) or shutil.get_terminal_size().columns < _COLUMN_CELLS * len(header):
         widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
         for line in lines:
@@ -65,6 +67,7 @@ def echo_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, err: boo
     table = Table.grid(padding=(0, 2))
     for _ in header:
         table.add_column(overflow="fold")
-    for line in lines:
-        table.add_row(*(Text(cell, "bold" if line is header else _CELL_STYLES.get(cell, "")) for cell in line))
+    for number, line in enumerate(lines):
+        style = "bold" if any(header) and number == 0 else ""
+        table.add_row(*(Text(cell, _CELL_STYLES.get(cell, "")) for cell in line), style=style)
     console(err=err).print(table)

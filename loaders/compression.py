@@ -76,13 +76,20 @@ def compression_by_content(data: pa.Buffer) -> str | None:
 
 def decompressed(data: pa.Buffer, compression: str, shown: str) -> pa.Buffer:
     """Return the decompressed bytes; raise ReadError for truncated, damaged or other data."""
+    with decompression_errors(data, compression, shown):
+        return pa.py_buffer(_DECOMPRESS[compression](data))
+
+
+@contextmanager
+def decompression_errors(data: pa.Buffer, compression: str, shown: str) -> Iterator[None]:
+    """Raise ReadError for data of another compression, and for whatever a codec raises inside the block."""
     if compression_by_content(data) != compression:
         raise ReadError(
             f"'{shown}' is not {compression} data, although its name or its contract's format says so. "
             "Correct the name, or set FormatOptions(compression=…)."
         )
     try:
-        return pa.py_buffer(_DECOMPRESS[compression](data))
+        yield
     except Exception as error:  # noqa: BLE001 — each codec has exceptions of its own, and they mean the same here
         raise ReadError(
             f"'{shown}' is damaged or ends early: {type(error).__name__}: {error}. Write or copy it again."

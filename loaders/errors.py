@@ -27,9 +27,13 @@ class OptionError(ConfigError, ValueError):
 
     def __init__(self, kind: str, option: str, problem: str, shown: str) -> None:
         super().__init__(f"{kind} {option} {problem}; found {shown}.")
+        self._arguments = (kind, option, problem, shown)
         self.option = option
         self.problem = problem
         self.shown = shown
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, str, str]]:
+        return type(self), self._arguments  # pickled by a worker of a cluster, with all four arguments
 
 
 class ContractError(LoaderError):

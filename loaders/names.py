@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -23,6 +24,26 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean '{near[0]}'?" if near else ""
+
+
+def bounded(text: str, longest: int = 300) -> str:
+    """Return text whose words of more than `longest` characters are cut; lines and spaces stay.
+
+    >>> bounded("'" + "x" * 400 + "' is unknown", 3)
+    "'xx… is unknown"
+    """
+    return re.sub(rf"(\S{{{longest}}})\S+", r"\1…", text)
+
+
+def printable(text: str) -> str:
+    """Return text whose control characters, halves of surrogates and marks of direction are escaped; lines stay.
+
+    >>> printable("a\\x1b[31m\\udc8b\\nä")
+    'a\\\\x1b[31m\\\\udc8b\\nä'
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
 
 
 def shortened(text: str, longest: int = 300) -> str:

@@ -103,7 +103,7 @@ def read_array(decoder: Decoder, node: Node) -> np.ndarray[Any, Any]:
         return np.fromiter(items, dtype=object, count=len(items)).reshape(shape, order=order)
     dtype = read_dtype(kind)
     if dtype.hasobject:
-        raise Damaged("a buffer is said to hold Python objects")
+        raise Damaged("a buffer is declared to hold Python objects")
     if content == -1:
         array = np.empty(shape, dtype, order)
         if array.nbytes:
@@ -167,7 +167,7 @@ def _write_scalar(encoder: Encoder, value: np.generic) -> Node:
 def _read_scalar(decoder: Decoder, dtype: Node, digits: str) -> np.generic:
     kind = read_dtype(dtype)
     if kind.hasobject:
-        raise Damaged("a scalar is said to hold Python objects")
+        raise Damaged("a scalar is declared to hold Python objects")
     scalar = np.frombuffer(bytearray.fromhex(digits), kind, 1)[0]
     # A structured scalar is a view of the array it came from.
     return scalar.copy() if kind.kind == "V" else scalar  # type: ignore[no-any-return]

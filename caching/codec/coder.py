@@ -139,7 +139,7 @@ Reader: TypeAlias = Callable[..., Any]
 WRITERS: dict[type, Writer] = {}
 READERS: dict[str, Reader] = {}
 IMMUTABLE: set[type] = set()
-"""Types whose objects nobody can tell from an equal one: a second occurrence is simply written again."""
+"""Types whose objects cannot be distinguished from an equal one: a second occurrence is written again."""
 
 SELF_CONTAINING = {"list", "dict"}
 

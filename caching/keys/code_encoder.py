@@ -22,6 +22,7 @@ from caching.keys.objects import (
     library_of_class,
     library_of_function,
     project_functions,
+    registered_classes,
 )
 from caching.keys.values import UnhashableError, digest, frame, type_name
 from caching.keys.watch import Watch
@@ -79,7 +80,8 @@ class CodeEncoder(ObjectEncoder):
             top = library_of_class(value)
             if top != PROJECT:
                 self.library(top)
-                return frame(b"V", type_name(value).encode())
+                own = [cls for cls in registered_classes(value) if library_of_class(cls) == PROJECT]
+                return frame(b"V", type_name(value).encode()) + b"".join(self.code(cls) for cls in own)
         return frame(b"@", self._node(value).encode())
 
     def encode(self, value: Any) -> bytes:

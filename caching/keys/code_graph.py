@@ -13,17 +13,16 @@ from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
 from caching.keys.bytecode import Import, Use, read_code
-from caching.keys.code_encoder import CodeEncoder
 from caching.keys.error_context import ErrorContext, UnkeyableError
-from caching.keys.known_paths import FILE_QUESTIONS
-from caching.keys.libraries import PROJECT, STANDARD, library_of_module
+from caching.keys.libraries import PROJECT, STANDARD, installed_distributions, library_of_module
+from caching.keys.library_parts import LibraryParts
+from caching.keys.named_variables import Queries
 from caching.keys.names import name_in_module, name_of
 from caching.keys.objects import (
     class_attributes,
     steady_values,
 )
 from caching.keys.operands import Arguments, text_of
-from caching.keys.pandas_queries import Queries
 from caching.keys.values import UnhashableError, frame, type_name
 
 _ABSENT = object()
@@ -49,21 +48,27 @@ _UNKNOWABLE = frozenset(
         "gc.get_objects",
         "gc.get_referrers",
         "pydoc.locate",
+        "builtins.input",
+        "getpass.getpass",
+        "fileinput.input",
     ]
 )
+# Methods of pyarrow's file systems, and libraries, that read in native code, unseen.
+_NATIVE_METHODS = frozenset({"open_input_file", "open_input_stream", "get_file_info", "OSFile"})
+_NATIVE_LIBRARIES = ("obstore", "connectorx")
 _IMPORTERS = frozenset({"builtins.__import__", "importlib.import_module"})
 # What may be changed or counted up without being an input; of other types the methods are the project's own.
 _CHANGED = (list, dict, set, deque)
 _COUNTED = (*_CHANGED, int, float, str, type, FunctionType, SimpleNamespace)
 
 
-class CodeGraph(CodeEncoder):
+class CodeGraph(LibraryParts):
     """Collects the code that a function reaches, each function, class and constant as a named part."""
 
     def __init__(self) -> None:
         super().__init__()
         self.queries = Queries()
-        self.asks_for_files = False
+        self.unversioned = ""  # what reads without being seen
 
     def run(self, root: Any, *, as_value: bool) -> None:
         """Visit all code that is reachable from this function, class or module."""
@@ -71,6 +76,14 @@ class CodeGraph(CodeEncoder):
             self._add("value", "itself", self.code(root))
         else:
             self._node(root)
+        self._run_waiting(root, as_value=as_value)
+        for top in ("pandas", "pyarrow", STANDARD):
+            self.library(top)
+        self._library_changes()
+        self._descriptions()
+        self._run_waiting()
+
+    def _run_waiting(self, root: Any = None, *, as_value: bool = False) -> None:
         while self._waiting:
             value = self._waiting.popleft()
             if len(self._kept) > _LIMIT:
@@ -85,20 +98,20 @@ class CodeGraph(CodeEncoder):
             while not self._waiting and (named := self.queries.uses(self.texts)):
                 for function, label, use in named:
                     self._use(function, label, use)
-        for top in ("pandas", "pyarrow", STANDARD):
-            self.library(top)
 
     def _function(self, function: FunctionType, label: str, *, is_root: bool) -> None:
         self.watch.function(function)
         facts = read_code(function.__code__)
         self.texts |= facts.texts
-        self.asks_for_files |= not facts.attributes.isdisjoint(FILE_QUESTIONS)
+        self._attributes |= facts.attributes
         defaults = b""
         if not is_root:  # a root's defaults are bound with its arguments
             with ErrorContext(f"a default of {label}()"):
                 defaults = self.encode((function.__defaults__, function.__kwdefaults__))
         self._add("function", label, frame(b"", facts.digest.encode()) + defaults)
         self.used_environment.use_attributes(facts.attributes)
+        for name in sorted(facts.attributes & _NATIVE_METHODS):
+            self.unversioned = self.unversioned or f"{label}() uses {name}, whose reads are not seen"
         for item in facts.imports:
             self._import(function.__globals__, item)
         self.queries.function(function, label, facts)
@@ -132,8 +145,8 @@ class CodeGraph(CodeEncoder):
         value = _ABSENT if use.scope == "named" else _builtins_of(function).get(use.name, _ABSENT)
         if value is globals:
             self._whole_namespace(namespace)
-        elif value is not _ABSENT:
-            self._special(value, use.attributes, use, namespace, label)
+        elif value is not _ABSENT and not self._special(value, use.attributes, use, namespace, label):
+            self._library_value(_builtins_of(function), "builtins", use.name)
 
     def _value(
         self,
@@ -160,19 +173,28 @@ class CodeGraph(CodeEncoder):
         self, module: ModuleType, attributes: tuple[str, ...], use: Use, namespace: dict[str, Any], label: str
     ) -> None:
         """Resolve `package.module.name` through the modules of the project."""
+        if type(module) is not ModuleType:
+            self.code(type(module))  # it may have properties
         if not attributes:
             self.code(module)
             return
         held = vars(module)
         first, rest = attributes[0], attributes[1:]
-        if library_of_module(module) != PROJECT:
-            self.library(library_of_module(module))
+        if (library := library_of_module(module)) != PROJECT:
+            self.library(library)
+            if library in _NATIVE_LIBRARIES:
+                self.unversioned = self.unversioned or f"{label}() reads through {library}"
+            self._libraries[module.__name__] = module
             value = held.get(first, _ABSENT)
+            if value is sys.stdin and value is not None:
+                raise UnkeyableError(f"{label}() reads sys.stdin")
+            if module.__name__.startswith("importlib.metadata"):
+                self.parts["installed distributions"] = installed_distributions()
             if isinstance(value, ModuleType):
                 if rest or library_of_module(value) == PROJECT:
                     self._follow(value, rest, use, namespace, label)
-            else:
-                self._special(value, rest, use, namespace, label)
+            elif not self._special(value, rest, use, namespace, label) and value is not _ABSENT:
+                self._library_value(held, module.__name__, first)
         elif first in held:
             self.watch.name(held, first)
             self._value(name_in_module(held, first), held[first], rest, use, namespace, label)
@@ -187,7 +209,11 @@ class CodeGraph(CodeEncoder):
         """Handle names that reach further: the environment, imports by name, and code made from text."""
         called, text = name_of(value), text_of(use.arguments.get(0, "key", "name"), namespace)
         self.queries.call(called, use.arguments, namespace)
+        self._called.add(called)
         if self.used_environment.use(value, attributes, text):
+            return True
+        if value is getattr:
+            self._named_attribute(use, namespace, label)
             return True
         if called in _UNKNOWABLE or value is sys.modules:
             used = f"{called.removeprefix('builtins.')}()" if called else "sys.modules"
@@ -196,6 +222,13 @@ class CodeGraph(CodeEncoder):
             return False
         self._import_by_name(called, text, use.arguments, namespace, label)
         return True
+
+    def _named_attribute(self, use: Use, namespace: dict[str, Any], label: str) -> None:
+        """Follow `getattr(module, "name")`."""
+        holder, name = use.arguments.get(0), text_of(use.arguments.get(1), namespace)
+        module = namespace.get(holder[1]) if isinstance(holder, tuple) else None
+        if isinstance(module, ModuleType) and name is not None:
+            self._follow(module, (name,), use, namespace, label)
 
     def _import_by_name(
         self, importer: str, text: str | None, given: Arguments, namespace: dict[str, Any], label: str

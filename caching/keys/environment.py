@@ -38,8 +38,8 @@ _ZONE_METHODS = frozenset(
 # Those of argparse and optparse read `sys.argv` too.
 _COMMAND_LINE = frozenset({"argv", "parse_args", "parse_known_args"})
 _NAMED = (FunctionType, BuiltinFunctionType, MethodDescriptorType, type)
-# Changed by every shell and every test: nobody reads them by a computed name.
-_BOOKKEEPING = frozenset({"_", "SHLVL", "PYTEST_CURRENT_TEST"})
+# Changed by every shell and every test, and not read by a computed name.
+BOOKKEEPING = frozenset({"_", "SHLVL", "PYTEST_CURRENT_TEST"})
 
 
 @dataclass
@@ -50,11 +50,13 @@ class UsedEnvironment:
     whole_environment: bool = False
     working_directory: bool = False
     command_line: bool = False
+    decimal_context: bool = False
     depends_on: list[Callable[[], bytes]] = field(default_factory=list)
 
     def use(self, value: Any, attributes: tuple[str, ...], name: str | None) -> bool:
         """Record the use of a name and the constant it is called with; return whether that says everything."""
         identity = id(value)
+        self.decimal_context |= getattr(value, "__module__", None) == "decimal"
         if identity in _ENVIRONMENTS or identity in _GETENV:
             if name is not None and attributes in ((), ("get",)):
                 self.environment.add(name)
@@ -77,6 +79,7 @@ class UsedEnvironment:
         """Record the names of methods that are called on any object."""
         self.working_directory |= not attributes.isdisjoint(_FOLDER_METHODS)
         self.command_line |= not attributes.isdisjoint(_COMMAND_LINE)
+        self.decimal_context |= "Decimal" in attributes
         if not attributes.isdisjoint(_HOME_METHODS):
             self.environment.add("HOME")
         if not attributes.isdisjoint(_ZONE_METHODS):
@@ -86,7 +89,7 @@ class UsedEnvironment:
         """Return the current value of each part, by name."""
         found: dict[str, bytes] = {}
         if self.whole_environment:
-            kept = sorted(item for item in os.environ.items() if item[0] not in _BOOKKEEPING)
+            kept = sorted(item for item in os.environ.items() if item[0] not in BOOKKEEPING)
             found["the environment"] = repr(kept).encode("utf-8", "surrogatepass")
         for name in sorted(self.environment):
             found[f"environment variable {name}"] = repr(os.environ.get(name)).encode("utf-8", "surrogatepass")
@@ -94,6 +97,10 @@ class UsedEnvironment:
             found["the working directory"] = os.fsencode(os.getcwd())
         if self.command_line:
             found["the command line"] = repr(sys.argv).encode("utf-8", "surrogatepass")
+        if self.decimal_context:
+            import decimal
+
+            found["the decimal context"] = repr(decimal.getcontext()).partition(", flags=")[0].encode()
         for number, ask in enumerate(self.depends_on):
             found[f"depends_on {number + 1}"] = ask()
         return found

@@ -23,6 +23,7 @@ class Fingerprint:
     paths: KnownPaths
     memos: tuple[Any, ...]
     watch: Watch
+    unversioned: str  # what of it reads without being seen, as a clause; an empty text if nothing does
 
     @cached_property
     def digest(self) -> str:
@@ -44,9 +45,9 @@ def fingerprint(root: Any, *, as_value: bool = False) -> Fingerprint:
         return known[1]
     graph = CodeGraph()
     graph.run(root, as_value=as_value)
-    paths = KnownPaths.among(graph.texts, asks=graph.asks_for_files)
-    made = Fingerprint(graph.parts, graph.used_environment, paths, tuple(graph.memos), graph.watch)
-    if _is_global(root):  # others come and go; they would stay for ever
+    paths = KnownPaths.among(graph.texts)
+    made = Fingerprint(graph.parts, graph.used_environment, paths, tuple(graph.memos), graph.watch, graph.unversioned)
+    if _is_global(root):  # others come and go, and would never be released
         _fingerprints[id(root), as_value] = (root, made)
     return made
 

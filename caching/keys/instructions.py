@@ -50,7 +50,7 @@ def decode(code: CodeType) -> list[Instruction]:
             continue
         name = opcode.opname[op]
         if pair := _PAIR.fullmatch(name):
-            # Python 3.13 began to do two with locals by one instruction; nobody jumps to the second.
+            # Python 3.13 began to do two with locals by one instruction; no jump leads to the second.
             for half, (kind, place) in enumerate(zip(pair.groups(), (argument >> 4, argument & 15), strict=True)):
                 decoded.append(Instruction(kind, local_names[place], offset + half, place, None))
             continue

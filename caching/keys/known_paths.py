@@ -1,7 +1,7 @@
 """Paths among the constants of a function: literals, globals, and one joined to another.
 
-Not every use of a file can be observed: nobody is told of `os.path.exists`, of readers in native code, of
-child processes. So a path that the code knows is looked at as if it were an argument.
+Not every read can be observed: readers in native code open files unseen. So a path that the code knows is looked at as
+if it were an argument.
 """
 
 from __future__ import annotations
@@ -12,25 +12,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-# Methods and functions that ask for a file without opening it.
-FILE_QUESTIONS = frozenset(
-    [
-        "exists",
-        "lexists",
-        "isfile",
-        "is_file",
-        "isdir",
-        "is_dir",
-        "islink",
-        "is_symlink",
-        "stat",
-        "lstat",
-        "getsize",
-        "getmtime",
-        "getctime",
-        "access",
-    ]
-)
 _FILE_NAME = re.compile(r"[^\0\n*?<>|]*\.\w{1,12}")
 _WORD = re.compile(r"[\w./~ -]+")
 _MOST = 256  # each costs a microsecond, once a run
@@ -45,10 +26,9 @@ class KnownPaths:
     files: tuple[str, ...]
     folders: tuple[str, ...]
     absolute: tuple[str, ...]
-    asks: bool  # whether the code asks for files that need not be there
 
     @classmethod
-    def among(cls, texts: Iterable[str], *, asks: bool) -> KnownPaths:
+    def among(cls, texts: Iterable[str]) -> KnownPaths:
         """Sort the texts among a function's constants; a Path ends with a separator."""
         files, folders, absolute = [], [], []
         for text in sorted(text for text in texts if len(text) < _LONGEST and "\n" not in text):
@@ -60,18 +40,14 @@ class KnownPaths:
                 continue
             if text.endswith(os.sep) or os.sep in text:
                 folders.append(plain)
-            if (
-                _FILE_NAME.fullmatch(plain)
-                or (os.sep in text and _WORD.fullmatch(plain))
-                or (asks and _WORD.fullmatch(plain))
-            ):
+            if _FILE_NAME.fullmatch(plain) or (os.sep in text and _WORD.fullmatch(plain)):
                 files.append(plain)
-        return cls(tuple(files), tuple(dict.fromkeys(folders)), tuple(absolute), asks)
+        return cls(tuple(files), tuple(dict.fromkeys(folders)), tuple(absolute))
 
     def candidates(self, folders: Iterable[str] = ()) -> Iterator[str]:
         """Yield files that the function may use: those it names, also below the folders it names or is given."""
         for path in islice(self._joined([*self.folders, *folders]), _MOST):
-            if os.path.isfile(path) or (self.asks and not os.path.exists(path)):
+            if os.path.isfile(path):
                 yield path
 
     def _joined(self, folders: list[str]) -> Iterator[str]:

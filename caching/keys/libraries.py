@@ -127,23 +127,68 @@ def version_of_library(top: str) -> str:
     return ", ".join(owners) or _loaded_version(top) or "absent"
 
 
+def installed_distributions() -> str:
+    """Return a digest of all installed distributions: names, versions and entry points."""
+    places = sorted(place for entry in sys.path for place in _distributions(entry).values())
+    total = xxhash.xxh3_128()
+    for place in places:
+        total.update(os.path.basename(place).encode("utf-8", "surrogatepass") + b"\0")
+        total.update(_read(os.path.join(place, "entry_points.txt")))
+    return str(total.hexdigest())
+
+
 def _loaded_version(top: str) -> str:
     version = vars(sys.modules[top]).get("__version__") if top in sys.modules else None
-    return f"{top} {version}" if isinstance(version, str) else ""
+    if not isinstance(version, str):
+        return ""
+    places = [folder[_normal(top)] for folder in map(_distributions, site_folders()) if _normal(top) in folder]
+    return f"{top} {version}{_digest_of_code(places[:1])}"
 
 
 def _owners(folder: str, top: str) -> list[str]:
     distributions = _distributions(folder)
     direct = distributions.get(_normal(top))
     if direct is not None and os.path.isfile(os.path.join(folder, top, "__init__.py")):
-        return [_name_and_version(direct)]
+        return [_name_and_version(direct) + _digest_of_code([direct])]
     line = f"{top}/".encode(), f"{top}.".encode()
     owners = []
     for place in distributions.values():
         record = _read(os.path.join(place, "RECORD")) or _read(os.path.join(place, "top_level.txt"))
         if record.startswith(line) or any(b"\n" + start in record for start in line) or record.strip() == top.encode():
-            owners.append(_name_and_version(place))
-    return sorted(owners) or ([_name_and_version(direct)] if direct is not None else [])
+            owners.append(_name_and_version(place) + _digest_of_code([place]))
+    return sorted(owners) or ([_name_and_version(direct) + _digest_of_code([direct])] if direct is not None else [])
+
+
+def _digest_of_code(places: list[str]) -> str:
+    """Return a digest of what a version does not tell: the files of a distribution, and what it requires.
+
+    `RECORD` lists the files with their hashes (the "Recording installed projects" specification); scripts and compiled
+    files differ between machines and do not count.
+    """
+    known: dict[str, None] = {}
+    waiting = list(places)
+    while waiting:
+        place = waiting.pop()
+        if place not in known:
+            known[place] = None
+            folder = _distributions(os.path.dirname(place))
+            waiting += [folder[name] for name in _requirements(place) if name in folder]
+    lines = sorted(os.path.basename(place).encode() for place in known if place not in places)
+    for place in places:
+        if _normal(os.path.basename(place).partition("-")[0]) in _TELL_THEIR_VERSION:
+            continue  # their lists of files are long, and every new process would read them
+        record = _read(os.path.join(place, "RECORD")).splitlines()
+        lines += [
+            line for line in record if b",sha256=" in line and not line.startswith(b"..") and b".dist-info/" not in line
+        ]
+    found = xxhash.xxh3_64_hexdigest(b"\n".join(lines))
+    return f" +{found[:8]}" if lines else ""
+
+
+def _requirements(place: str) -> list[str]:
+    text = _read(os.path.join(place, "METADATA")).partition(b"\n\n")[0]
+    found = re.findall(rb"^Requires-Dist: *([\w.-]+)(?!.*extra *==)", text, re.MULTILINE)
+    return [_normal(name.decode()) for name in found]
 
 
 @cache

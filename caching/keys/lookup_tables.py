@@ -10,6 +10,8 @@ from typing import Any
 
 from caching.keys.values import Encoder, UnhashableError, buffer, frame, type_name
 
+# Where pyarrow keeps its data sets, file systems and open files.
+_HANDLES = tuple(f"pyarrow._{name}" for name in ("dataset", "fs", "s3fs", "gcsfs", "azurefs", "hdfs", "parquet"))
 # The stubs of these libraries lack what is asked here, so nothing is narrowed.
 _is: Callable[[Any, Any], bool] = isinstance
 
@@ -187,7 +189,13 @@ def _pyarrow(encoder: Encoder, value: Any) -> bytes | None:
         return frame(b"", bytes(pa.schema([pa.field("", value)]).serialize()))
     if _is(value, pa.Buffer):
         return buffer(b"", memoryview(value))
+    if type(value).__module__.startswith(_HANDLES):
+        raise UnhashableError(value, "names files, not what they hold; pass their path and open it in the function")
     return None
+
+
+def _handle(encoder: Encoder, value: Any) -> bytes | None:
+    raise UnhashableError(value, "names a store, not what it holds; pass a URL and open it in the function")
 
 
 def _polars(encoder: Encoder, value: Any) -> bytes | None:
@@ -208,4 +216,4 @@ def _polars(encoder: Encoder, value: Any) -> bytes | None:
     return None
 
 
-_BY_PACKAGE = {"numpy": _numpy, "pandas": _pandas, "pyarrow": _pyarrow, "polars": _polars}
+_BY_PACKAGE = {"numpy": _numpy, "pandas": _pandas, "pyarrow": _pyarrow, "polars": _polars, "obstore": _handle}

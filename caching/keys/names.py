@@ -7,6 +7,8 @@ import sys
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
+ORIGINAL = "__unrecorded__"  # the attribute of a recording wrapper that holds the function it wraps
+
 
 def canonical_module(name: str, attributes: dict[str, Any] | None = None) -> str:
     """Return the name of a module; that of `__main__` is the one it would be imported by.
@@ -43,3 +45,8 @@ def name_of(value: Any) -> str:
 def name_in_module(namespace: dict[str, Any], name: str) -> str:
     """Return a name bound in a module, with the module's own name."""
     return f"{canonical_module(str(namespace.get('__name__', '?')), namespace)}.{name}"
+
+
+def original_of(function: Any) -> Any:
+    """Return the function that a recording wrapper wraps, or the function itself; in a key both are the same."""
+    return vars(function).get(ORIGINAL, function) if isinstance(function, FunctionType) else function

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import gc
 from collections.abc import Iterator
 from types import (
     BuiltinFunctionType,
@@ -21,6 +22,7 @@ from typing import Any
 
 from caching.keys import lookup_tables as tables
 from caching.keys.libraries import PROJECT, library_of_globals, library_of_module
+from caching.keys.names import original_of
 from caching.keys.values import Encoder, UnhashableError, frame, type_name
 
 # What these make stands for a service, not for a value: a result does not depend on its state.
@@ -39,9 +41,9 @@ _SERVICES = frozenset(
         "loguru",
     ]
 )
+_QUEUES = frozenset({"queue", "_queue", "asyncio.queues", "multiprocessing.queues", "multiprocessing.connection"})
 _HEAP_TYPE = 1 << 9
 _MEMO = type(functools.cache(lambda: None))
-ORIGINAL = "__unrecorded__"  # the attribute of a recording wrapper that holds the function it wraps
 # Derived by Python or by a metaclass from what is there anyway, or of no influence.
 _CLASS_NOISE = frozenset(
     [
@@ -79,11 +81,6 @@ def library_of_class(cls: type) -> str:
     return library_of_module(module) if isinstance(module, str) else PROJECT
 
 
-def original_of(function: Any) -> Any:
-    """Return the function that a recording wrapper wraps, or the function itself; in a key both are the same."""
-    return vars(function).get(ORIGINAL, function) if isinstance(function, FunctionType) else function
-
-
 def is_memo(value: object) -> bool:
     """Tell whether it is a Python function under `functools.cache` or `lru_cache`."""
     return isinstance(value, _MEMO) and isinstance(getattr(value, "__wrapped__", None), FunctionType)
@@ -93,7 +90,7 @@ def is_service(value: object) -> bool:
     """Return whether a value is a logger, a lock, a pool or the like, or a text stream of the process."""
     cls = type(value)
     if cls.__module__ == "_io":
-        # Streams to write to; one to read from has a position that nobody can hash.
+        # Streams to write to; one to read from has a position that cannot be hashed.
         return "r" not in str(getattr(value, "mode", "r")) and "+" not in str(getattr(value, "mode", "+"))
     return any(
         base.__module__.partition(".")[0] in _SERVICES for base in cls.__mro__ if isinstance(base.__module__, str)
@@ -127,6 +124,11 @@ def class_attributes(cls: type) -> Iterator[tuple[str, Any]]:
     """Yield the attributes that a class defines itself, by name, without derived ones."""
     own = type.__dict__["__dict__"].__get__(cls)
     noise = _CLASS_NOISE | _ENUM_NOISE if issubclass(cls, enum.Enum) else _CLASS_NOISE
+    if issubclass(cls, enum.Enum):
+        yield "its members in order", tuple(cls.__members__)
+    registered = registered_classes(cls)
+    if registered:
+        yield "its registered classes", registered
     for name in sorted(own):
         if name not in noise and not name.startswith(_DERIVED_PREFIX):
             yield name, own[name]
@@ -134,6 +136,16 @@ def class_attributes(cls: type) -> Iterator[tuple[str, Any]]:
     for name, info in own.get("__pydantic_fields__", {}).items():
         for said in ("default", "default_factory", "alias", "metadata"):
             yield f"{name} ({said})", getattr(info, said, None)
+
+
+def registered_classes(cls: type) -> list[type]:
+    """Return the classes that `ABC.register` made subclasses of an abstract class, by name."""
+    if "_abc_impl" not in type.__dict__["__dict__"].__get__(cls):
+        return []
+    from _abc import _get_dump  # type: ignore[import-not-found]
+
+    found = [held for reference in _get_dump(cls)[0] if (held := reference()) is not None]
+    return sorted(found, key=type_name)
 
 
 def steady_values(own: MappingProxyType[str, Any]) -> Iterator[Any]:
@@ -194,6 +206,8 @@ class ObjectEncoder(Encoder):
             return b"g" + self.reference(type(value)) + self.encode((value.fget, value.fset, value.fdel))
         if type(value) is object:
             return self.identity(value)
+        if type(value).__module__ in _QUEUES:
+            raise UnhashableError(value, "hands over what others put into it")
         if is_service(value):
             return self.service(value)
         return self.nested(value, lambda: self._instance(value))
@@ -210,6 +224,10 @@ class ObjectEncoder(Encoder):
         cls = type(value)
         top = library_of_class(cls)
         state = attributes_of(value)
+        if top != PROJECT and not hasattr(value, "__dict__"):
+            # What functools.cmp_to_key returns does not show its function; the garbage collector does.
+            hidden = (held for held in gc.get_referents(value) if isinstance(held, FunctionType))
+            state.update((f"hidden {number}", held) for number, held in enumerate(hidden))
         content = self.encode_content(value)
         if isinstance(value, BaseException):
             content = self.encode(BaseException.__dict__["args"].__get__(value))

@@ -12,6 +12,8 @@ from operator import is_, itemgetter
 from types import CellType, FunctionType
 from typing import Any
 
+from caching.keys.names import original_of
+
 _EMPTY = object()
 
 
@@ -25,11 +27,29 @@ class Watch:
         self._functions: dict[int, tuple[FunctionType, Any, Any, Any]] = {}
         self._cells: dict[int, tuple[CellType, Any]] = {}
         self._contents: dict[int, tuple[Any, Callable[[Any], bytes], bytes]] = {}
+        self._library_members: list[tuple[Any, str, Any]] = []
+        self._is_broken = False
         self._bound: list[tuple[Any, Callable[[Any], tuple[Any, ...]], tuple[Any, ...]]] | None = None
 
     def name(self, namespace: dict[str, Any], name: str) -> None:
         """Watch a name bound in the dictionary of a module or object."""
         self._names.setdefault(id(namespace), (namespace, {}))[1][name] = namespace[name]
+
+    def library_member(self, members: Any, name: str) -> None:
+        """Watch an attribute of a library's class; only before a run, since there are many and a hit must be fast."""
+        self._library_members.append((members, name, original_of(members[name])))
+
+    def library_members_hold(self) -> bool:
+        """Return whether no watched attribute of a library's class was replaced; if one was, nothing holds any more."""
+        absent = object()
+        self._is_broken |= any(
+            original_of(members.get(name, absent)) is not value for members, name, value in self._library_members
+        )
+        return not self._is_broken
+
+    def has(self, namespace: dict[str, Any], name: str) -> bool:
+        """Return whether a name of this dictionary is watched."""
+        return id(namespace) in self._names and name in self._names[id(namespace)][1]
 
     def absence(self, namespace: dict[str, Any], name: str) -> None:
         """Watch a name that is not bound in a dictionary."""
@@ -64,6 +84,8 @@ class Watch:
 
     def holds(self) -> bool:
         """Return whether nothing of it has changed."""
+        if self._is_broken:
+            return False
         if self._bound is None:
             self._bound = [_getter(namespace, names) for namespace, names in self._names.values()]
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 from caching.locations import Kind
 from caching.threads import InheritedVar
@@ -21,6 +21,9 @@ class ReadRecorder(Protocol):
     def read(self, location: str, version: str | None = None, kind: Kind = "file") -> None:
         """Record a read."""
 
+    def use_variable(self, name: str) -> None:
+        """Record that a variable of the environment is read."""
+
     def knows(self, location: str) -> bool:
         """Tell whether a file was recorded already."""
 
@@ -30,6 +33,12 @@ class ReadRecorder(Protocol):
     def make(self, folder: str) -> None:
         """Record a folder that the function makes itself."""
 
+    def has_in_key(self, namespace: dict[str, Any], name: str) -> bool:
+        """Return whether the key covers a variable of a module."""
+
+    def use_unversioned(self, what: str) -> None:
+        """Record the use of something that has no version, such as a connection; the text is a clause."""
+
     def take(self, source: Source) -> None:
         """Add a source that was recorded elsewhere."""
 
@@ -38,6 +47,23 @@ class ReadRecorder(Protocol):
 
 
 _recorder: InheritedVar[ReadRecorder | None] = InheritedVar("sourceswap_recorder", default=None)
+
+_versioned: InheritedVar[bool] = InheritedVar("sourceswap_versioned_reads", default=False)
+
+
+@contextmanager
+def versioned_reads() -> Iterator[None]:
+    """Do not count the connections of this context: a reader that records the version of what it reads opens them."""
+    token = _versioned.set(True)
+    try:
+        yield
+    finally:
+        _versioned.reset(token)
+
+
+def reads_are_versioned() -> bool:
+    """Return whether a reader that records versions is at work in this context."""
+    return _versioned.get()
 
 
 @contextmanager

@@ -9,6 +9,7 @@ or constants.
 
 from __future__ import annotations
 
+import functools
 import glob
 import os
 import sys
@@ -17,11 +18,23 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from caching.keys.environment import BOOKKEEPING
 from caching.keys.libraries import PROJECT, is_of_library, library_of_globals
-from caching.tracking.active_recorder import ReadRecorder, current_recorder
-from caching.tracking.native_readers import watch_native_reads
+from caching.keys.names import ORIGINAL
+from caching.tracking.active_recorder import ReadRecorder, current_recorder, reads_are_versioned, recording
+from caching.tracking.fsspec_reads import watch_fsspec
+from caching.tracking.native_readers import install_wrappers, register_wrapper, watch_native_reads
 from caching.tracking.sql_readers import record_database, watch_sql_reads
+from caching.tracking.unversioned import (
+    record_compiled,
+    record_connection,
+    record_program,
+    watch_connections,
+    watch_drivers,
+    within_import,
+)
 
+Handler = Callable[[ReadRecorder, tuple[Any, ...]], None]
 _lock = threading.Lock()
 _installed = False
 
@@ -60,6 +73,9 @@ _THIN = frozenset(
         "xml",
         "zoneinfo",
         "fnmatch",
+        "genericpath",
+        "posixpath",
+        "ntpath",
         "contextlib",
     ]
 )
@@ -80,6 +96,66 @@ def watch_reads() -> None:
             sys.addaudithook(_hook)
             watch_sql_reads()
             watch_native_reads()
+            watch_fsspec()
+            watch_connections()
+            _watch_questions()
+    watch_drivers()
+
+
+def _watch_questions() -> None:
+    """Wrap what asks for a path without opening it, and what reads the environment: neither raises an audit event."""
+    capabilities = (os.supports_fd, os.supports_dir_fd, os.supports_follow_symlinks, os.supports_effective_ids)
+    for name in ("stat", "lstat", "access", "readlink"):
+        question = getattr(os, name)
+        wrapper = _asking(question)
+        register_wrapper(wrapper)
+        for supporting in capabilities:
+            if question in supporting:
+                supporting.add(wrapper)  # shutil asks whether os.stat is among them
+    install_wrappers()
+    environ = type(os.environ)
+    for method, handle in (("__getitem__", _variable), ("__contains__", _variable), ("__setitem__", _set_variable)):
+        setattr(environ, method, _noting(getattr(environ, method), handle))
+
+
+def _asking(question: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(question)
+    def asking(path: Any, *args: Any, **kwargs: Any) -> Any:
+        if current_recorder() is not None:
+            _hook("question", (path, kwargs.get("dir_fd")))
+        return question(path, *args, **kwargs)
+
+    vars(asking)[ORIGINAL] = question
+    return asking
+
+
+def _noting(method: Callable[..., Any], handle: Handler) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def noting(self: Any, key: Any, *args: Any) -> Any:
+        recorder = current_recorder()
+        if recorder is not None and isinstance(key, str) and not reads_are_versioned():
+            handle(recorder, (key,))
+        return method(self, key, *args)
+
+    return noting
+
+
+def _variable(recorder: ReadRecorder, arguments: tuple[Any, ...]) -> None:
+    if arguments[0] not in BOOKKEEPING and not within_import():
+        recorder.use_variable(arguments[0])
+
+
+def _set_variable(recorder: ReadRecorder, arguments: tuple[Any, ...]) -> None:
+    recorder.write(f"${arguments[0]}")
+
+
+def _asked(recorder: ReadRecorder, arguments: tuple[Any, ...]) -> None:
+    path, folder = arguments
+    location = _path(path)
+    if location and isinstance(folder, int) and not os.path.isabs(location):
+        location = os.path.join(os.readlink(f"/proc/self/fd/{folder}"), location)
+    if location and _counts(location):
+        recorder.read(location, kind="status")
 
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
@@ -89,7 +165,8 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     recorder = current_recorder()
     if recorder is not None:
         try:
-            handle(recorder, arguments)
+            with recording(None):
+                handle(recorder, arguments)
         except Exception as error:  # noqa: BLE001 - an exception of a hook would break the user's own open()
             recorder.problem = recorder.problem or f"what it reads cannot be followed: {error!r}"
 
@@ -159,8 +236,9 @@ def _unpickled(recorder: ReadRecorder, arguments: tuple[Any, ...]) -> None:
         recorder.problem = recorder.problem or f"it unpickles {module}.{name}, whose code its own does not name"
 
 
-_HANDLERS: dict[str, Callable[[ReadRecorder, tuple[Any, ...]], None]] = {
+_HANDLERS: dict[str, Handler] = {
     "open": _opened,
+    "question": _asked,
     "os.listdir": _listed,
     "os.scandir": _listed,
     "os.mkdir": _made,
@@ -169,11 +247,16 @@ _HANDLERS: dict[str, Callable[[ReadRecorder, tuple[Any, ...]], None]] = {
     "glob.glob/2": _globbed,
     "pathlib.Path.glob": _path_globbed,
     "pickle.find_class": _unpickled,
+    **dict.fromkeys(("socket.connect", "socket.sendto", "socket.sendmsg"), record_connection),
+    **dict.fromkeys(("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"), record_connection),
+    **dict.fromkeys(("subprocess.Popen", "os.system", "os.posix_spawn", "os.spawn", "os.exec"), record_program),
+    "pty.spawn": record_program,
+    "ctypes.dlopen": record_compiled,
 }
 
 
 def _path(value: Any) -> str | None:
-    if isinstance(value, int):  # a descriptor: whoever opened it was seen
+    if isinstance(value, int):  # a descriptor: its opening was seen
         return None
     try:
         return os.fsdecode(value)

@@ -17,7 +17,6 @@ from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
 from caching.keys.bytecode import read_code
-from caching.keys.known_paths import FILE_QUESTIONS
 from caching.keys.libraries import PROJECT
 from caching.keys.objects import library_of_function
 from caching.locations import shown
@@ -37,7 +36,9 @@ _COMPUTING = frozenset(
     ]
 )
 _READING_BUILTINS = (open, input, eval, exec, compile, __import__, globals, getattr, vars)
-_READING_METHODS = FILE_QUESTIONS | {"open", "read", "read_bytes", "read_text", "iterdir", "glob", "rglob", "walk"}
+_QUESTIONS = {"exists", "lexists", "isfile", "is_file", "isdir", "is_dir", "islink", "is_symlink", "stat", "lstat"}
+_QUESTIONS |= {"getsize", "getmtime", "getctime", "access"}
+_READING_METHODS = _QUESTIONS | {"open", "read", "read_bytes", "read_text", "iterdir", "glob", "rglob", "walk"}
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), re.Pattern)
 
 

@@ -17,9 +17,9 @@ from typing import Any
 
 from caching.import_hooks import on_import
 from caching.keys.libraries import is_of_library
-from caching.keys.objects import ORIGINAL, original_of
+from caching.keys.names import ORIGINAL, original_of
 from caching.locations import MAGIC, Kind, local_path, protocol_of, texts_among
-from caching.tracking.active_recorder import current_recorder
+from caching.tracking.active_recorder import current_recorder, recording
 
 # By module: its readers, each with the name of the parameter that says what to open, always the first.
 _READERS: dict[str, dict[str, str]] = {
@@ -56,6 +56,9 @@ _READERS: dict[str, dict[str, str]] = {
         "scan_parquet": "source",
     },
 }
+_BY_ITS_OWN = "-"
+# Imports look for files through these; what they find is code.
+_IMPORTING = ("posix", "nt", "importlib._bootstrap_external", "_frozen_importlib_external")
 # By the identity of the original, which its wrapper keeps.
 _wrapped: dict[int, Any] = {}
 
@@ -84,8 +87,9 @@ def register_wrapper(wrapper: Callable[..., Any]) -> None:
 
 
 def install_wrappers(*libraries: str) -> None:
-    """Replace originals by their wrappers in the modules of these libraries."""
-    _install_wrappers([held for name, held in list(sys.modules.items()) if name.partition(".")[0] in libraries])
+    """Replace originals by their wrappers in the modules of these libraries; of all where none is named."""
+    modules = list(sys.modules.items())
+    _install_wrappers(held for name, held in modules if not libraries or name.partition(".")[0] in libraries)
 
 
 def _install_wrappers(holders: Iterable[ModuleType]) -> None:
@@ -93,6 +97,8 @@ def _install_wrappers(holders: Iterable[ModuleType]) -> None:
     for holder in holders:
         if isinstance(holder, ModuleType):
             names = object.__getattribute__(holder, "__dict__")  # of a lazy module without loading it
+            if names.get("__name__") in _IMPORTING:
+                continue
             for name, held in list(names.items()):
                 if id(held) in _wrapped:
                     names[name] = _wrapped[id(held)]
@@ -114,15 +120,37 @@ def _report(source: Any, filesystem: Any) -> None:
     if recorder is None:
         return
     try:
-        if filesystem is None or type(filesystem).__name__ == "LocalFileSystem":
-            for location, kind in _locations(source):
-                recorder.read(location, kind=kind)
+        with recording(None):
+            found = list(_locations(source, _scheme_of(filesystem)))
+        for location, kind in found:
+            recorder.read(location, kind=kind)
     except Exception as error:  # noqa: BLE001 - what cannot be noted must not break the user's own read
         recorder.problem = recorder.problem or f"what it reads cannot be followed: {error!r}"
 
 
-def _locations(source: Any) -> Iterator[tuple[str, Kind]]:
+def _scheme_of(filesystem: Any) -> str:
+    """Return what a path of a file system lacks to be a URL; raise for one that no URL gives.
+
+    That one is another store than the one that a later process would ask for the version. What a file system of
+    fsspec's reads, local ones included, is recorded there (`fsspec_reads`).
+    """
+    if filesystem is None or type(filesystem).__name__ == "LocalFileSystem":
+        return ""
+    from pyarrow.fs import FileSystem, PyFileSystem
+
+    if not isinstance(filesystem, FileSystem) or isinstance(filesystem, PyFileSystem):
+        return _BY_ITS_OWN
+    scheme = f"{filesystem.type_name.replace('gcs', 'gs')}://"
+    if FileSystem.from_uri(scheme + "bucket/key")[0].equals(filesystem):
+        return scheme
+    raise ValueError(f"a {type(filesystem).__name__} with options of its own")
+
+
+def _locations(source: Any, scheme: str) -> Iterator[tuple[str, Kind]]:
+    if scheme == _BY_ITS_OWN:
+        return
     for text, _ in texts_among([source], 0):
+        text = text if protocol_of(text) else scheme + text
         if protocol_of(text) is not None:
             yield text, "remote"
             continue

@@ -7,12 +7,15 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
+from caching.keys.watch import Watch
 from caching.locations import Kind, local_path, protocol_of, shown
+from caching.tracking.active_recorder import recording
 from caching.tracking.memos import Memos
 from caching.tracking.remote_versions import remote_version
 from caching.tracking.source import Source, UnversionedError
-from caching.tracking.sources import content_of, digest_of_lines, is_below, lines_of, observe
+from caching.tracking.sources import content_of, digest_of_lines, has_same_times, is_below, lines_of, observe
 
 _WORD = re.compile(r"[^/.\\\\]*")
 
@@ -39,8 +42,9 @@ class Recorder:
     written: set[str] = field(default_factory=set)
     made: set[str] = field(default_factory=set)  # folders made during the run
     kept: set[str] = field(default_factory=set)  # what the run wrote, or has in a folder that it made, and then read
-    folder: str = field(default_factory=_working_folder)  # where relative paths begin, for whoever looks at them again
+    folder: str = field(default_factory=_working_folder)  # where relative paths begin
     rules: set[tuple[str, ...]] = field(default_factory=set)  # columns of its frame that are checked together
+    watch: Watch = field(default_factory=Watch)  # what the key covers
     memos: Memos = field(default_factory=Memos)  # of the helpers that the function may call
     problem: str = ""  # why the result must not be stored
     expires_at: float | None = None
@@ -63,12 +67,24 @@ class Recorder:
             return
         location = self._as_meant(local_path(location))
         if self._is_own(location):
-            self.kept.add(os.path.abspath(location))
+            if kind != "status":
+                self.kept.add(os.path.abspath(location))
             return
         with self._noting_problems(location):
-            if location not in self.sources:
+            known = self.sources.get(location)
+            if known is None:
                 # Threads may read it at once.
                 self.sources.setdefault(location, self._observe(location, kind))
+            elif known.kind == "status" != kind:
+                self.sources[location] = self._observe(location, kind)
+            self.memos.note(self.sources[location])
+
+    def use_variable(self, name: str) -> None:
+        """Record that a variable of the environment is read."""
+        location = f"${name}"
+        if not self._is_own(location) and location not in self.sources:
+            with recording(None):
+                self.sources[location] = observe(location, "variable")
             self.memos.note(self.sources[location])
 
     def _read_remote(self, location: str, version: str | None) -> None:
@@ -90,11 +106,25 @@ class Recorder:
         """Record a folder that the run makes itself."""
         self.made.add(os.path.abspath(folder))
 
+    def has_in_key(self, namespace: dict[str, Any], name: str) -> bool:
+        """Return whether the key covers a variable of a module."""
+        return self.watch.has(namespace, name)
+
+    def use_unversioned(self, what: str) -> None:
+        """Record the use of something that has no version, such as a connection; the text is a clause."""
+        if not self.trusts_unversioned:
+            self.problem = self.problem or (
+                f"{what}, and the cache cannot tell when that gives another result. Say how long the result holds "
+                "(ttl_seconds=) or what it depends on (depends_on=), pass the data as an argument, or read it by "
+                "read_table"
+            )
+
     def knows(self, location: str) -> bool:
         """Return whether a file was noted, under whatever name, or is the run's own."""
-        place = os.path.realpath(location)
-        known = (*self.sources, *self.written)
-        return self._is_own(place) or any(os.path.realpath(name) == place for name in known)
+        with recording(None):
+            place = os.path.realpath(location)
+            known = [location for location, source in self.sources.items() if source.kind != "status"]
+            return self._is_own(place) or any(os.path.realpath(name) == place for name in (*known, *self.written))
 
     def absorb(self, sources: Iterable[Source], problem: str = "", expires_at: float | None = None) -> None:
         """Add the sources of a cached function that this run called."""
@@ -152,7 +182,11 @@ class Recorder:
             if now.version != digest_of_lines(before):
                 raise UnversionedError(f"{shown(source.location)} changed while it was read")
             return now
+        if source.kind == "file" and has_same_times(source):
+            return source
         now = observe(source.location, source.kind)
+        if source.kind == "status" and self._is_own(source.location):
+            return now  # it asked for what it then made
         same = (now.kind, now.version) == (source.kind, source.version)
         if not same or (source.content and (now.content or content_of(source.location)) != source.content):
             raise UnversionedError(f"{shown(source.location)} changed while it was read")
@@ -198,7 +232,8 @@ class Recorder:
     @contextmanager
     def _noting_problems(self, location: str) -> Iterator[None]:
         try:
-            yield
+            with recording(None):  # what the recorder itself looks at does not count
+                yield
         except UnversionedError as error:
             self.problem = self.problem or str(error)
         except (OSError, ValueError) as error:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from caching.keys.values import digest
-from caching.locations import MAGIC, protocol_of
+from caching.locations import BY_FSSPEC, MAGIC, protocol_of
 from caching.tracking.active_recorder import recording
 
 _versions: dict[str, Callable[[str], str | None]] = {}
@@ -25,6 +25,7 @@ def remote_version(location: str) -> str | None:
     """Return the version of a remote location, by the registered function of its protocol, else by fsspec."""
     protocol = protocol_of(location) or ""
     version_of = _versions.get(protocol) or _versions.get(protocol.partition("+")[0])
+    location = location.removeprefix(BY_FSSPEC)
     with recording(None):
         return version_of(location) if version_of is not None else _version_by_fsspec(location)
 

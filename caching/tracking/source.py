@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import stat
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from caching.locations import Kind
 
 # Clocks of file systems are coarse: a file this young may be rewritten without a trace in its times.
 _YOUNG_SECONDS = 2.0
+
+UNREAD = ("absent", "status", "variable")  # kinds of sources from which no data was read
 
 
 @dataclass(frozen=True)
@@ -21,29 +23,24 @@ class Source:
     location: str
     kind: Kind
     version: str | None
-    content: str = ""  # digest of a young file's bytes
+    content: str = ""  # digest of the bytes of a file that is young or not large
     without: tuple[str, ...] = ()  # what the load itself wrote into a folder
+    was_young: bool = False  # its times alone do not tell that it is the same
 
     def as_json(self) -> list[Any]:
         """Return the source as a list for an entry's record."""
-        return [self.location, self.kind, self.version, self.content, list(self.without)]
+        return [self.location, self.kind, self.version, self.content, list(self.without), self.was_young]
 
-    def aged(self) -> Source:
-        """Return the same without the digest of its content, once the file is too old to change unnoticed."""
-        if not self.content:
-            return self
-        try:
-            status = os.stat(self.location)
-        except OSError:
-            return self
-        same = not is_young(status) and signature_of(status) == self.version
-        return replace(self, content="") if same else self
+    def has_size(self, version: str) -> bool:
+        """Return whether a file of another version has the size of this one, so that its bytes may be the same."""
+        return str(self.version).partition("-")[0] == version.partition("-")[0]
 
     @classmethod
     def from_json(cls, data: list[Any]) -> Source:
         """Return the source that `as_json` wrote."""
-        location, kind, version, content, without = data
-        return cls(location, kind, version, content, tuple(without))
+        location, kind, version, content, without, *rest = data
+        # An entry of an earlier release has no more fields, and a digest of young files alone.
+        return cls(location, kind, version, content, tuple(without), bool(rest[0] if rest else content))
 
 
 class UnversionedError(Exception):
@@ -59,7 +56,7 @@ def signature(path: str) -> str:
     """Return size, times and inode of a file as text; for a folder only that it is one."""
     try:
         return signature_of(os.stat(path))
-    except OSError:
+    except (OSError, ValueError):
         return "absent"
 
 

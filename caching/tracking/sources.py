@@ -22,6 +22,7 @@ from caching.tracking.active_recorder import recording
 from caching.tracking.remote_versions import remote_version
 from caching.tracking.source import Source, UnversionedError, is_young, signature, signature_of
 
+_HASHED = 16 << 20  # bytes of a file that are read to find that it was only touched: some milliseconds
 _MOST_FILES = 100_000
 _HIDDEN = "argument:"
 
@@ -30,6 +31,10 @@ def observe(location: str, kind: Kind, without: tuple[str, ...] = ()) -> Source:
     """Return the present state of a location; raise UnversionedError if it has no version."""
     if kind == "remote":
         return Source(location, kind, remote_version(location))
+    if kind == "status":
+        return Source(location, kind, status_of(location))
+    if kind == "variable":
+        return Source(location, kind, digest(repr(os.environ.get(location[1:])).encode("utf-8", "surrogatepass")))
     if kind in ("file", "absent"):
         return _observe_file(location)
     if kind == "folder" and not os.path.isdir(location):
@@ -51,7 +56,26 @@ def _observe_file(path: str) -> Source:
         return observe(path, "folder")
     if not stat.S_ISREG(status.st_mode):
         raise UnversionedError(f"{path} is no regular file")
-    return Source(path, "file", signature_of(status), content_of(path) if is_young(status) else "")
+    young = is_young(status)
+    content = content_of(path) if young or status.st_size <= _HASHED else ""
+    return Source(path, "file", signature_of(status), content, was_young=young)
+
+
+def aged(source: Source) -> Source:
+    """Return the source of a file with its present times, if it was touched or rewritten with the same bytes."""
+    if source.kind != "file" or has_same_times(source):
+        return source
+    now = _observe_file(source.location)
+    unchanged = now.content == source.content and signature(source.location) == now.version
+    return now if unchanged else source
+
+
+def status_of(path: str) -> str:
+    """Return what can be asked of a path without reading it: whether it is there, its size and times, its link."""
+    try:
+        return f"{os.readlink(path)} {signature(path)}"
+    except (OSError, ValueError):
+        return signature(path)
 
 
 def content_of(path: str) -> str:
@@ -104,22 +128,37 @@ def digest_of_lines(lines: Iterable[str]) -> str:
     return str(xxhash.xxh3_128_hexdigest("\n".join(lines).encode("utf-8", "surrogatepass")))
 
 
+def has_same_times(source: Source) -> bool:
+    """Return whether a file has the times and the size that it had, and was old enough then for that to tell."""
+    return not source.was_young and signature(source.location) == source.version
+
+
+def _has_same_bytes(source: Source) -> bool:
+    if not (source.content and source.has_size(signature(source.location))):
+        return False
+    try:
+        return content_of(source.location) == source.content
+    except OSError:
+        return False
+
+
 def stale_reason(source: Source, *, ask_remote: bool = True) -> str:
     """Return why a recorded source is not as it was, or an empty text."""
     if source.kind == "remote" and (not ask_remote or source.version is None):
         return ""
-    if source.kind == "file" and not source.content and signature(source.location) == source.version:
+    if source.kind == "file" and (has_same_times(source) or _has_same_bytes(source)):
         return ""
     try:
         now = observe(source.location, source.kind, source.without)
     except Exception as error:  # noqa: BLE001 - not told is not the same
         return f"{shown(source.location)} cannot be asked for its version: {type(error).__name__}"
-    same = now.kind == source.kind and now.version == source.version
-    if same and (not source.content or (now.content or content_of(source.location)) == source.content):
+    if source.kind != "file" and (now.kind, now.version) == (source.kind, source.version):
         return ""
-    if source.kind == "absent":
+    if source.kind == "variable":
+        return f"the environment variable {source.location[1:]} changed"
+    if source.kind == "absent" or source.version == "absent":
         return "a file that was not there has appeared"
-    if now.kind == "absent":
+    if "absent" in (now.kind, now.version):
         return f"{source.location} is gone"
     if source.kind in ("folder", "tree", "glob"):
         return f"what {source.location} holds changed"
@@ -140,7 +179,8 @@ def hide(source: Source, given: Collection[str]) -> Source:
 
     A text that names no file may be a password; a URL may carry one.
     """
-    secret = source.kind == "absent" or (source.kind == "remote" and shown(source.location) != source.location)
+    is_absent = "absent" in (source.kind, source.version)
+    secret = is_absent or (source.kind == "remote" and shown(source.location) != source.location)
     return replace(source, location=_digest_of_text(source.location)) if secret and source.location in given else source
 
 

@@ -1,7 +1,7 @@
 """Record files that SQL reads: by DuckDB in native code, and databases that SQLite attaches.
 
 What takes SQL or a path in DuckDB is wrapped as soon as that is imported. Each piece of such a text that names a file,
-a folder, a glob or a URL is told to the recorder: more than is read may count, which costs a miss at worst. SQLite says
+a folder, a glob or a URL is recorded: more than is read may count, which costs a miss at worst. SQLite says
 itself what it attaches. Unseen stays what only DuckDB knows: a name that its SQL computes (`'a' || '.csv'`) or finds
 through `file_search_path`, and the files that a view kept in a database reads.
 """
@@ -13,13 +13,13 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from caching.import_hooks import on_import
 from caching.keys.libraries import is_of_library
-from caching.keys.objects import ORIGINAL, original_of
+from caching.keys.names import ORIGINAL, original_of
 from caching.locations import MAGIC, Kind, locations_among, protocol_of, texts_among
 from caching.tracking.active_recorder import ReadRecorder, current_recorder, recording
 from caching.tracking.native_readers import install_wrappers, register_wrapper
@@ -41,6 +41,8 @@ _QUOTES = ("'", '"', r"\$\w*\$")
 _DOTTED = re.compile(r"(?:\w+|\"[^\"]+\")(?:\.(?:\w+|\"[^\"]+\"))+")  # FROM a.csv needs no quotes
 _FILE_URL = re.compile(r"^file:(//(localhost)?)?(?=/)")
 _SQLITE_OK, _SQLITE_ATTACH = 0, 24  # known without an import
+_NAME = re.compile(r"[^\W\d]\w*")
+_TABLES = ("__arrow_c_stream__", "__array_interface__", "_duckdb_scan_", "scanner", "collect", "columns")
 _READING = "__read__"
 _CALL = compile(f"{_READING}()", f"<{__name__}>", "eval")
 
@@ -126,6 +128,8 @@ def _recording(read: Callable[..., Any], module: ModuleType) -> Callable[..., An
             _guarded(recorder, lambda: _report(recorder, [*args, *kwargs.values()]))
         # DuckDB finds tables among the variables of the frame that calls it: those of the caller, not of this one.
         caller = sys._getframe(1)
+        if recorder is not None:
+            _guarded(recorder, lambda: _check_variables(recorder, caller, [*args, *kwargs.values()]))
         variables = {**caller.f_locals, _READING: functools.partial(read, *args, **kwargs)}
         answer = eval(_CALL, caller.f_globals, variables)  # noqa: S307 - the text is this module's
         if recorder is not None:
@@ -134,6 +138,16 @@ def _recording(read: Callable[..., Any], module: ModuleType) -> Callable[..., An
 
     vars(reader)[ORIGINAL] = read
     return reader
+
+
+def _check_variables(recorder: ReadRecorder, caller: FrameType, values: list[Any]) -> None:
+    """Make the result uncacheable if SQL names a table that is a variable of the module: the key does not hold it."""
+    for text in (value for value in values if isinstance(value, str)):
+        for name in _NAME.findall(text):
+            value = caller.f_globals.get(name)
+            is_table = name not in caller.f_locals and any(hasattr(value, table) for table in _TABLES)
+            if is_table and not recorder.has_in_key(caller.f_globals, name):
+                recorder.problem = recorder.problem or f"its SQL reads the variable {name}. Pass that as an argument"
 
 
 def _guarded(recorder: ReadRecorder, note: Callable[[], None]) -> None:

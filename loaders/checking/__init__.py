@@ -20,7 +20,7 @@ order against the contract and one environment against the other. Rows and age a
 them; of a dataset in many parts a sample is probed, or each with `--all-parts`.
 
 Each finding says module, function, file and line, expected, found, and what to do. An error makes the exit code 1, a
-warning does not; `--ignore RULE` leaves a rule out. In a test it is
+warning only with `--strict`; `--ignore RULE` leaves a rule out. In a test it is
 
 ```python
 from loaders import check_interchangeable

@@ -2,121 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from caching import LocalCache
 from loaders.checking.annotations import type_name
-from loaders.checking.exports import ExportedFunction, SourceModule, quiet_hamilton
-from loaders.checking.findings import Finding, shown_path
-from loaders.checking.loader_bodies import allowed_protocols, calls
+from loaders.checking.environment import Environment, config_problem
+from loaders.checking.exports import quiet_hamilton
+from loaders.checking.findings import Finding
+from loaders.checking.locations import location_findings
 from loaders.checking.majority import deviations
-from loaders.clients.location import parse_location
-from loaders.config.environment import Config, load_config, unset_variables
-from loaders.config.project_root import use_project_root
-from loaders.config.storage import in_sandbox
-from loaders.errors import ConfigError, LoaderError
+from loaders.checking.shared_locations import shared_locations
+from loaders.errors import LoaderError
 from loaders.names import did_you_mean, quoted
 from loaders.planning.definitions import Definition
 from loaders.planning.inputs import is_plain, typed_input
 from loaders.planning.plan import Plan
-from loaders.redaction import redact
-
-_PLACE = re.compile(r"^(?P<file>[^\s:][^:\n]*\.ya?ml)(?::(?P<line>\d+))?: (?P<text>.*)", re.DOTALL)
-
-
-@dataclass
-class Environment:
-    """A resolved environment with its loader module and its dataflow."""
-
-    config: Config
-    file: str
-    source: SourceModule | None = None
-    flow: list[SourceModule] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        """The environment's name."""
-        return self.config.env
-
-    @property
-    def known(self) -> dict[str, Any]:
-        """The configuration values that `@config.when` sees."""
-        return {"data_source": self.config.data_source, **self.config.inputs}
-
-    @cached_property
-    def loading(self) -> dict[str, tuple[Definition, Any]]:
-        """The definitions of the loader module."""
-        return self.source.nodes if self.source else {}
-
-    @cached_property
-    def computed(self) -> dict[str, tuple[Definition, Any]]:
-        """The definitions of the dataflow."""
-        return {node: made for module in self.flow for node, made in module.nodes.items()}
-
-    def at(self, *key: str) -> dict[str, Any]:
-        """Return file and line of a value, for a finding."""
-        origin = self.config.origin(*key)
-        if origin.line is None:
-            return {"file": self.file, "line": None, "environment": self.name}
-        return {"file": shown_path(origin.source), "line": origin.line, "environment": self.name}
-
-    def locations(self) -> Iterator[tuple[str, ExportedFunction, str]]:
-        """Yield input, dataset and value of each input that a dataset is read from."""
-        for exported in (self.source.exports if self.source else {}).values():
-            read = (
-                {getattr(call.location, "id", None) for call in calls(self.source, exported)} if self.source else set()
-            )
-            for name in exported.inputs:
-                value = self.config.inputs.get(name)
-                if isinstance(value, str) and (name in read or "/" in value):
-                    yield name, exported, value
-
-
-def resolve(env: str, directory: Path) -> tuple[Config | None, list[Finding]]:
-    """Return an environment's configuration, or the finding that explains why it does not resolve."""
-    file = next((shown_path(found) for found in sorted(directory.glob(f"{env}.y*ml"))), str(directory))
-    try:
-        unset = unset_variables(env, directory)
-    except ConfigError:
-        unset = []
-    problems = [
-        Finding(
-            rule="variable-unset",
-            expected=f"a value for {name}, which '{'.'.join(key)}' needs",
-            found="no such environment variable",
-            fix=f"Set it, or give a default: ${{{name}:-value}}.",
-            file=shown_path(origin.source) if origin.line else file,
-            line=origin.line,
-            environment=env,
-        )
-        for name, key, origin in unset
-    ]
-    if problems:
-        return None, problems
-    try:
-        return load_config(env, directory), []
-    except LoaderError as error:
-        return None, [config_problem(line, env, file) for line in str(error).splitlines()]
-
-
-def config_problem(text: str, env: str, file: str, rule: str = "config") -> Finding:
-    """Return the finding for a configuration error, at its file and line."""
-    found = _PLACE.match(text)
-    where = {"file": shown_path(found["file"]), "line": int(found["line"]) if found["line"] else None} if found else {}
-    said, _, fix = (found["text"] if found else text).partition(". ")
-    return Finding(
-        rule=rule,
-        expected=f"an environment '{env}' that resolves",
-        found=said.rstrip("."),
-        fix=fix or "Correct the file.",
-        environment=env,
-        **({"file": file, "line": None} | where),  # type: ignore[arg-type]
-    )
 
 
 def check_environment(environment: Environment, elsewhere: Iterable[str]) -> Iterator[Finding]:
@@ -128,8 +29,9 @@ def check_environment(environment: Environment, elsewhere: Iterable[str]) -> Ite
         *_inputs(environment),
         *_wanted(environment, set(elsewhere)),
         *_twice(environment),
+        *_coroutines(environment),
         *_outputs(environment),
-        *_locations(environment),
+        *location_findings(environment),
         *_sections(environment),
     ]
     yield from found
@@ -252,6 +154,20 @@ def _twice(environment: Environment) -> Iterator[Finding]:
                 )
 
 
+def _coroutines(environment: Environment) -> Iterator[Finding]:
+    """Yield coroutine functions, which the synchronous driver of a run would not await."""
+    for module in [*([environment.source] if environment.source else []), *environment.flow]:
+        for definition in module.definitions:
+            if definition.nodes and definition.is_async:
+                yield Finding(
+                    rule="async-function",
+                    expected="plain functions: a run's driver is synchronous",
+                    found=f"async def {definition.name}(), whose coroutine would be passed on as data",
+                    fix="Define it by 'def'; inside of it, asyncio.run(…) runs what is asynchronous.",
+                    **module.at(definition.name) | {"environment": environment.name},
+                )
+
+
 def _outputs(environment: Environment) -> Iterator[Finding]:
     nodes = {**environment.loading, **environment.computed, **environment.config.inputs}
     modules = [*([environment.source] if environment.source else []), *environment.flow]
@@ -265,32 +181,6 @@ def _outputs(environment: Environment) -> Iterator[Finding]:
             yield Finding(rule="output-unknown", expected="outputs that are nodes", found=found, fix=fix, **here)
 
 
-def _locations(environment: Environment) -> Iterator[Finding]:
-    """Yield locations whose protocol the source does not read."""
-    if environment.source is None:
-        return
-    for exported in environment.source.exports.values():
-        for name, protocols in allowed_protocols(environment.source, exported).items():
-            value = environment.config.inputs.get(name)
-            if not isinstance(value, str):
-                continue
-            try:
-                found = parse_location(value).protocol
-            except LoaderError:
-                found = "no location"
-            if found not in protocols:
-                yield Finding(
-                    rule="location-kind",
-                    expected=f"a location of {quoted(protocols)}, all that {environment.source.place(exported)} reads",
-                    found=f"'{redact(value)}' ({found})",
-                    fix="Correct the location, or choose the data source that reads it.",
-                    module=environment.source.path,
-                    function=exported.definition.name,
-                    dataset=exported.name,
-                    **environment.at("inputs", name),
-                )
-
-
 def _sections(environment: Environment) -> Iterator[Finding]:
     """Yield contradictions in the sections beside the inputs."""
     settings = environment.config.settings
@@ -299,7 +189,7 @@ def _sections(environment: Environment) -> Iterator[Finding]:
         if environment.source and environment.source.module and dataset not in offered:
             here = environment.at("formats", dataset)
             fix = f"Correct the name.{did_you_mean(dataset, offered)}"
-            found = f"'{dataset}', which source '{environment.source.name}' does not exported"
+            found = f"'{dataset}', which source '{environment.source.name}' does not export"
             yield Finding(rule="config", expected="formats of datasets", found=found, fix=fix, **here)
     try:
         LocalCache(settings.cache.directory, max_size=settings.cache.max_size, ttl_seconds=settings.cache.ttl_seconds)
@@ -352,7 +242,7 @@ def compare_environments(environments: Sequence[Environment]) -> Iterator[Findin
             yield _differs(
                 "outputs", "outputs", runs[deviation.name], deviation.expected, deviation.value, deviation.others
             )
-    yield from _shared_locations(environments)
+    yield from shared_locations(environments)
 
 
 def _differs(
@@ -366,33 +256,3 @@ def _differs(
         fix="Say it once in the file that all environments extend.",
         **environment.at(key),
     )
-
-
-def _shared_locations(environments: Sequence[Environment]) -> Iterator[Finding]:
-    first: dict[tuple[Any, ...], tuple[Environment, str, str]] = {}
-    for environment in environments:
-        storage = in_sandbox(environment.config.settings.storage)
-        for name, exported, value in environment.locations():
-            with use_project_root(environment.config.root):
-                try:
-                    location = parse_location(value)
-                except LoaderError:
-                    continue
-            if location.protocol == "file":
-                key: tuple[Any, ...] = ("file", str(Path(location.path).resolve()))
-            else:
-                key = (location.protocol, location.path, storage.endpoint_url, storage.profile)
-            other, other_name, dataset = first.setdefault(key, (environment, name, exported.name))
-            if other is environment and (other_name == name or dataset == exported.name):
-                continue
-            owner = f"environment {other.name}" if other is not environment else f"input '{other_name}'"
-            origin = other.config.origin("inputs", other_name)
-            yield Finding(
-                rule="location-shared",
-                severity="warning",
-                expected="data of its own in each environment and dataset",
-                found=f"'{location.shown}', as {owner} has it ({shown_path(origin.source)}:{origin.line})",
-                fix="Correct one of them, unless they share the data on purpose.",
-                dataset=exported.name,
-                **environment.at("inputs", name),
-            )

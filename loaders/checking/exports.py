@@ -65,11 +65,6 @@ class ExportedFunction:
         return hasattr(self.definition.function, "lookup")
 
     @property
-    def is_async(self) -> bool:
-        """Whether it is a coroutine function."""
-        return inspect.iscoroutinefunction(self.function)
-
-    @property
     def documentation(self) -> str:
         """The docstring, on one line."""
         return " ".join((self.function.__doc__ or "").split())

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from loaders.names import printable
+
 Severity = Literal["error", "warning"]
 
 
@@ -35,6 +37,11 @@ class Finding:
     line: int | None = None
     environment: str = ""
     dataset: str = ""
+
+    def __post_init__(self) -> None:
+        # Names of columns and files may hold anything; a terminal and JSON may not.
+        for name in ("expected", "found", "fix", "function", "file", "dataset"):
+            object.__setattr__(self, name, printable(getattr(self, name)))
 
     @property
     def place(self) -> str:

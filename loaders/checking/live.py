@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from loaders.checking.environments import Environment
+from loaders.checking.environment import Environment
 from loaders.checking.exports import ExportedFunction
 from loaders.checking.findings import Finding, Severity
 from loaders.checking.majority import deviations
@@ -47,7 +47,7 @@ _FIXES = {
     "live-nulls": "Fill or drop the rows, or make the column nullable in the contract.",
     "live-values": "Correct the data, or the contract's rule.",
     "live-unknown": "Load the dataset once to know.",
-    "live-last-line": "See whether the file is whole; end its last line.",
+    "live-last-line": "See whether the last value is whole; if it is, end the line, or leave it so.",
     "live-drift": "Write the dataset alike for every environment.",
 }
 
@@ -159,8 +159,6 @@ class _Look:
         """Yield rule, severity, expected and found for each problem of a file."""
         for rule, said in facts.problems:
             yield rule, "warning" if rule == "live-unknown" else "error", _EXPECTED.get(rule, "the contract kept"), said
-        if facts.ends_its_lines is False and not facts.problems:
-            yield "live-last-line", "warning", "a last line that is ended", "one that is not; it may be cut short"
         if facts.rows == 0 and "live-empty" not in dict(facts.problems):
             yield "live-empty", "error", "rows", "none"
         if self.contract is not None and facts.columns:
@@ -256,14 +254,23 @@ def drift(looked: Sequence[_Look]) -> Iterator[Finding]:
         listed = {look.environment.name: look for look in of_dataset if look.probe.files[0].columns}
         extra = {env: _extra_columns(look) for env, look in listed.items()}
         yield from _drifting(listed, extra, "other columns beside the contract's:", "warning")
-        texts = {look.environment.name: look for look in of_dataset if look.probe.files[0].ends_its_lines is not None}
-        ends = {env: all(f.ends_its_lines is not False for f in look.probe.files) for env, look in texts.items()}
-        if len(set(ends.values())) > 1:
-            for env in [env for env, ended in ends.items() if not ended]:
-                said = "a last line that is not: the file may be cut short"
-                yield _drift_finding(
-                    texts[env], "a last line that is ended, as in the other environments", said, "error"
-                )
+        yield from _last_lines([look for look in of_dataset if look.probe.files[0].ends_its_lines is not None])
+
+
+def _last_lines(looked: Sequence[_Look]) -> Iterator[Finding]:
+    """Yield files whose last row, though complete, has no line end while those of other environments have one."""
+    whole = {look.environment.name: all(f.ends_its_lines for f in look.probe.files) for look in looked}
+    ended = [env for env, ends in whole.items() if ends]
+    for look in looked if ended else ():
+        if not whole[look.environment.name]:
+            yield Finding(
+                rule="live-last-line",
+                severity="warning",
+                expected=f"a line end after the last row, as in {', '.join(ended)}",
+                found=f"a complete last row without one; its last value may be cut short [{look.probe.location}]",
+                fix=_FIXES["live-last-line"],
+                **look.place(),
+            )
 
 
 def _drifting(

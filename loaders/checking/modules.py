@@ -13,6 +13,7 @@ from loaders.checking.ignored_functions import ignored_loader, stray_loaders, sw
 from loaders.checking.inputs import input_findings
 from loaders.checking.loader_bodies import body_findings
 from loaders.checking.majority import deviations
+from loaders.checking.references import reference_findings
 from loaders.contract import DatasetContract
 from loaders.names import did_you_mean, quoted
 
@@ -23,14 +24,16 @@ def compare_modules(sources: Sequence[SourceModule]) -> Iterator[Finding]:
     """Yield every difference between the modules, and the problems of each."""
     seen: set[int] = set()
     for source in sources:
-        offers = source.exports
+        exports = source.exports
         yield from source.problems
-        if source.module is None or id(source.module) in seen:
+        if source.module is None:
             continue
-        # One module may serve several names; what is said of its text is said once.
+        # One module may serve several names, each with other functions; what is said of each is said once.
+        if id(source.module) not in seen:
+            yield from stray_loaders(source)
         seen.add(id(source.module))
-        yield from stray_loaders(source)
-        for exported in offers.values():
+        for exported in [exported for exported in exports.values() if id(exported.definition.function) not in seen]:
+            seen.add(id(exported.definition.function))
             yield from body_findings(source, exported)
     importable = [source for source in sources if source.module is not None]
     expected = expected_datasets(importable)
@@ -44,6 +47,7 @@ def compare_modules(sources: Sequence[SourceModule]) -> Iterator[Finding]:
         yield from input_findings(dataset, exporting)
         yield from _documentation(dataset, exporting)
     yield from _ambiguous(importable)
+    yield from reference_findings(importable)
 
 
 def expected_datasets(sources: Iterable[SourceModule]) -> list[str]:
@@ -212,7 +216,10 @@ def _kinds(dataset: str, exporting: Mapping[str, SourceModule]) -> Iterator[Find
         if frames[other.name] == frames[other.others[0]]:
             expected, found = (", ".join(sorted(kinds)) for kinds in (other.expected or (), other.value or ()))
             yield _other_type(dataset, exporting[other.name], "columns", expected, found, other.others)
-    calls = {name: "async def" if source.exports[dataset].is_async else "def" for name, source in exporting.items()}
+    calls = {
+        name: "async def" if source.exports[dataset].definition.is_async else "def"
+        for name, source in exporting.items()
+    }
     for call in deviations(calls):
         yield _other_type(dataset, exporting[call.name], "call", call.expected, call.value, call.others)
 

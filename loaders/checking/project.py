@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
-import importlib.util
 import os
 import sys
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from loaders.checking.environments import Environment, check_environment, compare_environments, config_problem, resolve
+from loaders.checking.environment import Environment, config_problem, resolve, shown_file
+from loaders.checking.environments import check_environment, compare_environments
 from loaders.checking.exports import SourceModule, source_module
 from loaders.checking.findings import Finding, shown_path
+from loaders.checking.fresh_modules import fresh_modules
 from loaders.checking.modules import compare_modules, expected_datasets
 from loaders.checking.report import Report
 from loaders.checking.secrets import is_secret_name, secret_findings
-from loaders.checking.source_text import FunctionNode, SourceText
+from loaders.checking.shared_locations import unknown_partners
+from loaders.checking.source_modules import SourceModules
+from loaders.checking.switching import switched, switched_beside, unknown_values
 from loaders.config.environment import Config, environments
+from loaders.config.environment_files import environment_files
 from loaders.config.yaml_file import read_yaml
 from loaders.driver import config_from_mapping
 from loaders.errors import ConfigError
@@ -32,7 +33,6 @@ from loaders.planning.sources import SOURCES, make_importable, pick_source
 Subject = ModuleType | str | os.PathLike[str] | Config
 
 _SHORTEST_MASKED = 4
-_YOUNG_SECONDS = 5.0
 
 
 def check_interchangeable(
@@ -84,7 +84,7 @@ def check_modules(modules: Iterable[Any]) -> Report:
     for name, module in named:
         path = module.__name__ if isinstance(module, ModuleType) else str(module)
         looked = source_module(name or path, module)
-        sources += _switched(looked) or [looked]
+        sources += switched(looked) or [looked]
     return _finished(compare_modules(sources), sources, [], set())
 
 
@@ -100,7 +100,7 @@ def check_project(
     unreadable = _unreadable(folder)
     if unreadable:
         # Nobody knows what such a file would say; the whole project is what is looked at.
-        return _finished(unreadable, [], [], secret_findings(folder.glob("*.y*ml"))[1])
+        return _finished(unreadable, [], [], secret_findings(environment_files(folder))[1])
     known = environments(folder)
     for env in chosen or ():
         if env not in known:
@@ -116,7 +116,7 @@ def check_project(
 
 def _unreadable(folder: Path) -> list[Finding]:
     found = []
-    for path in sorted(folder.glob("*.y*ml")):
+    for path in environment_files(folder):
         try:
             read_yaml(path)
         except ConfigError as error:
@@ -161,13 +161,12 @@ class _Project:
 
     def file_of(self, config: Config) -> str:
         """Return the file of an environment, for findings that have no line."""
-        found = sorted((self.folder or Path()).glob(f"{config.env}.y*ml"))
-        return shown_path(found[0]) if found else ""
+        return shown_file(config.env, self.folder) if self.folder is not None else ""
 
 
 def _check(project: _Project, *, live: bool, all_parts: bool) -> Report:
     make_importable(project.root)
-    with _fresh_modules(project):
+    with fresh_modules(project.root, _packages(project)):
         sources, checked = _looked_at(project)
         modules = [*sources, *(module for environment in checked for module in environment.flow)]
         elsewhere = {node for source in sources for node in source.nodes}
@@ -175,7 +174,8 @@ def _check(project: _Project, *, live: bool, all_parts: bool) -> Report:
         for environment in checked:
             findings += check_environment(environment, elsewhere)
         findings += compare_environments(checked)
-        findings += _unknown_values(sources)
+        findings += unknown_partners(checked, _names(project))
+        findings += unknown_values(sources)
         secrets, texts = secret_findings(_files(project, modules))
         texts |= {
             str(value) for config in project.configs for key, value in config.inputs.items() if is_secret_name(key)
@@ -191,44 +191,39 @@ def _check(project: _Project, *, live: bool, all_parts: bool) -> Report:
 
 def _looked_at(project: _Project) -> tuple[list[SourceModule], list[Environment]]:
     """Return all sources, and the environments that resolve, each with its source and dataflow."""
-    inputs: dict[tuple[str, str], Mapping[str, Any]] = {}
-    served: list[tuple[Config, tuple[str, str] | None]] = []
-    table = project.table()
-    for config in project.configs:
-        try:
-            name, module = pick_source(config.data_source, config.settings.sources)
-        except ConfigError:
-            # Told when the table was made, except where nothing is said at all.
-            if config.data_source is None:
-                project.source_of(config)
-            served.append((config, None))
-            continue
-        inputs.setdefault((name, _path(module)), config.inputs)
-        served.append((config, (name, _path(module))))
-    by_name = {
-        (name, path): source_module(name, module, inputs.get((name, path)))
-        for name, modules in table.items()
-        for path, module in modules.items()
-    }
-    sources = list(by_name.values())
-    for source in list(sources):
-        twins = _switched_beside(source, [name for name, _ in by_name])
-        sources += [twin for twin in twins if twin.path not in {found.path for found in sources}]
+    served = SourceModules()
     checked = []
-    for config, key in served:
-        environment = Environment(config, project.file_of(config), by_name.get(key) if key else None)
+    for config in project.configs:
+        environment = Environment(config, project.file_of(config))
+        with contextlib.suppress(ConfigError):
+            environment.source = served.of(environment, *pick_source(config.data_source, config.settings.sources))
+        if config.data_source is None:
+            # Other mistakes of it are told when the table is made.
+            project.source_of(config)
         environment.flow = [
             source_module(config.env, module, environment.known, "dataflow module")
             for module in dict.fromkeys(config.settings.modules)
         ]
         checked.append(environment)
-        if environment.source is not None:
-            # A module that does not exist has no file of its own: the configuration that names it is at fault.
-            name = environment.source.name
-            here = {key: value for key, value in environment.at("sources", name).items() if key != "environment"}
-            problems = environment.source.problems
-            problems[:] = [problem if problem.file else replace(problem, **here) for problem in problems]
+    for name, modules in project.table().items():
+        for module in modules.values():
+            served.add(name, module)
+    sources = served.all()
+    for source in list(sources):
+        twins = switched_beside(source, [source.name for source in served.all()])
+        sources += [twin for twin in twins if twin.path not in {found.path for found in sources}]
+    for environment in checked:
+        _locate_problems(environment)
     return sources, checked
+
+
+def _locate_problems(environment: Environment) -> None:
+    """Give the problems of a module that does not exist a place: the configuration that names it is at fault."""
+    if environment.source is not None:
+        place = environment.at("sources", environment.config.data_source or "")
+        here = {key: value for key, value in place.items() if key != "environment"}
+        problems = environment.source.problems
+        problems[:] = [problem if problem.file else replace(problem, **here) for problem in problems]
 
 
 def _flow_problems(checked: Iterable[Environment]) -> Iterator[Finding]:
@@ -240,96 +235,10 @@ def _flow_problems(checked: Iterable[Environment]) -> Iterator[Finding]:
                 yield replace(problem, **where)
 
 
-def _switched(source: SourceModule, names: Iterable[str] = ()) -> list[SourceModule]:
-    """Return a switching module once for each value of `data_source` that its decorators or a source name."""
-    if source.module is None:
-        return []
-    values = list(dict.fromkeys([*names, *switch_values(source.text)]))
-    return [source_module(f"{source.path}[{value}]", source.module, {"data_source": value}) for value in values]
-
-
-def _switched_beside(source: SourceModule, names: Iterable[str]) -> list[SourceModule]:
-    """Return the switching modules in the folder of a loader module."""
-    package = source.path.rpartition(".")[0]
-    if source.module is None or source.text.path is None:
-        return []
-    found = []
-    for path in sorted(source.text.path.parent.glob("*.py")):
-        if path != source.text.path and path.stem.isidentifier() and switch_values(SourceText(path)):
-            name = f"{package}.{path.stem}" if package else path.stem
-            beside = source_module(name, name)
-            found += _switched(beside, names) or [beside]
-    return found
-
-
-def _unknown_values(sources: Sequence[SourceModule]) -> Iterator[Finding]:
-    """Yield functions that switch by a value that no source has."""
-    known = {source.name for source in sources if "[" not in source.name}
-    for source in {source.path: source for source in sources if source.module is not None}.values():
-        for function, nodes in source.text.functions.items():
-            for value in _values(nodes):
-                if value not in known:
-                    yield Finding(
-                        rule="switch-value",
-                        expected=f"a data source: {quoted(sorted(known))}",
-                        found=f"'{value}'",
-                        fix=f"Correct the value in its @config.when.{did_you_mean(value, known)}",
-                        **source.at(function),
-                    )
-
-
-def switch_values(text: SourceText) -> list[str]:
-    """Return the values of `data_source` that a module's `@config.when…` decorators name."""
-    return list(dict.fromkeys(value for nodes in text.functions.values() for value in _values(nodes)))
-
-
-def _values(nodes: Iterable[FunctionNode]) -> Iterator[str]:
-    for decorator in (decorator for node in nodes for decorator in node.decorator_list):
-        if isinstance(decorator, ast.Call) and ast.unparse(decorator.func).split(".")[-1].startswith("when"):
-            for keyword in decorator.keywords:
-                if keyword.arg == "data_source":
-                    constants = [part.value for part in ast.walk(keyword.value) if isinstance(part, ast.Constant)]
-                    yield from (value for value in constants if isinstance(value, str))
-
-
-@contextmanager
-def _fresh_modules(project: _Project) -> Iterator[None]:
-    """Import the project's modules again inside the block, so that the files are checked as they are now."""
-    packages = _packages(project)
-    loaded = {name: module for name, module in sys.modules.items() if name.split(".")[0] in packages}
-    for name in loaded:
-        del sys.modules[name]
-    _forget_young_bytecode(project.root, packages)
-    importlib.invalidate_caches()
-    # Another project of this process may lie before this one on the path.
-    path = list(sys.path)
-    sys.path[:] = [str(project.root), *(entry for entry in sys.path if entry != str(project.root))]
-    try:
-        yield
-    finally:
-        sys.path[:] = path
-        for name in [name for name in sys.modules if name.split(".")[0] in packages]:
-            del sys.modules[name]
-        sys.modules.update(loaded)
-
-
-def _forget_young_bytecode(root: Path, packages: Iterable[str]) -> None:
-    """Remove the bytecode of modules written a moment ago.
-
-    Python tells bytecode by the second and the size of its source: an edit within the second it was compiled in goes
-    unseen, and what would be checked is the module as it was before.
-    """
-    for package in packages:
-        for source in (root / f"{package}.py", *(root / package).rglob("*.py")):
-            with contextlib.suppress(OSError, NotImplementedError):
-                if time.time() - source.stat().st_mtime < _YOUNG_SECONDS:
-                    Path(importlib.util.cache_from_source(str(source))).unlink(missing_ok=True)
-
-
 def _files(project: _Project, modules: Iterable[SourceModule]) -> Iterator[Path]:
     """Yield the files that may hold a secret: configurations and the project's imported modules."""
     if project.folder is not None:
-        yield from sorted(project.folder.glob("*.y*ml"))
+        yield from environment_files(project.folder)
     for config in project.configs:
         yield from (Path(origin.source) for origin in config.origins.values() if origin.line is not None)
     yield from (module.text.path for module in modules if module.text.path is not None)
@@ -378,6 +287,10 @@ def _masked(findings: Iterable[Finding], secrets: set[str]) -> Iterator[Finding]
         for secret in hidden:
             texts = {name: text.replace(secret, "***") for name, text in texts.items()}
         yield replace(finding, **texts)
+
+
+def _names(project: _Project) -> list[str]:
+    return environments(project.folder) if project.folder else [config.env for config in project.configs]
 
 
 def _path(module: str | ModuleType) -> str:

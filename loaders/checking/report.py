@@ -39,6 +39,10 @@ class Report:
         """Whether no finding is an error."""
         return not self.errors
 
+    def passes(self, *, strict: bool = False) -> bool:
+        """Tell whether there is no error and, if strict, no warning either."""
+        return not self.findings if strict else self.ok
+
     @property
     def errors(self) -> tuple[Finding, ...]:
         """The findings that fail the check."""

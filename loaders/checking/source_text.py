@@ -56,6 +56,14 @@ class SourceText:
         lines = [node.lineno for node in _statements(self.tree.body) if name in _names(node)]
         return lines[-1] if lines else None
 
+    def assigned(self, name: str) -> int | None:
+        """Return the line that assigns a name of the module; None for one that is imported or defined otherwise."""
+        kinds = ast.Assign | ast.AnnAssign
+        lines = [
+            node.lineno for node in _statements(self.tree.body) if isinstance(node, kinds) and name in _names(node)
+        ]
+        return lines[-1] if lines else None
+
     def enclosing(self, line: int) -> str:
         """Return the function or class around a line, including its decorators."""
         for node in _statements(self.tree.body):

@@ -23,6 +23,9 @@ class MissingError(ReadError):
 
     deadline: Deadline | None = None
 
+    def __reduce__(self) -> tuple[type[MissingError], tuple[object, ...]]:
+        return type(self), self.args  # the deadline belongs to this process
+
 
 def fresh_memory(size_bytes: int, shown: str) -> memoryview:
     """Return uninitialised memory; numpy backs it by large pages, which saves page faults."""

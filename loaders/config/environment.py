@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
 
+from loaders.config.environment_files import environment_files, file_of
 from loaders.config.storage import StorageSettings, refuse_booleans
 from loaders.config.yaml_file import KeyPath, Origin, read_yaml
 from loaders.errors import ConfigError, OptionError
@@ -22,7 +23,6 @@ from loaders.names import did_you_mean, quoted
 from loaders.redaction import redact
 from loaders.schema.format_options import FormatOptions, refuse_impossible
 
-_SUFFIXES = (".yaml", ".yml")
 _VARIABLE = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-(?P<text>[^}]*))?\}|(?P<open>\$\{)")
 
 # Sections that may be empty, with their defaults.
@@ -32,6 +32,7 @@ _EMPTY: Mapping[str, Callable[[], Any]] = {
     "sources": dict,
     "inputs": dict,
     "outputs": list,
+    "shared_with": list,
     "storage": dict,
     "cache": dict,
     "formats": dict,
@@ -110,6 +111,7 @@ class Settings(BaseModel):
     sources: dict[str, Any] = {}
     inputs: dict[str, Any] = {}
     outputs: tuple[str, ...] = ()
+    shared_with: tuple[str, ...] = ()
     only_needed_columns: bool = True
     storage: StorageSettings = StorageSettings()
     cache: CacheSettings = CacheSettings()
@@ -179,7 +181,7 @@ def environments(directory: str | os.PathLike[str] = "configs") -> list[str]:
             "or name the folder with --configs."
         )
     try:
-        files = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix in _SUFFIXES}
+        files = {path.stem: path for path in environment_files(folder)}
     except OSError as error:
         raise ConfigError(f"Configuration folder '{folder}' cannot be listed: {error.strerror}.") from None
     if not files:
@@ -319,7 +321,7 @@ def _chain(env: str, folder: Path, seen: tuple[str, ...]) -> tuple[dict[str, Any
     """Merge a file with the files it extends; the nearest file wins."""
     if env in seen:
         raise ConfigError(f"'extends' runs in a circle: {' → '.join((*seen, env))}. Break it in one of these files.")
-    path = next((folder / f"{env}{suffix}" for suffix in _SUFFIXES if (folder / f"{env}{suffix}").is_file()), None)
+    path = file_of(env, folder)
     if path is None and not seen:
         raise ConfigError(f"'{folder / env}.yaml' is a folder or a broken link, not a file. Replace it.")
     if path is None:

@@ -63,6 +63,8 @@ class Examples:
         frames: Mapping[str, pd.DataFrame] | None = None,
         fewer_rows: bool = False,
     ) -> None:
+        if rows < 0:
+            raise ConfigError(f"Examples have 0 or more rows; found rows={rows}.")
         self.contracts = {contract.name: contract for contract in contracts}
         self._rows = rows
         self._seed = seed

@@ -43,6 +43,12 @@ class Definition:
         return self.name.split("__")[0]
 
     @property
+    def is_async(self) -> bool:
+        """Whether it is a coroutine function, or an asynchronous generator."""
+        plain = inspect.unwrap(self.function)
+        return inspect.iscoroutinefunction(plain) or inspect.isasyncgenfunction(plain)
+
+    @property
     def namespace(self) -> str:
         """Module and qualified name: the namespace of the function in the cache."""
         return f"{self.module}.{self.function.__qualname__}"

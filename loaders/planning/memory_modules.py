@@ -9,6 +9,7 @@ from types import ModuleType
 
 import pandas as pd
 
+from loaders.config.environment_files import environment_files
 from loaders.config.yaml_file import read_yaml
 from loaders.conforming import conform
 from loaders.contract import DatasetContract
@@ -71,7 +72,7 @@ def project_contracts(root: Path) -> dict[str, DatasetContract]:
     A project without loader modules uses those of this package.
     """
     make_importable(root)
-    paths = sorted(path for path in (root / "configs").glob("*") if path.suffix in (".yaml", ".yml"))
+    paths = environment_files(root / "configs")
     named = [source for path in paths for source in (read_yaml(path)[0].get("sources") or {}).values()]
     modules = [import_module(source, "Source") for source in dict.fromkeys(named)]
     return collect_contracts(modules or [import_module(SOURCES["in_memory"], "Source")])

@@ -63,6 +63,7 @@ class Plan:
             )
         self._nodes = _unique_nodes(self._all)
         refuse_cycles(self._all)
+        self._refuse_coroutines()
         self._refuse_shadowed_nodes()
         self._refuse_unprovided()
         self._refuse_unused()
@@ -225,6 +226,14 @@ class Plan:
                 # A column is extracted from the frame of its function.
                 waiting += [name for name in definition.nodes if name == definition.node_name]
         return reached
+
+    def _refuse_coroutines(self) -> None:
+        for definition in self._all:
+            if definition.nodes and definition.is_async:
+                raise ConfigError(
+                    f"{definition} is 'async def', but the driver runs synchronously and would pass its coroutine on "
+                    "as data. Define it by 'def'; inside of it, asyncio.run(…) runs what is asynchronous."
+                )
 
     def _refuse_shadowed_nodes(self) -> None:
         for name in ("data_source", *self.config.inputs):

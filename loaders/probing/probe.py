@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from loaders.names import printable
 from loaders.units import size_text
 
 
@@ -22,7 +23,7 @@ class FileFacts:
         types: the Arrow field of each column, for formats that store it.
         nulls: the number of nulls of each column that has a count.
         rows: the number of rows; None if unknown.
-        ends_its_lines: whether the last line of a text has a line end; None for other formats.
+        ends_its_lines: whether the last row of a text has a line end; None for other formats.
         problems: each problem, as rule and sentence.
     """
 
@@ -57,6 +58,9 @@ class Probe:
     fetched_bytes: int = 0
     parts: int = 0
     files: tuple[FileFacts, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "location", printable(self.location))
 
     @property
     def row(self) -> tuple[str, ...]:

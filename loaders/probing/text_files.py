@@ -15,15 +15,16 @@ from functools import partial
 
 import pyarrow as pa
 
-from loaders.compression import decompressed
+from loaders.compression import decompressed, decompression_errors
 from loaders.conforming.conformity import typed_table
 from loaders.conforming.rules import broken_rules
 from loaders.conforming.violation import Origin, contract_error
-from loaders.errors import ContractError, LoaderError
+from loaders.errors import ContractError, LoaderError, ReadError
 from loaders.formats.csv_format import parse_csv
 from loaders.formats.csv_reader import delimiter_of
 from loaders.formats.jsonl_format import parse_jsonl
 from loaders.formats.request import Request
+from loaders.formats.text_encoding import as_utf8, not_encoded
 from loaders.probing.budget import PIECE_BYTES
 from loaders.probing.probe import FileFacts
 from loaders.probing.ranged_file import RangedFile, buffer
@@ -31,6 +32,7 @@ from loaders.schema import DatasetSchema
 from loaders.schema.format_options import FormatOptions
 
 _MOST_PLAIN_BYTES = 1 << 20
+_LINE_ENDS = ("\n", "\r")
 Problem = tuple[str, str]
 
 
@@ -42,24 +44,26 @@ class TextProbe:
         self.shown = file.location.shown
         self.options = replace(options, encoding="utf-8")
         head, self.is_whole = self._head(file, compression)
-        text = _decoded(head, options.encoding, whole=self.is_whole)
-        self.ends_its_lines = text.endswith("\n") if self.is_whole else None
+        self.no_text = _no_text(head, options.encoding, self.shown, whole=self.is_whole)
+        text = "" if self.no_text else _decoded(head, options.encoding, whole=self.is_whole)
+        self.ends_its_lines = text.endswith(_LINE_ENDS) if self.is_whole else None
         self.head = text if self.is_whole else _cut(text, options.quote_char if name == "csv" else "")
-        self.tail = "" if self.is_whole or compression else self._tail(file, options)
+        self.tail = "" if self.is_whole or compression or self.no_text else self._tail(file, options)
 
     def _head(self, file: RangedFile, compression: str | None) -> tuple[bytes, bool]:
         if compression is None:
             return file.head(), file.is_small
         if file.is_small:
             return memoryview(decompressed(buffer(file.whole()), compression, self.shown)).tobytes(), True
-        return _inflated(file.head(), compression), False
+        with decompression_errors(buffer(file.head()), compression, self.shown):
+            return _inflated(file.head(), compression), False
 
     def _tail(self, file: RangedFile, options: FormatOptions) -> str:
         """Return the last whole lines, and whether the last one ends with a line end."""
         if codecs.lookup(options.encoding).name.startswith(("utf-16", "utf-32")):
             return ""
         text = file.tail().decode(options.encoding, errors="replace")
-        self.ends_its_lines = text.endswith("\n")
+        self.ends_its_lines = text.endswith(_LINE_ENDS)
         lines = text.partition("\n")[2]
         quote = options.quote_char if self.format == "csv" else ""
         # It is unknown whether a tail begins within a quoted value.
@@ -77,6 +81,8 @@ def _facts(
     """Return the facts of a text file's head and tail: names, number of rows, and violations of the contract."""
     probe = TextProbe(file, options, compression, name)
     format_name = f"{name}, {compression}" if compression else name
+    if probe.no_text:
+        return FileFacts(format_name, problems=(("live-damaged", probe.no_text),))
     names, problem = _csv_names(probe) if name == "csv" else _jsonl_names(probe)
     if problem is not None:
         return FileFacts(format_name, problems=(problem,))
@@ -135,7 +141,7 @@ def _read(
         lines = [line.strip() for line in str(error).splitlines()[1:] if not line.strip().startswith("Rows count")]
         return None, [(_rule(line), line) for line in lines]
     except LoaderError as error:
-        return None, [("live-damaged", str(error).replace(f"'{request.shown}' ", "it ", 1))]
+        return None, [("live-damaged", _about(error, request.shown))]
     return table.num_rows, [("live-empty", "it has no rows")] if not table.num_rows else []
 
 
@@ -161,13 +167,29 @@ def _records(text: str, delimiter: str, quote_char: str) -> Iterator[list[str]]:
         return
 
 
+def _no_text(data: bytes, encoding: str, shown: str, *, whole: bool) -> str | None:
+    """Return why bytes are no text in an encoding: they are in another one, compressed, or no text at all."""
+    try:
+        if codecs.lookup(encoding).name.startswith("utf-8"):
+            # Refuses the mark of another encoding.
+            as_utf8(buffer(data[:4]), encoding, shown)
+        text = _decoded(data, encoding, whole=whole)
+    except UnicodeDecodeError:
+        return _about(not_encoded(buffer(data), encoding, shown), shown)
+    except ReadError as error:
+        return _about(error, shown)
+    if "\0" in text.partition("\n")[0]:
+        return "its first line holds NUL bytes: it is no text, or text of another encoding, such as UTF-16"
+    return None
+
+
+def _about(error: LoaderError, shown: str) -> str:
+    return str(error).replace(f"'{shown}' ", "it ", 1)
+
+
 def _decoded(data: bytes, encoding: str, *, whole: bool) -> str:
     """Return decoded text; the last character of a piece may be incomplete."""
-    try:
-        return codecs.getincrementaldecoder(encoding)("strict").decode(data, final=whole)
-    except UnicodeDecodeError:
-        # A read reports the byte.
-        return data.decode("utf-8", errors="surrogateescape")
+    return codecs.getincrementaldecoder(encoding)("strict").decode(data, final=whole)
 
 
 def _cut(text: str, quote_char: str) -> str:

@@ -114,7 +114,7 @@ def _local_paths(location: Location) -> Found | None:
     literal, pattern = _split(path)
     if not _MAGIC.search(pattern) or os.path.lexists(path):
         return None
-    # A link whose target is gone, or a FIFO, is no file, but a part that cannot be read; opening it says so.
+    # A link whose target is gone, or a FIFO, is no file, but a part that cannot be read; opening it raises the error.
     names = dict.fromkeys(_matches(literal, pattern.split("/")))
     known = [name for name in names if format_by_name(split_compression(name)[0], FormatOptions())]
     return dict.fromkeys(known or names)

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pandas as pd
 import pyarrow as pa
 
-from caching import record_rule
+from caching import record_rule, versioned_reads
 from loaders.clients.cancellation import active_cancellation, cancellable, results_of
 from loaders.clients.fsspec_object import FsspecObject
 from loaders.clients.http_object import HttpObject
@@ -68,7 +68,7 @@ def read_table(
     wanted = wanted_columns(contract, needed_columns(caller) if columns is None else columns)
     if len(contract.key) > 1:
         record_rule(contract.key)
-    with Tracker(contract.name, place.shown) as tracker:
+    with Tracker(contract.name, place.shown) as tracker, versioned_reads():
         return _Reading(contract, wanted, active_format(contract), tracker).read(place)
 
 

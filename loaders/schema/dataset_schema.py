@@ -13,8 +13,9 @@ import pyarrow as pa
 from loaders.errors import ConfigError
 from loaders.names import quoted
 from loaders.schema.check import Check
-from loaders.schema.dtypes import PandasDtype, is_supported, is_text, pandas_dtype
+from loaders.schema.dtypes import PandasDtype, is_supported, pandas_dtype
 from loaders.schema.format_options import FormatOptions
+from loaders.schema.limits import limit_problem
 
 
 @dataclass(frozen=True)
@@ -124,8 +125,9 @@ class DatasetSchema:
         for column, check in self.checks.items():
             if not isinstance(check, Check):
                 self._refuse(f"the check of column '{column}' must be a Check(…), found {check!r}")
-            if check.pattern is not None and not is_text(self.schema.field(column).type):
-                self._refuse(f"column '{column}' has a pattern, but is not text: {self.schema.field(column).type}")
+            problem = limit_problem(check, self.schema.field(column).type)
+            if problem:
+                self._refuse(f"column '{column}' {problem}")
         for column, target in self.references.items():
             if target.count(".") != 1:
                 self._refuse(f"column '{column}' refers to {target!r}; write 'dataset.column'")

@@ -19,6 +19,7 @@ class Case:
     edits: dict[str, str] = field(default_factory=dict)
     call: str = "m.f(2)"
     first: str = ""  # run before the first call, after the import
+    each: bool = False  # run it before the second call too, which is to be a hit
     then: str = ""  # the same before the second
     environment: dict[str, str] = field(default_factory=dict)
     folder: str = "."  # the working directory of the second call
@@ -308,11 +309,16 @@ LIBRARIES = [
     Case("library upgraded", {**module(_LIBRARY), "site-packages/lib.py": "VERSION = 1\n", "site-packages/lib-1.0.dist-info/METADATA": "Name: lib\nVersion: 1.0\n"}, {"site-packages/lib.py": "VERSION = 2\n", "site-packages/lib-1.0.dist-info/METADATA": "Name: lib\nVersion: 2.0\n"}, site=True),
     Case("library of another name upgraded", {**module(_LIBRARY), "site-packages/lib.py": "VERSION = 1\n", "site-packages/other-1.0.dist-info/METADATA": "Name: other\nVersion: 1.0\n", "site-packages/other-1.0.dist-info/RECORD": "lib.py,,\n"}, {"site-packages/lib.py": "VERSION = 2\n", "site-packages/other-1.0.dist-info/METADATA": "Name: other\nVersion: 2.0\n"}, site=True),
     Case("library without a distribution", {**module(_LIBRARY), "site-packages/lib.py": "VERSION = 1\n"}, {"site-packages/lib.py": "VERSION = 2\n"}, site=True),
+    Case("library of the same version with other code", {**module(_LIBRARY), "site-packages/lib.py": "VERSION = 1\n", "site-packages/lib-1.0.dist-info/METADATA": "Name: lib\nVersion: 1.0\n", "site-packages/lib-1.0.dist-info/RECORD": "lib.py,sha256=a,9\n"}, {"site-packages/lib.py": "VERSION = 2\n", "site-packages/lib-1.0.dist-info/RECORD": "lib.py,sha256=b,9\n"}, site=True),
+    Case("library that a library requires", {**module(_LIBRARY), "site-packages/lib.py": "from dep import VERSION\n", "site-packages/dep.py": "VERSION = 1\n", "site-packages/lib-1.0.dist-info/METADATA": "Name: lib\nVersion: 1.0\nRequires-Dist: dep>=1\n", "site-packages/dep-1.0.dist-info/METADATA": "Name: dep\nVersion: 1.0\n", "site-packages/lib-1.0.dist-info/RECORD": "lib.py,,\n"}, {"site-packages/dep.py": "VERSION = 2\n", "site-packages/dep-2.0.dist-info/METADATA": "Name: dep\nVersion: 2.0\n"}, site=True),
     Case("library imported in the body", {**module(F + "    import lib\n    return lib.VERSION\n"), "site-packages/lib.py": "VERSION = 1\n"}, {"site-packages/lib.py": "VERSION = 2\n"}, site=True),
 ]  # fmt: skip
 
 # What the code does not tell is not cached, and said once.
 UNKNOWN = [
+    Case("queue that a thread fills", module("import queue, threading\nP, Q = queue.Queue(), queue.Queue()\ndef w():\n    while True:\n        P.get()\n        Q.put(open('d.txt').read())\nthreading.Thread(target=w, daemon=True).start()\n" + F + "    P.put(1)\n    return Q.get()\n") | {"d.txt": "1"}, {"d.txt": "2"}),
+    Case("standard input", module("import sys, io\nsys.stdin = io.StringIO(open('d.txt').read())\n" + F + "    return sys.stdin.read()\n") | {"d.txt": "1"}, {"d.txt": "2"}),
+    Case("question to the user", module("import sys, io\nsys.stdin = io.StringIO(open('d.txt').read())\n" + F + "    return input()\n") | {"d.txt": "1"}, {"d.txt": "2"}),
     *[
         _edit(f"import by {name}", f"import importlib\nP = 'plugins'\n@function_cache\ndef f(x, n='a'):\n    return {name}.h(x)", "+ 1", "+ 2", **_PLUGINS)
         for name in (

@@ -83,8 +83,6 @@ SOURCES = [
     _file("existence of a joined path", "import pathlib\nD = pathlib.Path('parts')\n" + F + "    return (D / 'more.txt').is_file()\n", then="import os; os.makedirs('parts'); open('parts/more.txt', 'w').write('some')"),
     _file("size of a file", "import os\n" + F + "    return os.stat('data.txt').st_size\n", then="open('data.txt', 'w').write('twenty')"),
     _file("link to another file", READ.replace("data.txt", "link"), first="import os; os.path.islink('link') or os.symlink('data.txt', 'link')", then="import os; open('b.txt', 'w').write('two'); os.remove('link'); os.symlink('b.txt', 'link')"),
-    _file("file in a child process, by argument", "import subprocess\n@function_cache\ndef f(p):\n    return subprocess.check_output(['cat', p])\n", call="m.f('data.txt')", then=_REWRITE),
-    _file("file in a child process, by a constant", "import subprocess\n" + F + "    return subprocess.check_output(['cat', 'data.txt'])\n", then=_REWRITE),
 ]  # fmt: skip
 
 # Readers in native code, which opens its files unseen.
@@ -191,8 +189,8 @@ def _computed(case: Case) -> Case:
     return replace(case, name=f"{case.name}, its path computed", files={**case.files, "m.py": text})
 
 
-# What only a path tells: what a child process reads, and whether, or how large, a file is.
-_BY_PATH = ("child process", "size of", "existence")
+# What only a path tells: whether, or how large, a file is.
+_BY_PATH = ("size of", "existence")
 SOURCES += [
     computed
     for case in SOURCES

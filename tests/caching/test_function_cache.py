@@ -5,6 +5,7 @@ import decimal
 import functools
 import inspect
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -340,12 +341,15 @@ def test_an_explicit_cacher_wins_over_the_active_cache(cacher: LocalCache, tmp_p
 def test_a_file_that_changes_while_it_is_read_is_not_cached(tmp_path: Path, events: list[CacheEvent]) -> None:
     data = tmp_path / "data"
     data.write_text("old")
+    change = threading.Event()
+    writer = threading.Thread(target=lambda: (change.wait(), data.write_text("new!")))
+    writer.start()
 
     @function_cache
     def loader(path: Path) -> str:
         text = path.read_text()
-        threading.Thread(target=lambda: None).start()
-        subprocess.run(["sh", "-c", f"echo new > {path}"], check=True)
+        change.set()
+        writer.join()
         return text
 
     with pytest.warns(CachingWarning, match="changed while it was read"):
@@ -383,7 +387,7 @@ def test_recorded_reads_are_validated_by_the_registered_version(events: list[Cac
     assert (trusting(1), asked) == (b"1", [])
     remote.pipe("/a", b"2")
     assert [loader(1), outer(1), trusting(1)] == [b"2", b"2", b"1"]
-    assert events[-1].sources == ("fake://a",)
+    assert events[-1].sources == ("fake://a", "memory:///a")
 
 
 def test_without_a_registered_version_fsspec_is_asked(events: list[CacheEvent]) -> None:
@@ -608,3 +612,62 @@ def test_a_call_in_a_folder_that_was_removed_is_cached(tmp_path: Path, monkeypat
     with activate(LocalCache(tmp_path / "cache"), observer=lambda event: outcomes.append(event.outcome)):
         assert [increased(1), increased(1)] == [2, 2]
     assert outcomes == ["miss", "hit"]
+
+
+@pytest.mark.parametrize("how", ["touched", "rewritten", "replaced"])
+def test_a_file_with_the_same_bytes_is_a_hit_and_from_then_on_a_fast_one(
+    how: str, tmp_path: Path, events: list[CacheEvent]
+) -> None:
+    data = tmp_path / "data"
+    data.write_text("one")
+    os.utime(data, (1, 1))
+
+    @function_cache
+    def loader(path: Path) -> str:
+        return path.read_text()
+
+    loader(data)
+    if how == "touched":
+        data.touch()
+    elif how == "rewritten":
+        data.write_text("one")
+    else:
+        (tmp_path / "new").write_text("one")
+        (tmp_path / "new").replace(data)
+    assert [loader(data), loader(data)] == ["one"] * 2
+    data.write_text("two")
+    assert loader(data) == "two"
+    assert outcomes(events) == ["miss", "hit", "hit", "miss"]
+
+
+def test_a_large_file_that_was_touched_is_read_again(tmp_path: Path, events: list[CacheEvent]) -> None:
+    data = tmp_path / "data"
+    with data.open("wb") as file:
+        file.truncate((16 << 20) + 1)
+    os.utime(data, (1, 1))
+
+    @function_cache
+    def loader(path: Path) -> int:
+        return len(path.read_bytes())
+
+    time.sleep(2.1)  # a young file is compared by its content, however large
+    loader(data)
+    os.utime(data, (2, 2))
+    loader(data)
+    assert outcomes(events) == ["miss", "miss"]
+
+
+def test_shutil_works_as_before_where_questions_are_watched(tmp_path: Path, events: list[CacheEvent]) -> None:
+    (tmp_path / "a").write_text("1")
+    (tmp_path / "link").symlink_to("a")
+
+    @function_cache
+    def loader(x: int) -> bool:
+        return True
+
+    loader(1)
+    shutil.copystat(tmp_path / "link", tmp_path / "link", follow_symlinks=False)
+    shutil.copytree(tmp_path, tmp_path.with_name("copy"), symlinks=True)
+    assert os.stat in os.supports_dir_fd
+    shutil.rmtree(tmp_path.with_name("copy"))
+    assert not tmp_path.with_name("copy").exists()

@@ -9,6 +9,7 @@ import pytest
 
 from tests.caching.fresh import FreshProcesses
 from tests.caching.key_cases import CHANGES, ENVIRONMENT, HARMLESS, LIBRARIES, UNKNOWN, Case
+from tests.caching.library_cases import LIBRARY_CHANGES, UNCHANGED
 from tests.caching.source_cases import SOURCES
 
 # Of a module, at its top: whoever runs the case has imported it before anything else.
@@ -47,7 +48,7 @@ def called_twice(case: Case, folder: Path, fresh: FreshProcesses) -> tuple[dict,
     project = folder / "project"
     write(project, case.files)
     first = fresh.run(project, case.call, before=case.first, site=case.site)
-    before = case.first if case.environment else ""
+    before = case.first if case.environment or case.each else ""
     again = fresh.run(project, case.call, before=before, site=case.site)
     assert again["outcome"] == "hit", f"not cached at all: {again}"
     write(project, case.edits)
@@ -59,7 +60,9 @@ def called_twice(case: Case, folder: Path, fresh: FreshProcesses) -> tuple[dict,
     return first, second, truth
 
 
-@pytest.mark.parametrize("case", [*CHANGES, *SOURCES, *ENVIRONMENT, *LIBRARIES], ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case", [*CHANGES, *SOURCES, *ENVIRONMENT, *LIBRARIES, *LIBRARY_CHANGES], ids=lambda case: case.name
+)
 def test_a_change_that_matters_is_noticed(case: Case, tmp_path: Path, fresh: FreshProcesses) -> None:
     first, second, truth = called_twice(case, tmp_path, fresh)
     assert truth["value"] != first["value"], "the case shows nothing"
@@ -67,7 +70,7 @@ def test_a_change_that_matters_is_noticed(case: Case, tmp_path: Path, fresh: Fre
     assert not second["warnings"]
 
 
-@pytest.mark.parametrize("case", HARMLESS, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*HARMLESS, *UNCHANGED], ids=lambda case: case.name)
 def test_a_change_that_does_not_matter_is_a_hit(case: Case, tmp_path: Path, fresh: FreshProcesses) -> None:
     first, second, truth = called_twice(case, tmp_path, fresh)
     assert second["value"] == truth["value"] == first["value"]

@@ -1,4 +1,4 @@
-"""Loader modules held against each other, without a configuration."""
+"""Loader modules compared with each other, without a configuration."""
 
 from __future__ import annotations
 

@@ -120,14 +120,6 @@ def test_variables_without_a_literal_default_are_no_secrets(changed: Changed, mo
     assert not changed("configs/prod.yaml", "region: eu-west-1", "profile: ${SHOP_PROFILE}").findings
 
 
-def test_environments_that_read_the_same_data_are_a_warning(changed: Changed) -> None:
-    report = changed("configs/prod.yaml", "-shop-prod}/orders", "-shop-qa}/orders")
-    assert report.ok
-    assert [found.rule for found in report.warnings] == ["location-shared"]
-    assert "configs/prod.yaml" in str(report)
-    assert "configs/qa.yaml" in str(report)
-
-
 def test_same_path_at_another_endpoint_is_other_data(changed: Changed) -> None:
     text = PROJECTS["shop"].files["configs/prod.yaml"]
     report = changed("configs/prod.yaml", text, text.replace("-shop-prod", "-shop-qa") + "  endpoint_url: http://h:1\n")

@@ -49,6 +49,17 @@ def test_finding_exits_1_naming_file_and_line(sourceswap: Run, project: Path) ->
     assert data["errors"] == len([found for found in data["findings"] if found["severity"] == "error"])
 
 
+def test_strict_exits_1_on_a_warning_unless_it_is_ignored(sourceswap: Run, other: Path) -> None:
+    config = other.parents[2] / "configs/other.yaml"
+    config.write_text(config.read_text().replace("other.csv", SAMPLE.name))
+    result = sourceswap("check")
+    assert (result.returncode, "0 errors, 1 warning" in result.stdout) == (0, True), result.stdout
+    strict = sourceswap("check", "--strict")
+    assert (strict.returncode, strict.stdout) == (1, result.stdout)
+    assert sourceswap("check", "--strict", "--ignore", "location-shared").returncode == 0
+    assert sourceswap("check", "--strict", "--env", "prod").returncode == 0
+
+
 def test_live_probe_shows_what_it_fetched(sourceswap: Run) -> None:
     result = sourceswap("check", "--live", "--env", "local")
     assert result.returncode == 0, result.stdout

@@ -301,3 +301,54 @@ def test_a_closed_standard_error_does_not_fail_a_run(project: Path, tmp_path: Pa
     )
     assert done.returncode == 0
     assert "week" in done.stdout
+
+
+def test_a_closed_standard_output_is_an_error(project: Path, tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    command = f"{Path(sys.executable).with_name('sourceswap')} run --env local -s week >&-"
+    environment = os.environ | {"SOURCESWAP_CACHE_DIR": str(tmp_path / "cache")}
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=project, env=environment, stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "standard output is closed" in done.stderr
+
+
+_LONG = "x" * 100_000
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "--env", _LONG),
+        ("run", "--env", "local", "-s", _LONG),
+        ("run", "--env", "local", "--params", f"{_LONG}=1"),
+        ("run", "--env", "local", "--params", _LONG),
+        ("run", "--env", "local", "--params", f"marketing_spend_data_path={_LONG}"),
+        ("run", "--env", "local", "--dry-run", "--params", f"marketing_spend_data_path={_LONG}"),
+        ("show", _LONG, "--env", "local"),
+        ("diff", _LONG, "local", "prod"),
+        ("check", "--env", _LONG),
+    ],
+    ids=lambda words: " ".join(word[:30] for word in words),
+)
+def test_a_value_of_a_hundred_kilobytes_is_cut_in_messages(
+    project: Path, sourceswap: Run, words: tuple[str, ...]
+) -> None:
+    done = sourceswap(*words)
+    assert done.returncode != 0
+    assert len(done.stdout + done.stderr) < 3_000
+
+
+def test_cache_commands_work_on_the_folder_of_the_environment(project: Path, sourceswap: Run, tmp_path: Path) -> None:
+    _append(project / "configs" / "local.yaml", f"\ncache:\n  directory: {tmp_path / 'own'}\n")
+    assert sourceswap("run", "--env", "local", "-s", "week").returncode == 0
+    own = sourceswap("cache", "--env", "local", "ls")
+    assert own.returncode == 0
+    assert "marketing_spend" in own.stdout
+    assert "marketing_spend" not in sourceswap("cache", "--cache-dir", str(tmp_path / "other"), "ls").stdout
+    unknown = sourceswap("cache", "--env", "nosuch", "ls")
+    assert unknown.returncode == 2
+    assert "nosuch" in unknown.stderr

@@ -310,14 +310,6 @@ def test_limits_beyond_the_type_order_its_values_all_the_same() -> None:
     assert conformed([1], pa.int8(), checks={"value": Check(allowed=(1, 1000, 1.5))}) == [1]
 
 
-@pytest.mark.parametrize("check", [Check(minimum="a"), Check(allowed=("a",))])
-def test_a_check_that_means_nothing_for_its_column_is_an_error_of_the_contract(check: Check) -> None:
-    with pytest.raises(
-        ConfigError, match=r"Contract 'one': the check of column 'value' \(.*a\) means nothing for int64"
-    ):
-        conformed([1], pa.int64(), checks={"value": check})
-
-
 def test_what_can_be_no_key_and_no_check_is_refused_with_the_contract() -> None:
     with pytest.raises(ConfigError, match="column 'value' of the key is nested"):
         contract_of(pa.list_(pa.int64()), key="value")

@@ -1,4 +1,4 @@
-"""Names that pandas looks up in its caller's frame: `df.query("a > @LIMIT")`, `pd.eval("K + 1")`.
+"""Names that a library looks up in its caller's frame: `df.query("a > @LIMIT")`, `duckdb.sql("from TABLE")`.
 
 Single instructions do not tell which text a call is given, nor who calls: a query may be a constant of one module,
 and run by a helper in another. So every name counts in every function that is reached and that has it.
@@ -17,6 +17,9 @@ from caching.keys.operands import Arguments, text_of
 _METHODS = frozenset({"query", "eval"})
 # Here an @ is an error: every name is the caller's. pandas 3 tells the first of its function, pandas 2 the second.
 _EVALUATORS = frozenset({"pandas.eval", "pandas.core.computation.eval.eval"})
+# Their SQL may name any variable.
+_SQL_LIBRARIES = ("duckdb", "_duckdb", "polars")
+_SQL = re.compile(r"\b(?:from|join|table|pivot|unpivot|describe|summarize)\b", re.I)
 _NAME = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
 _MARKED = re.compile(rf"@\s*({_NAME})")
 _BARE = re.compile(_NAME)
@@ -30,6 +33,7 @@ class Queries:
         self._defaults: set[str] = set()
         self._evaluated: set[str] = set()
         self._evaluates_any = False
+        self._runs_sql = False
         self._given: set[tuple[int, str]] = set()
 
     def function(self, function: FunctionType, label: str, facts: CodeFacts) -> None:
@@ -44,6 +48,7 @@ class Queries:
 
     def call(self, called: str, arguments: Arguments, namespace: dict[str, Any]) -> None:
         """Add a call of a library's function."""
+        self._runs_sql |= called.partition(".")[0] in _SQL_LIBRARIES
         if called in _EVALUATORS:
             text = text_of(arguments.get(0, "expr"), namespace)
             self._evaluates_any |= text is None
@@ -63,6 +68,8 @@ class Queries:
 
     def _names(self, texts: set[str]) -> set[str]:
         bare = [*self._evaluated, *(texts if self._evaluates_any else ())]
+        if self._runs_sql:
+            bare += [text for text in texts if _SQL.search(text)]
         names = {name for text in bare for name in _BARE.findall(text)}
         asked = not _METHODS.isdisjoint(texts) or any(_METHODS & facts.attributes for *_, facts in self._functions)
         if asked:
