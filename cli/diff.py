@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.argument("right", metavar="B")
 @click.argument("dataset")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write an HTML page with plots.")
-@click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", help="Format of the output.")
 @project_command
 def diff(configs: str, left: str, right: str, dataset: str, output: Path | None, style: str) -> None:
     """Show how DATASET differs between environments A and B.

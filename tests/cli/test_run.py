@@ -128,7 +128,7 @@ def test_dry_run_says_that_a_local_file_is_missing_and_exits_as_the_run_would(so
 @pytest.mark.parametrize(
     ("env", "text", "place"),
     [
-        ("local", "outputs:\n  - spend\n  - nope\n", "4: Output 'nope' is no node"),
+        ("local", "outputs:\n  - spend\n  - nope\n", "4: Output 'nope' is not a node"),
         ("local", "modules:\n  - nope\n", "3: Dataflow module 'nope' cannot be imported"),
         ("local", "sources:\n  local: nope.local\n", "3: Source 'local' 'nope.local' cannot be imported"),
         ("prod", "storage:\n  profile: nope\n", "3: The config profile (nope) could not be found"),

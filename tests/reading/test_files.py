@@ -54,7 +54,7 @@ def error(path: Path, contract: DatasetContract = MARKETING_SPEND) -> str:
         ("a.csv", b"week,spend,signups,note\n2024-01-01,1,2,\xff\n", "is not UTF-8: byte 39, in line 2, is 0xff"),
         ("a.csv", b"w\xe9ek,spend\n", "is not UTF-8"),
         ("a.csv", b"\xff\xfew\0e\0", "is UTF-16, not UTF-8"),
-        ("a.csv", b"PAR1" + b"\0" * 30, "holds parquet"),
+        ("a.csv", b"PAR1" + b"\0" * 30, "contains parquet"),
         ("a.jsonl", b'{"week": "2024-01-01"\n', "line 1 is not JSON"),
         ("a.jsonl", b"3\n", "line 1 is not an object"),
         ("a.json", b'[\n  {"week": "2024-01-01"}\n]\n', "line 1 begins an array. Write one object per line"),
