@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.project import environment_command
-from cli.table import echo_table
+from cli.terminal import echo_table, line_width
 
 if TYPE_CHECKING:
     from loaders.config.environment import Config
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.command()
 @environment_command
 def ls(config: Config) -> None:
-    """List the datasets: columns, key, location and the meaning of a row."""
+    """List the datasets with columns, key, location and description."""
     from loaders.driver import plan
 
     planned = plan(config)
@@ -25,15 +25,8 @@ def ls(config: Config) -> None:
     for dataset in planned.datasets:
         contract = dataset.contract
         key = ", ".join(contract.key) if contract else ""
-        rows.append(
-            (
-                dataset.name,
-                str(len(dataset.columns)),
-                key,
-                planned.location(dataset),
-                contract.description if contract else "(no contract of this name)",
-            )
-        )
+        description = contract.description if contract else "(no contract of this name)"
+        rows.append((dataset.name, str(len(dataset.columns)), key, planned.location(dataset), description))
     echo_table(("dataset", "columns", "key", "location", "description"), rows)
 
 
@@ -58,7 +51,7 @@ def show(config: Config, dataset: str, rows: int) -> None:
         with progress_line():
             frame = load_frames(planned, [chosen.name])[chosen.name]
         click.echo(f"\n{len(frame):,} rows; the first {min(rows, len(frame))}:")
-        click.echo(frame.head(rows).to_string(index=False))
+        click.echo(frame.head(rows).to_string(index=False, line_width=line_width()))
 
 
 def _echo_contract(contract: DatasetContract) -> None:
@@ -75,13 +68,6 @@ def _echo_contract(contract: DatasetContract) -> None:
         if column.name in contract.references:
             notes.append(f"→ {contract.references[column.name]}")
         source = contract.source_name(column.name)
-        rows.append(
-            (
-                column.name,
-                source if source != column.name else "",
-                str(column.type),
-                str(contract.dtypes[column.name]),
-                ", ".join(notes),
-            )
-        )
+        shown = "" if source == column.name else source
+        rows.append((column.name, shown, str(column.type), str(contract.dtypes[column.name]), ", ".join(notes)))
     echo_table(("column", "in the source", "type", "dtype", "rules"), rows)

@@ -9,37 +9,30 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.project import EXIT_FAILURE, project_command
+from cli.terminal import echo_table
 
 if TYPE_CHECKING:
+    from loaders.comparison.data_diff import DataDiff
     from loaders.planning.definitions import Dataset
-    from loaders.planning.plan import Plan
 
 
 @click.command()
 @click.argument("left", metavar="A")
 @click.argument("right", metavar="B")
 @click.argument("dataset")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write a page with plots: .html.")
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="For people, or for machines.",
-)
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write an HTML page with plots.")
+@click.option("--format", "style", type=click.Choice(["table", "json"]), default="table", help="Format of the output.")
 @project_command
 def diff(configs: str, left: str, right: str, dataset: str, output: Path | None, style: str) -> None:
     """Show how DATASET differs between environments A and B.
 
-    Both sides are loaded through the cache. Exits 1 where the data differs in anything but the order of its rows.
+    Both sides are loaded through the cache. The exit code is 1 if the data differs; the order of rows does not count.
     """
     import json
 
     from cli.progress import progress_line
     from loaders.comparison.data_diff import diff_frames
     from loaders.comparison.html import as_html
-    from loaders.comparison.text import as_table
     from loaders.config.environment import load_config
     from loaders.driver import plan
     from loaders.files import write_file
@@ -61,7 +54,7 @@ def diff(configs: str, left: str, right: str, dataset: str, output: Path | None,
         dataset=dataset,
         names=(left, right),
         key=_key(chosen),
-        locations=(_location(sides[0], chosen[0]), _location(sides[1], chosen[1])),
+        locations=(sides[0].location(chosen[0]), sides[1].location(chosen[1])),
     )
     if output is not None:
         write_file(output, as_html(found).encode())
@@ -69,17 +62,21 @@ def diff(configs: str, left: str, right: str, dataset: str, output: Path | None,
     if style == "json":
         click.echo(json.dumps(found.as_dict(), indent=2, ensure_ascii=False, default=_plain))
     else:
-        click.echo(as_table(found))
+        _echo_diff(found)
     if not found.same:
         sys.exit(EXIT_FAILURE)
 
 
+def _echo_diff(found: DataDiff) -> None:
+    from loaders.comparison.text import COLUMN_TITLES, column_rows, difference_lines, row_lines
+
+    click.echo("\n".join([*row_lines(found), ""]))
+    echo_table(COLUMN_TITLES, list(column_rows(found)))
+    click.echo("\n".join(["", *difference_lines(found)]))
+
+
 def _key(chosen: list[Dataset]) -> tuple[str, ...]:
     return next((dataset.contract.key for dataset in chosen if dataset.contract is not None), ())
-
-
-def _location(planned: Plan, dataset: Dataset) -> str:
-    return planned.location(dataset)
 
 
 def _plain(value: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.project import environment_command, project_command
-from cli.table import echo_table
+from cli.terminal import echo_table
 
 if TYPE_CHECKING:
     from loaders.config.environment import Config
@@ -41,7 +41,7 @@ def config() -> None:
 @config.command("show")
 @environment_command
 def show_config(config: Config) -> None:
-    """Show each value of an environment, with file and line."""
+    """Show each value of an environment with its file and line."""
     rows = []
     for key, value in _leaves((), config.settings.model_dump()):
         if key in config.origins or any(key[:n] in config.origins for n in range(2, len(key))):

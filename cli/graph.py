@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("-s", "--select", metavar="OUTPUT", multiple=True, help="Draw what leads to this output; repeatable.")
+@click.option("-s", "--select", metavar="OUTPUT", multiple=True, help="Draw what this output needs; may be repeated.")
 @click.option(
     "-o",
     "--output",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Write .dot, or with Graphviz installed .svg, .png or .pdf; without it DOT goes to standard output.",
+    help="Write a .dot file, or .svg, .png, .pdf if Graphviz is installed. Without this option DOT is printed.",
 )
 @environment_command
 def graph(config: Config, select: tuple[str, ...], output: Path | None) -> None:

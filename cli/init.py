@@ -1,4 +1,4 @@
-"""`init`: create a project that runs, tests and checks green immediately."""
+"""`init`: create a project whose run, tests and check succeed immediately."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 from cli.project import base_command
 
-# By whether it is installed: users of the loaders alone may not have it.
+# By whether pytest is installed; sourceswap does not depend on it.
 _PYTEST_STEPS = {True: ("pytest",), False: ("pip install pytest", "pytest")}
 
 
@@ -22,17 +22,17 @@ _PYTEST_STEPS = {True: ("pytest",), False: ("pip install pytest", "pytest")}
     multiple=True,
     metavar="FILE",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Infer a contract from this file, which becomes the local source; repeatable. CSV, Parquet, Feather or JSON "
-    "Lines; text may be compressed.",
+    help="Infer a contract from this file and use the file as the local source; may be repeated. CSV, Parquet, Feather "
+    "or JSON Lines; text may be compressed.",
 )
 @click.argument("more", nargs=-1, metavar="", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @base_command
 def init(directory: Path, files: tuple[Path, ...], more: tuple[Path, ...]) -> None:
     """Create a project in DIRECTORY.
 
-    Contracts, loader modules, a dataflow, environments, tests and a CI workflow; with --from for your own files.
+    The project has contracts, loader modules, a dataflow, environments, tests and a CI workflow. With --from they are
+    made for your own files.
     """
-
     from loaders.project.draft import draft_sample
     from loaders.project.scaffold import create_project
 

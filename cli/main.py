@@ -1,7 +1,7 @@
 """The command `sourceswap`: its groups, and the conversion of errors to a few lines and an exit code.
 
-Nothing here or in the command modules imports pandas, Hamilton, boto3 or s3fs before a command runs: `--help` is
-asked for more often than anything else.
+Neither this module nor the command modules import pandas, Hamilton, boto3, s3fs or rich before a command needs them,
+so that `--help` stays fast.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class _Commands(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         if sys.stderr is None:
-            # It was closed (`2>&-`): messages go nowhere, and no file that is opened later takes its place.
+            # It was closed (`2>&-`). Discard messages, and keep a file opened later from becoming standard error.
             sys.stderr = open(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")  # noqa: PTH123, SIM115
         if sys.stdout is None:
             # It was closed (`>&-`): a command without its result has failed.
@@ -44,7 +44,7 @@ class _Commands(click.Group):
         except OSError as error:
             if error.errno not in _FULL or error.filename is not None:
                 raise
-            # What is left in the buffer would fail once more, at the end of the process.
+            # The rest of the buffer would fail again when the interpreter flushes it at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             click.echo(f"Error: The output cannot be written: {error.strerror}.", err=True)
             sys.exit(1)
@@ -55,8 +55,8 @@ class _Commands(click.Group):
 def main() -> None:
     """Run dataflows on interchangeable data sources: local, staging, prod.
 
-    The environment is chosen with --env, or with the variable SOURCESWAP_ENV; there is no other default. Exit
-    codes: 0 success, 1 data or run failure, 2 usage or configuration, 130 interrupted.
+    Choose the environment with --env or the variable SOURCESWAP_ENV; there is no default. Exit codes: 0 success, 1
+    data or run failure, 2 usage or configuration error, 130 interrupted.
     """
 
 

@@ -10,11 +10,13 @@ from typing import Any, BinaryIO
 
 import click
 
+from cli.terminal import line_width
 from loaders.errors import LoaderError
 
 _FORMATS = (".parquet", ".csv", ".feather", ".arrow", ".json", ".jsonl")
 _TEXT_FORMATS = (".csv", ".json", ".jsonl")
 _PRINTED_ROWS = 20
+_UNLIMITED = 1_000_000
 
 
 def refuse_unwritable(file: Path) -> None:
@@ -24,7 +26,7 @@ def refuse_unwritable(file: Path) -> None:
         raise click.UsageError(f"--output: '{file.name}' must end in one of {', '.join(_FORMATS)}.")
     if compression and suffix not in _TEXT_FORMATS:
         raise click.UsageError(
-            f"--output: '{file.name}' would be compressed twice, {suffix} is already; name it without {file.suffix}."
+            f"--output: '{file.name}' would be compressed twice: {suffix} files are compressed. Omit {file.suffix}."
         )
     if file.is_dir():
         raise click.UsageError(f"--output: '{file}' is a folder; name a file in it.")
@@ -40,36 +42,30 @@ def _format_of(file: Path) -> tuple[str, str | None]:
 
 
 def echo_results(results: Mapping[str, Any]) -> None:
-    """Print the results: single values one per line, columns side by side, each frame by itself."""
+    """Print the results: single values one per line, columns with equal indexes as one table, each frame separately."""
     import pandas as pd
 
     singles = {name: value for name, value in results.items() if not isinstance(value, (pd.Series, pd.DataFrame))}
     for name, value in singles.items():
         click.echo(f"{name}: {value}")
-    groups: list[pd.DataFrame] = []
+    columns = {name: value for name, value in results.items() if isinstance(value, pd.Series)}
+    while columns:
+        index = next(iter(columns.values())).index
+        group = {name: column for name, column in columns.items() if column.index.equals(index)}
+        _echo_frame(pd.DataFrame(group, index=index))
+        columns = {name: column for name, column in columns.items() if name not in group}
     for name, value in results.items():
-        if not isinstance(value, pd.Series):
-            continue
-        column = value.rename(name)
-        fitting = next((n for n, group in enumerate(groups) if group.index.equals(column.index)), None)
-        if fitting is None:
-            groups.append(column.to_frame())
-        else:
-            groups[fitting] = groups[fitting].assign(**{name: column})
-    frames = [("", group) for group in groups]
-    frames += [(name, value) for name, value in results.items() if isinstance(value, pd.DataFrame)]
-    for title, frame in frames:
-        if title:
-            click.echo(f"{title}:")
-        _echo_frame(frame)
+        if isinstance(value, pd.DataFrame):
+            click.echo(f"{name}:")
+            _echo_frame(value)
 
 
 def write_results(results: Mapping[str, Any], file: Path) -> int:
     """Write the results as one table, atomically; return the number of rows.
 
-    An index that says something, as the groups of a `groupby` do, comes first as columns of its own. Raises a usage
-    error where they are no one table (frames beside other outputs, columns of different rows), LoaderError where the
-    file cannot be written or cannot hold them.
+    A labelled index, such as the groups of a `groupby`, becomes the first columns. Raises a usage error if the results
+    do not form one table (a frame with other outputs, columns with different indexes), and LoaderError if the file
+    cannot be written or its format cannot hold the values.
     """
     from loaders.compression import compressing
     from loaders.files import replacing
@@ -89,7 +85,7 @@ def write_results(results: Mapping[str, Any], file: Path) -> int:
             with compressing(temporary, compression) as stream:
                 writers[suffix](stream)
         except (ValueError, TypeError, NotImplementedError, OverflowError) as error:
-            # What a format cannot hold, as numbers beside texts in one column of a Parquet file.
+            # The format cannot hold the values, for example numbers and texts in one column of a Parquet file.
             raise LoaderError(
                 f"'{file}' cannot hold these outputs: {' '.join(str(error).split())[:300]}\n"
                 "Choose others with --select, or another format."
@@ -103,8 +99,8 @@ def _one_table(results: Mapping[str, Any]) -> Any:
     frames = [name for name, value in results.items() if isinstance(value, pd.DataFrame)]
     if frames and len(results) > 1:
         raise click.UsageError(
-            f"--output writes one table, but {frames[0]!r} is a table of its own beside {len(results) - 1} other "
-            f"outputs. Choose it with --select {frames[0]}."
+            f"--output writes one table, but the results are the table {frames[0]!r} and {len(results) - 1} other "
+            f"outputs. Choose the table with --select {frames[0]}."
         )
     if frames:
         return results[frames[0]]
@@ -115,8 +111,8 @@ def _one_table(results: Mapping[str, Any]) -> Any:
     for name, value in series.items():
         if not value.index.equals(first.index):
             raise click.UsageError(
-                f"--output writes one table, but '{name}' has {len(value):,} rows of another index than '{first_name}' "
-                f"with {len(first):,}. Choose outputs that belong together with --select."
+                f"--output writes one table, but '{name}' ({len(value):,} rows) and '{first_name}' ({len(first):,} "
+                "rows) have different indexes. Choose outputs with the same index by --select."
             )
     return pd.DataFrame(dict(results), index=first.index)
 
@@ -135,7 +131,7 @@ def _with_labels(frame: Any) -> Any:
 
 
 def _records(frame: Any) -> list[dict[str, Any]]:
-    """Return the rows as JSON, floats with all digits, missing and infinite numbers as null."""
+    """Return the rows as JSON values: floats with all digits, missing and infinite numbers as null."""
     rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
     return [{str(name): _json_value(value) for name, value in row.items()} for row in rows]
 
@@ -157,5 +153,6 @@ def _json_value(value: Any) -> Any:
 def _echo_frame(frame: Any) -> None:
     import pandas as pd
 
-    with pd.option_context("display.max_rows", _PRINTED_ROWS, "display.width", 200, "display.max_columns", 20):
+    width = line_width() or _UNLIMITED
+    with pd.option_context("display.max_rows", _PRINTED_ROWS, "display.width", width, "display.max_columns", 20):
         click.echo(str(frame))

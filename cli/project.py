@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from cli.terminal import echo_text
 from loaders.errors import ConfigError, LoaderError
 from loaders.names import bounded
 
@@ -23,16 +24,16 @@ if TYPE_CHECKING:
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT
-# How long threads have to end after an interrupt.
+# The time that threads have to end after an interrupt.
 _GRACE_SECONDS = 0.5
 
 Command = Callable[..., None]
 
 configs_option = click.option(
-    "--configs", default="configs", show_default=True, metavar="DIR", help="Folder of the environments' files."
+    "--configs", default="configs", show_default=True, metavar="DIR", help="Folder with the environments' files."
 )
 env_option = click.option(
-    "-e", "--env", metavar="NAME", envvar="SOURCESWAP_ENV", help="Environment; also SOURCESWAP_ENV.", show_envvar=False
+    "-e", "--env", metavar="NAME", envvar="SOURCESWAP_ENV", help="Environment; default: $SOURCESWAP_ENV."
 )
 _params = click.option("--params", multiple=True, metavar="K=V", help="Override an input; may be repeated.")
 _debug = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
@@ -88,10 +89,10 @@ def _load(env: str | None, configs: str, params: dict[str, str]) -> Config:
 
 
 def reporting_errors(command: Command) -> Command:
-    """Report the errors that a user can mend in a few lines on standard error, with the exit code of their kind."""
+    """Report errors for users in a few lines on standard error, with the exit code of their kind."""
 
     @functools.wraps(command)
-    def reporting(*args: Any, debug: bool = False, **options: Any) -> None:
+    def with_error_report(*args: Any, debug: bool = False, **options: Any) -> None:
         try:
             _refuse_removed_folder()
             if not debug:
@@ -107,7 +108,7 @@ def reporting_errors(command: Command) -> Command:
                 raise
             _fail(error, EXIT_USAGE if isinstance(error, ConfigError) else EXIT_FAILURE)
 
-    return reporting
+    return with_error_report
 
 
 def _refuse_removed_folder() -> None:
@@ -118,13 +119,13 @@ def _refuse_removed_folder() -> None:
 
 
 def _fail(error: Exception, code: int) -> None:
-    click.echo(f"Error: {bounded(str(error))}", err=True)
+    echo_text(f"Error: {bounded(str(error))}", err=True)
     sys.exit(code)
 
 
 def _abort() -> NoReturn:
     """Exit after an interrupt, without waiting for the threads of the user's functions."""
-    # The interpreter waits for all threads; who interrupts again does not, and needs no traceback of the waiting.
+    # The interpreter waits for all threads at exit. A second interrupt ends that wait without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     click.echo("\nAborted!", err=True)
     deadline = threading.Timer(_GRACE_SECONDS, os._exit, [EXIT_INTERRUPTED])

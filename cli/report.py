@@ -1,4 +1,4 @@
-"""The report of a run on standard error: location, hit or miss, rows and seconds of each dataset."""
+"""The report of a run on standard error: location, cache hit or miss, rows and seconds of each dataset."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hamilton import lifecycle
 
-from cli.table import echo_table
+from cli.terminal import echo_table
 from loaders.errors import LoaderError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class RunReport(lifecycle.NodeExecutionHook):
         with self._lock:
             if not success:
                 self._failed.append((node_name, error))
-            # Hamilton tells of a node that was cancelled that it succeeded with nothing.
+            # Hamilton reports a cancelled node as a success with the result None.
             if success and result is not None and node_name in self._datasets:
                 self._rows[node_name] = (len(result), time.perf_counter() - self._started[node_name])
 
@@ -60,7 +60,7 @@ class RunReport(lifecycle.NodeExecutionHook):
         echo_table(("", "", "", "", ""), rows, err=True)
 
     def failure(self, error: Exception) -> LoaderError:
-        """Return the error for a failed run: a few lines that name the failing function."""
+        """Return a short error for a failed run that names the failing function."""
         if isinstance(error, LoaderError):
             return error
         node = next((name for name, its_error in self._failed if its_error is error), None)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.project import environment_command
-from cli.table import echo_table
+from cli.terminal import echo_table
 from loaders.errors import ReadError
 from loaders.names import bounded
 
@@ -21,20 +21,18 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="[K=V | OUTPUT]...")
-@click.option(
-    "-s", "--select", metavar="OUTPUT", help="Compute this output; more may follow, or repeat it.", multiple=True
-)
+@click.option("-s", "--select", metavar="OUTPUT", help="Compute only this output; may be repeated.", multiple=True)
 @click.option(
     "-o",
     "--output",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Write the outputs as one table: .parquet, .feather, .arrow, or .csv, .json, .jsonl, these also compressed "
-    "(.gz, .zst, .bz2, .xz).",
+    help="Write the outputs as one table: .parquet, .feather, .arrow, .csv, .json or .jsonl; the last three may be "
+    "compressed (.gz, .zst, .bz2, .xz).",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would run: modules, locations, outputs, hit or miss.")
-@click.option("--no-cache", is_flag=True, help="Neither read nor write the cache.")
-@click.option("--refresh", is_flag=True, help="Load everything anew, and cache it.")
+@click.option("--dry-run", is_flag=True, help="Show what would run: modules, locations, outputs, cache hit or miss.")
+@click.option("--no-cache", is_flag=True, help="Do not read or write the cache.")
+@click.option("--refresh", is_flag=True, help="Load everything again and cache it.")
 @environment_command
 def run(
     config: Config,
@@ -47,7 +45,7 @@ def run(
 ) -> None:
     """Run the dataflow on the data of an environment.
 
-    Results go to standard output, or to FILE; what was done goes to standard error.
+    Results go to standard output or FILE; progress and the report of the run go to standard error.
     """
     if no_cache and refresh:
         raise click.UsageError("--no-cache and --refresh exclude each other.")
@@ -87,7 +85,7 @@ def _execute(planned: Plan, outputs: list[str], mode: Mode) -> dict[str, Any]:
         with progress_line():
             results: dict[str, Any] = driver.execute([*outputs])
     except Exception as error:
-        # Whatever the user's own functions raise is theirs to see, in a few lines.
+        # Functions of the dataflow are the user's and may raise anything.
         raise report.failure(error) from error
     finally:
         report.echo_datasets()
@@ -118,5 +116,5 @@ def _echo_plan(planned: Plan, outputs: list[str], mode: Mode) -> None:
             rows.append((dataset.name, location, share, *planned.lookup(dataset, outputs, mode)))
     echo_table(("dataset", "location", "columns", "cache", "because"), rows)
     if unreadable:
-        # The run would end so too.
+        # A run would fail with the same error.
         raise ReadError("\n".join(unreadable))

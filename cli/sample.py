@@ -1,4 +1,4 @@
-"""`sample`: copy a small part of an environment's data to where another environment expects it."""
+"""`sample`: copy a small part of an environment's data to the files that another environment reads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from cli.project import environment_command
-from cli.table import echo_table
+from cli.terminal import echo_table
 
 if TYPE_CHECKING:
     from loaders.config.environment import Config
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--rows", default=1000, show_default=True, type=click.IntRange(min=1), help="Rows of each dataset.")
-@click.option("--to", "target_env", default="local", show_default=True, metavar="ENV", help="Whose files to write.")
+@click.option("--to", "target_env", default="local", show_default=True, metavar="ENV", help="Environment to write to.")
 @click.option(
     "--method",
     type=click.Choice(["first", "random", "key"]),
     default="first",
     show_default=True,
-    help="Which rows: the first, a random choice, or so that references still join.",
+    help="first: the first rows; random: a random choice; key: rows whose references still join.",
 )
-@click.option("--seed", default=0, show_default=True, help="Repeats a random choice.")
-@click.option("--force", is_flag=True, help="Replace what exists; of a folder, all of its parts.")
+@click.option("--seed", default=0, show_default=True, help="The same seed chooses the same rows.")
+@click.option("--force", is_flag=True, help="Replace existing files; in a folder, all parts of the dataset.")
 @environment_command
 def sample(config: Config, rows: int, target_env: str, method: Method, seed: int, force: bool) -> None:
-    """Copy a small sample to where another environment reads it.
+    """Copy a small sample to the files that another environment reads.
 
-    The sample is checked against the contracts. Only local files are written, and none that exists without --force.
+    The sample is checked against the contracts. Only local files are written; existing ones need --force.
     """
     from cli.progress import progress_line
     from loaders.config.environment import load_config
@@ -52,27 +52,27 @@ def sample(config: Config, rows: int, target_env: str, method: Method, seed: int
     missing = left_out(target, "file")
     _echo_left_out(missing, target_env)
     if not wanted and not missing:
-        raise ConfigError(f"Environment '{target_env}' reads none of the datasets from a local file; nothing to write.")
+        raise ConfigError(f"Environment '{target_env}' reads no dataset from a local file; nothing was written.")
     if not wanted:
-        raise ConfigError(f"No dataset of environment '{target_env}' can be written; nothing was.")
+        raise ConfigError(f"No dataset of environment '{target_env}' can be written; nothing was written.")
     paths = {name: Path(found.path) for name, found in wanted.items()}
     existing = [str(path) for found in wanted.values() for path in found.existing()]
     if existing and not force:
         raise ConfigError(f"{existing[0]} exists; --force replaces it.")
-    # What is removed beside the sample counts as well as what is written.
+    # Files that are removed count as well as files that are written.
     touched = (str(path) for path in [*paths.values(), *existing])
     own = next((path for path in touched if overwritten_input(source, Path(path)) is not None), None)
     asked_for = click.get_current_context().get_parameter_source("target_env") is not ParameterSource.DEFAULT
     if own is not None and not (asked_for and target_env == config.env):
         raise ConfigError(
-            f"'{own}' is what environment '{config.env}' reads itself; the sample would replace the data by a part of "
-            f"it. Name an environment with other files by --to, or '{config.env}' itself, if that is meant."
+            f"'{own}' is read by environment '{config.env}' itself; the sample would replace the data with a part of "
+            f"it. Name an environment with other files by --to, or '{config.env}' if that is intended."
         )
     with progress_line():
         frames = load_frames(source, list(wanted))
     contracts = {name: found.contract for name, found in wanted.items()}
     samples = sample_frames(frames, contracts, rows, method, seed)
-    # Everything is encoded before anything is written: a dataset that cannot be must leave no half sample.
+    # Encode everything before anything is written, so that a dataset that fails leaves no partial sample.
     bodies = {name: found.encoded(samples[name]) for name, found in wanted.items()}
     written = []
     for name, body in bodies.items():
@@ -96,5 +96,5 @@ def _remove(others: Iterable[Path]) -> None:
             path.unlink()
         except OSError as error:
             raise LoaderError(
-                f"'{path}' cannot be removed: {error.strerror}. Remove it, or it is read beside the sample."
+                f"'{path}' cannot be removed: {error.strerror}. Remove it; otherwise reads mix it with the sample."
             ) from error

@@ -1,4 +1,4 @@
-"""`sandbox`: run a command, or stay up, with a local S3 server in place of every bucket."""
+"""`sandbox`: run a command, or wait, with a local S3 server in place of every bucket."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from cli.project import project_command
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
-@click.option("--from", "sample_env", default="local", show_default=True, metavar="ENV", help="Whose data to fill in.")
+@click.option("--from", "sample_env", default="local", show_default=True, metavar="ENV", help="Environment to copy.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- COMMAND...]")
 @project_command
 def sandbox(configs: str, sample_env: str, command: tuple[str, ...]) -> None:
     """Run COMMAND with a local S3 server that holds the sample data.
 
-    Every bucket of every environment is there, with no account and no network. Without a command it stays up and
-    prints the variables to export; Ctrl-C ends it. Nothing is left behind.
+    The server has the buckets of every environment and needs no account and no network. Without a command it prints
+    the variables to export and runs until Ctrl-C. All data is removed at the end.
     """
     from loaders.sandbox.sandbox import open_sandbox
 
@@ -47,7 +47,7 @@ def _run(command: tuple[str, ...], environment: dict[str, str]) -> int:
     try:
         code = process.wait()
     except KeyboardInterrupt:
-        # Ctrl-C reaches the command too; let it finish, then end ourselves.
+        # Ctrl-C reaches the command too; wait until it has finished.
         code = process.wait()
     finally:
         if process.poll() is None:
@@ -60,11 +60,11 @@ def _stay(variables: Mapping[str, str]) -> int:
     click.echo("unset AWS_PROFILE AWS_SESSION_TOKEN")
     for name, value in variables.items():
         click.echo(f"export {name}={shlex.quote(value)}")
-    click.echo("sandbox: up; Ctrl-C ends it and removes its data.", err=True)
+    click.echo("sandbox: running; Ctrl-C stops it and removes its data.", err=True)
     try:
         threading.Event().wait()
     except KeyboardInterrupt:
-        click.echo("\nsandbox: ended.", err=True)
+        click.echo("\nsandbox: stopped.", err=True)
     return 0
 
 

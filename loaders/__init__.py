@@ -1,7 +1,7 @@
 """Interchangeable loader modules for Hamilton dataflows.
 
 Names are resolved on first use (PEP 562): importing the package imports neither pandas nor Hamilton, so that the
-command line's `--help` and the pytest plugin stay cheap.
+command line's `--help` and the pytest plugin start fast.
 """
 
 from __future__ import annotations

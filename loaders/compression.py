@@ -24,12 +24,12 @@ _SUFFIXES = {
 }
 _MAGIC = {
     "gzip": rb"\x1f\x8b",
-    # A frame, or one to be skipped, with which parallel writers begin.
+    # A frame, or the skippable frame that parallel compressors write first.
     "zstd": rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18",
     "bz2": rb"BZh",
     "xz": rb"\xfd7zXZ\x00",
 }
-# Fed to a decompressor at a time: where a stream ends, what it was given beyond its end is copied.
+# The input of one decompressor call: at the end of a stream the decompressor copies the rest of its input.
 _PIECE_BYTES = 256 << 10
 
 
@@ -48,9 +48,9 @@ def split_compression(name: str) -> tuple[str, str | None]:
 
 @contextmanager
 def compressing(path: Path, compression: str | None) -> Iterator[Any]:
-    """Open a file for writing with a compression, or without for None.
+    """Open a file for writing; a compression of None writes plain bytes.
 
-    The same bytes make the same file: neither its name nor the time is in it.
+    The same bytes make the same file: it contains no name and no time.
     """
     with path.open("wb") as file:
         if compression is None:
@@ -69,7 +69,7 @@ def compressing(path: Path, compression: str | None) -> Iterator[Any]:
 
 
 def compression_by_content(data: pa.Buffer) -> str | None:
-    """Return the compression that the first bytes of a file show, if any."""
+    """Return the compression that the first bytes of a file indicate, if any."""
     head = memoryview(data)[:6].tobytes()
     return next((name for name, magic in _MAGIC.items() if re.match(magic, head)), None)
 
@@ -85,7 +85,7 @@ def decompression_errors(data: pa.Buffer, compression: str, shown: str) -> Itera
     """Raise ReadError for data of another compression, and for whatever a codec raises inside the block."""
     if compression_by_content(data) != compression:
         raise ReadError(
-            f"'{shown}' is not {compression} data, as its name or its contract's format says. "
+            f"'{shown}' is not {compression} data, although its name or its contract's format says so. "
             "Correct the name, or set FormatOptions(compression=…)."
         )
     try:
@@ -123,7 +123,7 @@ def _xz(data: pa.Buffer) -> Any:
 def _streams(data: pa.Buffer, decompressor: Callable[[], Any], padding: int) -> bytes:
     """Return the content of all concatenated streams; only zeros may follow, in multiples of `padding`.
 
-    The codecs' own `decompress` take what follows the first stream, once it is damaged, for nothing.
+    The codecs' own `decompress` functions silently ignore damaged streams after the first.
     """
     view = memoryview(data)
     plain = io.BytesIO()
@@ -144,7 +144,7 @@ def _streams(data: pa.Buffer, decompressor: Callable[[], Any], padding: int) -> 
 
 
 def _zeros(view: memoryview, start: int) -> int:
-    """Return how many zero bytes there are from a place on."""
+    """Return the number of zero bytes from a position on."""
     position = start
     while piece := view[position : position + _PIECE_BYTES].tobytes():
         rest = len(piece.lstrip(b"\0"))

@@ -15,7 +15,7 @@ from loaders.planning.sources import import_module, make_importable, pick_source
 if TYPE_CHECKING:
     from hamilton.driver import Driver
 
-# What a plain mapping may say beside its inputs, as the sections of a configuration file.
+# The keys of a plain mapping that are sections of a configuration file; all others are inputs.
 _SECTIONS = ("data_source", "modules", "sources", "storage", "cache", "formats", "only_needed_columns")
 
 
@@ -27,12 +27,12 @@ def build_driver(
 ) -> Driver:
     """Return a Hamilton driver over the dataflow `modules`, with datasets from the configured `data_source`.
 
-    `config` is a mapping of `data_source`, inputs by name, and where needed the sections `sources`, `storage`,
-    `cache`, `formats` of a configuration file; or what `load_config` returns. `sources` extends and replaces the
-    table of sources. `adapters` are Hamilton's; without one that executes nodes itself, datasets load concurrently.
+    `config` is the result of `load_config`, or a mapping with `data_source`, the inputs by name, and optionally the
+    sections `sources`, `storage`, `cache` and `formats` of a configuration file. `sources` adds or replaces sources by
+    name. `adapters` are Hamilton's; unless one of them executes nodes itself, datasets load concurrently.
 
-    Raises ConfigError before anything runs: unknown or missing data source, an input that is missing, that nobody
-    takes or that has a node's name, two datasets with the same column, a column that no dataset provides.
+    Raises ConfigError before anything runs: for an unknown or missing data source, an input that is missing, unused or
+    named like a node, two datasets with the same column, and a column that no dataset provides.
     """
     return plan(config, *modules, sources=sources).build(adapters)
 
@@ -55,7 +55,7 @@ def plan(
     settings = config.settings
     where = str(config.origin("data_source")) if ("data_source",) in config.origins else config.env
     name, source = pick_source(settings.data_source, {**settings.sources, **(sources or {})}, where)
-    # A source that the caller gives replaces the one that the file names.
+    # A source given by the caller replaces the source of the same name in the file.
     place = config.written("sources", name) if name in settings.sources and name not in (sources or {}) else ""
     source_module = import_module(source, f"{place}Source '{name}'")
     flow = [
@@ -67,7 +67,7 @@ def plan(
 
 
 def config_from_mapping(config: Mapping[str, Any]) -> Config:
-    """Return a plain mapping, as `build_driver` takes it, as a configuration."""
+    """Return the configuration for a plain mapping given to `build_driver`."""
     sections = {key: value for key, value in config.items() if key in _SECTIONS}
     inputs = {key: value for key, value in config.items() if key not in _SECTIONS}
     return Config("config", Path.cwd(), parse_settings({**sections, "inputs": inputs}, {}, "config"))

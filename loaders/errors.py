@@ -1,19 +1,19 @@
 """The exceptions of the loaders; the command line prints them without a traceback.
 
 LoaderError
-├── ConfigError      an environment, a source, an input or a module is not as it must be
-│   └── OptionError  one option of a format or of the storage cannot have its value
+├── ConfigError      an environment, a source, an input or a module is wrong
+│   └── OptionError  an option of a format or of the storage has an impossible value
 ├── ContractError    a frame does not obey its dataset's contract
-└── ReadError        a location could not be read, or not be read whole and unaltered
+└── ReadError        a location could not be read completely and unchanged
 """
 
 
 class LoaderError(Exception):
-    """Root of the errors for users: what, where, expected, found, what to do."""
+    """Base of all errors for users; the text says what, where, expected, found and what to do."""
 
 
 class ConfigError(LoaderError):
-    """Raised when a configuration, a table of sources or a dataflow does not fit together."""
+    """Raised when a configuration, a source or a dataflow is wrong, or they do not fit together."""
 
 
 class OptionError(ConfigError, ValueError):
@@ -21,8 +21,8 @@ class OptionError(ConfigError, ValueError):
 
     Attributes:
         option: the option's name.
-        problem: what it must be.
-        shown: the value as it may be shown.
+        problem: the condition that the value must meet.
+        shown: the value, without secrets.
     """
 
     def __init__(self, kind: str, option: str, problem: str, shown: str) -> None:

@@ -12,8 +12,8 @@ from loaders.errors import LoaderError
 
 
 def write_file(path: Path, body: bytes) -> None:
-    """Write a file atomically, and make its folders."""
-    with _told(path):
+    """Write a file atomically; create its folders."""
+    with _write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         temporary.write_bytes(body)
@@ -23,10 +23,10 @@ def write_file(path: Path, body: bytes) -> None:
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path that replaces `path` when the block ends without an error.
 
-    Raises LoaderError where the system refuses to write: a folder that is read-only, a full disk.
+    Raises LoaderError if the system refuses to write, for example in a read-only folder or on a full disk.
     """
-    with _told(path):
-        # Beside the target, so that the last step is a rename within one file system.
+    with _write_errors(path):
+        # In the target's folder, so that the last step is a rename within one file system.
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.absolute().parent)
         os.close(handle)
         temporary = Path(name)
@@ -42,11 +42,11 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _write_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise LoaderError(
-            f"'{path}' cannot be written: {error.strerror or error}. Choose another place, or make room or "
-            "the right to write there; what was there is as it was."
+            f"'{path}' cannot be written: {error.strerror or error}. Choose another place, free some space or grant "
+            "write permission; an existing file is unchanged."
         ) from error

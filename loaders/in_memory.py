@@ -1,4 +1,4 @@
-"""The datasets from frames that the caller passes: for tests."""
+"""The datasets from frames passed by the caller, for tests."""
 
 from collections.abc import Mapping
 

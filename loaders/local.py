@@ -1,4 +1,4 @@
-"""The datasets from local files: for development."""
+"""The datasets from local files, for development."""
 
 import pandas as pd
 from hamilton.function_modifiers import extract_columns

@@ -1,4 +1,4 @@
-"""Text helpers for errors: quoted lists of names and the nearest match."""
+"""Format names and foreign texts for error messages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 
 def quoted(names: Iterable[str]) -> str:
-    """Return the names in quotes, with commas between them.
+    """Return the names in quotes, separated by commas.
 
     >>> quoted(["local", "prod"])
     "'local', 'prod'"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 
 _LOCATION = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.\-]*(?:::[A-Za-z][A-Za-z0-9+.\-]*)*://")
-# A password may hold any character: up to the last @ before the path, or beyond where what would be a port is none.
+# A password may hold any character. The user information ends at the last @ before the path, or after a slash if the
+# text between colon and slash is not a port.
 _BEYOND = r"[^/@\s:]*:(?!:)(?!\d*(?:[/?#\s'\"]|$))"
 _USERINFO = re.compile(rf"(?<=://)(?:[^/]*@|{_BEYOND}.*@)", re.DOTALL)
 _USERINFO_IN_TEXT = re.compile(rf"(?<=://)(?:[^/\s]*@|{_BEYOND}\S*@)")
 _BARE_USERINFO = re.compile(r"[^\s/\\@:]+:[^\s/\\]+@(?=[^\s/\\@]+(?:/\S*)?$)")
-# What was taken out before is left alone, and so is what follows it in a sentence.
+# A query that was redacted before stays as it is, and so does the rest of its sentence.
 _NOT_YET = r"(?!\*\*\*(?:['\"\s,;).]|$))"
 _QUERY = re.compile(rf"(https?://[^?#]*#|\?|#(?=[^/]*=)){_NOT_YET}.+", re.DOTALL | re.IGNORECASE)
 _QUERY_IN_TEXT = re.compile(rf"(https?://[^\s?#]*#|\?(?=[^\s'\"])|#(?=[^\s'\"/]*=)){_NOT_YET}.+", re.IGNORECASE)
@@ -19,8 +20,8 @@ _QUERY_IN_TEXT = re.compile(rf"(https?://[^\s?#]*#|\?(?=[^\s'\"])|#(?=[^\s'\"/]*
 def redact(text: str) -> str:
     """Return text without user names, passwords and queries in its URLs.
 
-    A text that begins as a location is one to its end. In any other, where a query ends cannot be told, and the rest
-    of its line goes with it.
+    A text that begins with a scheme is one location to its end. In other texts the end of a query is unknown, so the
+    rest of its line is removed too.
 
     >>> redact("https://user:password@host/data.csv?X-Amz-Signature=abc")
     'https://***@host/data.csv?***'
@@ -35,6 +36,6 @@ def redact(text: str) -> str:
 
 
 def first_line(text: str) -> str:
-    """Return the redacted beginning of a foreign text's first line."""
+    """Return the first line of another program's text, redacted and shortened."""
     line = redact((text.strip().splitlines() or [""])[0])[:300]
     return "".join(character if character.isprintable() else "?" for character in line)

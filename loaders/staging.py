@@ -1,4 +1,4 @@
-"""The datasets from the staging bucket: for QA."""
+"""The datasets from the staging bucket, for QA."""
 
 import pandas as pd
 from hamilton.function_modifiers import extract_columns

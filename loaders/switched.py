@@ -1,7 +1,7 @@
-"""The same datasets in one module, by Hamilton's `@config.when` instead of one module for each source.
+"""The same datasets in one module that uses Hamilton's `@config.when` instead of one module for each source.
 
-Hamilton drops a function whose `@config.when` does not match without a word; the factory's `data_source` check is
-what makes a misspelt value an error.
+Hamilton silently drops a function whose `@config.when` does not match; `build_driver` checks `data_source`, so that a
+misspelt value is an error.
 """
 
 from collections.abc import Mapping

@@ -4,7 +4,7 @@
         driver = loader_driver(features, sources=memory_loaders(marketing_spend=frame))
         assert driver.execute(["spend_per_signup"])["spend_per_signup"][0] == 30.0
 
-It is loaded into every session where sourceswap is installed, so it imports nothing beyond pytest and the standard
+pytest loads the plugin into every session where sourceswap is installed, so it imports only pytest and the standard
 library until one of its fixtures is used.
 """
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    # Lazily, because the plugin must cost a session that uses none of it next to nothing.
+    # Imported on first use, so that the plugin does not slow down sessions that do not use it.
     if name == "assert_interchangeable":
         from loaders.checking import assert_interchangeable
 
@@ -41,8 +41,8 @@ def __getattr__(name: str) -> Any:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare the options of an ini file."""
-    parser.addini("loader_s3", "auto: skip tests of loader_s3 where its server is not installed; require: fail them.")
+    """Declare the plugin's options for the ini file."""
+    parser.addini("loader_s3", "auto: skip tests of loader_s3 if its server is not installed; require: fail them.")
     parser.addini("loader_contracts", "Modules that hold the project's contracts.", type="linelist")
 
 
@@ -59,10 +59,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class _Running:
-    """The running test, and the loader modules made for it.
+    """The running test and the loader modules made for it.
 
-    The fixtures that only return a function are the session's, because hypothesis refuses a test's own ones: they
-    would be shared among its examples. What is the test's own they ask for here.
+    Fixtures that return a function have session scope, because hypothesis refuses function-scoped fixtures. This
+    object gives them access to the running test.
     """
 
     def __init__(self) -> None:
@@ -118,9 +118,9 @@ class _Running:
     def module(self, contracts: Mapping[str, DatasetContract], frames: Mapping[str, pd.DataFrame]) -> ModuleType:
         from loaders.planning.memory_modules import memory_module
 
-        # Hamilton wants a module's name to be its own in the process.
+        # Hamilton requires a module's name to be unique in the process.
         name = f"memory_loaders_{uuid.uuid4().hex}"
-        if self._is_called:  # what a fixture makes may serve other tests as well
+        if self._is_called:  # a module made by a fixture may serve other tests too
             self._modules.append(name)
         return memory_module(name, contracts, frames)
 
@@ -149,9 +149,9 @@ def loader_cache_dir(
 def memory_loaders(_loader_test: _Running) -> Callable[..., ModuleType]:
     """Return a function that makes a loader module from frames: `memory_loaders(marketing_spend=frame)`.
 
-    The contracts are the project's (those of the loader modules in its `configs/`, or of the ini option
-    `loader_contracts`), or those given first: `memory_loaders(my_project.contracts, orders=frame)`. A frame that
-    breaks its contract is refused here.
+    The contracts are those of the loader modules in the project's `configs/`, those of the ini option
+    `loader_contracts`, or the first argument: `memory_loaders(my_project.contracts, orders=frame)`. A frame that breaks
+    its contract raises ContractError.
     """
 
     def make(*contracts: Contracts, **frames: pd.DataFrame) -> ModuleType:
@@ -164,8 +164,8 @@ def memory_loaders(_loader_test: _Running) -> Callable[..., ModuleType]:
 def contract_loaders(_loader_test: _Running) -> Callable[..., ModuleType]:
     """Return a function that makes a loader module from generated data: `contract_loaders(rows=1000, seed=1)`.
 
-    The rows obey their contracts and refer to each other as these say. Contracts are found as for `memory_loaders`;
-    frames given by dataset take the place of generated ones.
+    The rows obey the contracts, including their references. Contracts are found as for `memory_loaders`; a frame given
+    by dataset name replaces the generated one.
     """
 
     def make(*contracts: Contracts, rows: int = 100, seed: int = 0, **frames: pd.DataFrame) -> ModuleType:
@@ -181,9 +181,9 @@ def contract_loaders(_loader_test: _Running) -> Callable[..., ModuleType]:
 def loader_driver(_loader_test: _Running, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Driver]:
     """Return a function that builds a driver over dataflow modules, with the test's own cache.
 
-    `loader_driver(features, sources=module, window=3)` takes its data from a loader module, `loader_driver(features,
-    data_source="local", orders_data_path=…)` from a source by name. Under the marker `loader_env("staging")` the
-    configuration is that environment's, and keywords override its inputs.
+    `loader_driver(features, sources=module, window=3)` uses a loader module, `loader_driver(features,
+    data_source="local", orders_data_path=…)` a source by name. With the marker `loader_env("staging")` it uses that
+    environment's configuration, and keywords override its inputs.
     """
 
     def build(
@@ -242,13 +242,13 @@ def loader_s3(loader_s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> It
     for name, value in loader_s3_server.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv(SANDBOX_VARIABLE, loader_s3_server.endpoint_url)
-    # Both keep what an earlier test's environment told them.
+    # boto3 and s3fs keep clients made with the environment variables of an earlier test.
     monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
     _forget_s3fs()
     bucket = S3Bucket(f"test-{uuid.uuid4().hex[:12]}", loader_s3_server.client())
     bucket.client.create_bucket(Bucket=bucket.name)
     yield bucket
-    bucket.client.delete_bucket(Bucket=bucket.name)  # with all that is in it
+    bucket.client.delete_bucket(Bucket=bucket.name)  # including its objects
     _forget_s3fs()
 
 

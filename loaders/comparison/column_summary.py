@@ -17,7 +17,7 @@ BINS = 24
 
 @dataclass(frozen=True)
 class Histogram:
-    """Counts between edges that both sides share."""
+    """Counts between edges that are the same for both sides."""
 
     low: str
     high: str
@@ -26,11 +26,11 @@ class Histogram:
 
 @dataclass(frozen=True)
 class ColumnSummary:
-    """The summary of one side of a column; None for what its type does not have.
+    """The summary of one side of a column; None for properties that its type does not have.
 
     Attributes:
-        quantiles: the values at `QUANTILES`, of numbers and times.
-        frequent: the most frequent values and how often they occur, where any occurs more than once.
+        quantiles: the values at `QUANTILES`, for numbers and times.
+        frequent: the most frequent values and their counts, if any value occurs more than once.
     """
 
     nulls: int
@@ -74,7 +74,7 @@ def summarize(values: pa.ChunkedArray, histogram: Histogram | None = None) -> Co
 
 
 def histograms(left: pa.ChunkedArray, right: pa.ChunkedArray) -> tuple[Histogram | None, Histogram | None]:
-    """Return histograms of both sides over one range; none for values without a number."""
+    """Return histograms of both sides over a common range; None for types that are not numeric."""
     numbers = [_numbers(side.drop_null()) for side in (left, right)]
     if numbers[0] is None or numbers[1] is None:
         return None, None
@@ -99,7 +99,7 @@ def _range(values: pa.ChunkedArray) -> tuple[Any, Any]:
 
 
 def _frequent(values: pa.ChunkedArray) -> tuple[int | None, tuple[tuple[Any, int], ...]]:
-    """Return the number of distinct values, and the most frequent; equally frequent ones in their order."""
+    """Return the number of distinct values, and the most frequent ones; ties are sorted by value."""
     try:
         found = values.value_counts()
     except pa.ArrowNotImplementedError:
@@ -123,7 +123,7 @@ def _quantiles(values: pa.ChunkedArray) -> tuple[Any, ...]:
 
 
 def _numbers(values: pa.ChunkedArray) -> np.ndarray[Any, Any] | None:
-    """Return the values as numbers, None where they are none."""
+    """Return the values as numbers; None if the type is not numeric."""
     kind = values.type
     if (
         pa.types.is_timestamp(kind)

@@ -19,12 +19,12 @@ Codes = np.ndarray[Any, np.dtype[np.int64]]
 
 @dataclass(frozen=True)
 class ColumnDiff:
-    """One column on both sides; a side that lacks it is None.
+    """One column on both sides; None for a side that lacks it.
 
     Attributes:
         types: the pandas dtypes.
-        changed: rows with the key in both whose values differ; None where rows cannot be paired.
-        examples: of those, key and both values.
+        changed: number of rows with the same key and different values; None if rows cannot be paired.
+        examples: key and both values of the first changed rows.
     """
 
     name: str
@@ -36,7 +36,7 @@ class ColumnDiff:
 
     @property
     def differs(self) -> bool:
-        """Whether anything about the column differs."""
+        """Whether types, values or summaries of the column differ."""
         return self.left != self.right or self.types[0] != self.types[1] or bool(self.changed)
 
 
@@ -46,10 +46,10 @@ class DataDiff:
 
     Attributes:
         names: the environments.
-        locations: where each side was read from.
-        key: the columns that pair rows; where there are none, whole rows are compared.
-        only: keys (or whole rows) of one side alone, by side, and the first few of them.
-        common: keys (or rows) of both sides.
+        locations: the location of each side.
+        key: the columns that pair rows; if empty, whole rows are compared.
+        only: number of keys (or whole rows) that only one side has, by side; `only_examples` are the first of them.
+        common: number of keys (or rows) that both sides have.
     """
 
     dataset: str
@@ -95,7 +95,7 @@ def diff_frames(
     key: Sequence[str] = (),
     locations: tuple[str, str] = ("", ""),
 ) -> DataDiff:
-    """Compare two frames of a dataset. Rows are paired by `key`, or as equal rows without one."""
+    """Compare two frames of a dataset; rows are paired by `key`, or without a key by equality."""
     usable = tuple(name for name in key if name in left.columns and name in right.columns)
     paired_by = usable if len(usable) == len(key) else ()
     both = [name for name in left.columns if name in right.columns]
@@ -130,7 +130,7 @@ def _codes(left: pd.DataFrame, right: pd.DataFrame, by: Sequence[str]) -> tuple[
     for name in by:
         column, distinct = _column_codes(left[name], right[name])
         if size * distinct > 2**62:
-            # Numbered anew, there are no more of them than rows.
+            # Renumber the codes: there are at most as many as rows.
             codes = np.unique(codes, return_inverse=True)[1].astype(np.int64)
             size = rows
         codes = codes * distinct + column
@@ -171,7 +171,7 @@ def _matched(left: Codes, right: Codes, *, unique: bool) -> tuple[Codes, Codes, 
 
 
 def _surplus(these: Codes, those: Codes) -> Codes:
-    """Return the rows of one side beyond as many of the same code as the other has."""
+    """Return the rows that one side has more of, by code, than the other side."""
     order = np.argsort(these, kind="stable")
     ordered = these[order]
     starts = np.searchsorted(ordered, ordered, side="left")

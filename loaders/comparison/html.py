@@ -108,7 +108,7 @@ def _plot(sides: tuple[ColumnSummary | None, ColumnSummary | None], names: tuple
 
 
 def _histogram_plot(left: Histogram, right: Histogram, names: tuple[str, str]) -> str:
-    """Both sides as steps over one range, each side's counts as shares of its rows."""
+    """Return a plot of both sides over a common range, with each side's counts as shares of its rows."""
     shares = [[count / max(1, sum(side.counts)) for count in side.counts] for side in (left, right)]
     top = max([*shares[0], *shares[1], 1e-12])
     paths = []
@@ -141,7 +141,7 @@ def _edge(text: str) -> str:
 
 
 def _frequency_plot(sides: tuple[ColumnSummary | None, ColumnSummary | None], names: tuple[str, str]) -> str:
-    """Return the most frequent values of either side, a pair of bars for each."""
+    """Return a plot of the most frequent values, with a bar of each side for each."""
     counts = [dict(side.frequent) if side else {} for side in sides]
     values = list(dict.fromkeys([*counts[0], *counts[1]]))[:8]
     if not values:

@@ -1,4 +1,4 @@
-"""A data comparison as plain text."""
+"""A data comparison as plain text: lines and the rows of a table."""
 
 from __future__ import annotations
 
@@ -7,34 +7,36 @@ from collections.abc import Iterator
 from loaders.comparison.column_summary import QUANTILES, ColumnSummary
 from loaders.comparison.data_diff import ColumnDiff, DataDiff, shown
 
+COLUMN_TITLES = ("column", "type", "changed", "nulls", "distinct", "minimum", "maximum")
 
-def as_table(diff: DataDiff) -> str:
-    """Return the comparison as lines of text; equal values are shown once."""
+
+def row_lines(diff: DataDiff) -> Iterator[str]:
+    """Yield what was compared, and how many rows or keys are on both sides or on one."""
     left, right = diff.names
-    lines = [f"{diff.dataset}: {left} ({diff.locations[0]}) and {right} ({diff.locations[1]})"]
+    yield f"{diff.dataset}: {left} ({diff.locations[0]}) and {right} ({diff.locations[1]})"
     what = "keys" if diff.key else "rows"
-    lines.append(f"rows: {_both(f'{diff.rows[0]:,}', f'{diff.rows[1]:,}')}")
+    yield f"rows: {_both(f'{diff.rows[0]:,}', f'{diff.rows[1]:,}')}"
     for name, count, examples in zip(diff.names, diff.only, diff.only_examples, strict=True):
         more = ", …" if count > len(examples) else ""
-        lines.append(f"{what} only in {name}: {count:,}" + (f": {'; '.join(examples)}{more}" if count else ""))
-    lines.append(f"{what} in both: {diff.common:,}")
-    lines += diff.notes
-    lines += ["", *_columns(diff), ""]
-    for column in diff.columns:
-        if column.differs:
-            lines += [*_details(column, diff.names), ""]
-    lines.append("the data is the same" if diff.same else "the data differs")
-    return "\n".join(lines)
+        yield f"{what} only in {name}: {count:,}" + (f": {'; '.join(examples)}{more}" if count else "")
+    yield f"{what} in both: {diff.common:,}"
+    yield from diff.notes
 
 
-def _columns(diff: DataDiff) -> list[str]:
-    rows: list[tuple[str, ...]] = [("column", "type", "changed", "nulls", "distinct", "minimum", "maximum")]
+def column_rows(diff: DataDiff) -> Iterator[tuple[str, ...]]:
+    """Yield a table row for each column, under `COLUMN_TITLES`; equal values are shown once."""
     for column in diff.columns:
         sides = [_cells(side) for side in (column.left, column.right)]
         changed = "" if column.changed is None else f"{column.changed:,}"
-        rows.append((column.name, _both(*column.types), changed, *(_both(a, b) for a, b in zip(*sides, strict=True))))
-    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        yield column.name, _both(*column.types), changed, *(_both(a, b) for a, b in zip(*sides, strict=True))
+
+
+def difference_lines(diff: DataDiff) -> Iterator[str]:
+    """Yield examples and distributions of the columns that differ, then the verdict."""
+    for column in diff.columns:
+        if column.differs:
+            yield from (*_details(column, diff.names), "")
+    yield "the data is the same" if diff.same else "the data differs"
 
 
 def _cells(side: ColumnSummary | None) -> tuple[str, str, str, str]:

@@ -1,7 +1,7 @@
 """Environments: one YAML file each, layered by `extends`, every value with its origin.
 
-Precedence: `params` > the environment's file > the file it extends. Nothing else fills a gap: an environment whose
-chain gives no `data_source` or input does not run on another environment's data.
+Precedence: `params` > the environment's file > the file it extends. There are no other defaults for `data_source` and
+inputs, so that an environment never runs on the data of another one by mistake.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from loaders.schema.format_options import FormatOptions, refuse_impossible
 
 _VARIABLE = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-(?P<text>[^}]*))?\}|(?P<open>\$\{)")
 
-# Sections that may be written without anything in them.
+# Sections that may be empty, with their defaults.
 _EMPTY: Mapping[str, Callable[[], Any]] = {
     "description": str,
     "modules": list,
@@ -41,7 +41,7 @@ _MAPPING = "must be a mapping of keys to values"
 _WHOLE_NUMBER = "must be a whole number"
 _NUMBER = "must be a number"
 _TRUE_OR_FALSE = "must be true or false"
-# What pydantic's types of errors mean to who writes the file.
+# The texts for pydantic's types of errors.
 _EXPECTED = {
     "dict_type": _MAPPING,
     "model_type": _MAPPING,
@@ -73,7 +73,7 @@ class CacheSettings(BaseModel):
     @field_validator("max_size")
     @classmethod
     def _is_a_size(cls, size: int | str | None) -> int | str | None:
-        # Imported here: most environments set no size.
+        # Imported only if needed: most environments set no size.
         from caching.store.eviction import parse_size
 
         if size is not None:
@@ -83,7 +83,7 @@ class CacheSettings(BaseModel):
 
 def _possible_options(override: BaseModel) -> BaseModel:
     """Return the format options after validating each."""
-    # Whether they go together is known when the contract's are: see `Plan`.
+    # `Plan` checks whether they fit together, because that depends on the contract's options too.
     refuse_impossible(override.model_dump(exclude_unset=True))
     return override
 
@@ -91,7 +91,7 @@ def _possible_options(override: BaseModel) -> BaseModel:
 if TYPE_CHECKING:
     FormatOverride = BaseModel
 else:
-    #: Single options of a dataset's format that an environment sets; `exclude_unset` tells which.
+    #: The options of a dataset's format that an environment overrides; dump it with `exclude_unset`.
     FormatOverride = create_model(
         "FormatOverride",
         __config__=ConfigDict(extra="forbid", frozen=True),
@@ -101,7 +101,7 @@ else:
 
 
 class Settings(BaseModel):
-    """The keys of an environment's merged files; unknown keys are refused."""
+    """The keys of an environment's merged files; an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
@@ -120,7 +120,7 @@ class Settings(BaseModel):
     @field_validator("storage", mode="before")
     @classmethod
     def _numbers_are_no_booleans(cls, section: Any) -> Any:
-        # Which pydantic would take for 0 and 1.
+        # pydantic would accept booleans as 0 and 1.
         if isinstance(section, dict):
             refuse_booleans(section)
         return section
@@ -132,8 +132,8 @@ class Config:
 
     Attributes:
         env: the environment's name.
-        root: the project's root, the folder that holds the configuration's; importable, and what relative
-            locations of data are relative to.
+        root: the project's root, which contains the configuration folder. Its modules are importable, and relative
+            locations start from it.
         settings: the merged and validated values.
         origins: file and line of each value, by its path of keys.
     """
@@ -161,7 +161,7 @@ class Config:
         return Origin("default")
 
     def written(self, *key: str) -> str:
-        """Return the origin of a value as the beginning of an error; an empty text if no file has it."""
+        """Return the origin of a value as the beginning of an error message; "" if no file has it."""
         origin = self.origin(*key)
         return "" if origin.line is None else f"{origin}: "
 
@@ -169,8 +169,8 @@ class Config:
 def environments(directory: str | os.PathLike[str] = "configs") -> list[str]:
     """Return the sorted names of the environments in a configuration folder.
 
-    A file that others extend and that names no data source is a base, not an environment. One that cannot be read is
-    an environment that does not resolve: it is none of the others' concern.
+    A file that others extend and that names no data source is a base, not an environment. A file that cannot be read
+    counts as an environment; it does not affect the others.
     """
     folder = Path(directory)
     if folder.is_file():
@@ -186,8 +186,8 @@ def environments(directory: str | os.PathLike[str] = "configs") -> list[str]:
         raise ConfigError(f"Configuration folder '{folder}' cannot be listed: {error.strerror}.") from None
     if not files:
         inner = folder / "configs"
-        advice = f"Its configuration is in '{inner}'; name that." if inner.is_dir() else "Name the folder that does."
-        raise ConfigError(f"Configuration folder '{folder}' holds no environment (a file NAME.yaml). {advice}")
+        advice = f"Its configuration is in '{inner}'; use that folder." if inner.is_dir() else "Name the right folder."
+        raise ConfigError(f"Configuration folder '{folder}' has no environment (a file NAME.yaml). {advice}")
     contents = {name: _content(path) for name, path in files.items()}
     extended = [content.get("extends") for content in contents.values()]
     return [name for name, content in contents.items() if "data_source" in content or name not in extended]
@@ -197,7 +197,7 @@ def _content(path: Path) -> dict[str, Any]:
     try:
         return read_yaml(path)[0]
     except ConfigError:
-        # `load_config` says why, where the file is needed.
+        # `load_config` reports the reason if the file is needed.
         return {}
 
 
@@ -206,8 +206,8 @@ def load_config(
 ) -> Config:
     """Return the environment `env` of a configuration folder, merged, expanded and validated.
 
-    `params` override inputs by name. Raises ConfigError for an unknown environment (lists them), a loop of
-    `extends`, an unknown key, a value of the wrong type, and a `${VAR}` that is not set; each names file and line.
+    `params` override inputs by name. Raises ConfigError, with file and line, for an unknown environment, a circle of
+    `extends`, an unknown key, a value of the wrong type, and a `${VAR}` that is not set.
     """
     folder = Path(directory)
     known = environments(folder)
@@ -226,12 +226,12 @@ def load_config(
             origins[("inputs", name)] = Origin("--params")
     expanded = _expand(data, (), origins)
     settings = parse_settings(expanded, origins, str(folder / env))
-    # A path to the configuration may itself go through a link; the project is where the folder really lies.
+    # The path to the configuration may contain a link; the project root is the parent of the real folder.
     return Config(env, folder.resolve().parent, settings, origins)
 
 
 def unset_variables(env: str, directory: str | os.PathLike[str] = "configs") -> list[tuple[str, KeyPath, Origin]]:
-    """Return each `${VAR}` in an environment's files without value and default: name, key and origin."""
+    """Return name, key and origin of each `${VAR}` in an environment's files that has neither a value nor a default."""
     data, origins = _chain(env, Path(directory), ())
     return [
         (match["name"], key, origins.get(key, Origin(env)))
@@ -253,11 +253,11 @@ def _texts(value: Any, key: KeyPath) -> Iterator[tuple[KeyPath, str]]:
 
 
 def parse_settings(data: Mapping[str, Any], origins: Mapping[KeyPath, Origin], where: str) -> Settings:
-    """Return validated settings; raise ConfigError with place and expectation of each mistake."""
+    """Return validated settings; raise ConfigError with the place and the expected value of each mistake."""
     try:
         return Settings.model_validate(_filled(data))
     except ValidationError as error:
-        # A value of several possible types is refused once for each of them.
+        # pydantic reports an error for each of several possible types of a value.
         lines = dict.fromkeys(_explain(item, origins, where) for item in error.errors())
         raise ConfigError("\n".join(lines)) from None
 
@@ -277,7 +277,7 @@ def _explain(item: Any, origins: Mapping[KeyPath, Origin], where: str) -> str:
         key = (*key, refused.option)
     place = next((origins[key[:n]] for n in range(len(key), 0, -1) if key[:n] in origins), where)
     if key[:2] == ("cache", "max_size"):
-        # What follows is the name of one of its types.
+        # The rest of the path is the name of one of its types.
         key = key[:2]
     name = ".".join(key)
     if item["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
@@ -289,7 +289,7 @@ def _explain(item: Any, origins: Mapping[KeyPath, Origin], where: str) -> str:
 
 
 def _expected(item: Any) -> str:
-    """Return the expected value in words of YAML."""
+    """Return a description of the expected value in terms of YAML."""
     value = item["input"]
     if item["loc"][:2] == ("cache", "max_size") and item["type"] != "value_error":
         return " must be a size, such as '10GB' or '512 MiB', or a whole number of bytes"
@@ -299,7 +299,7 @@ def _expected(item: Any) -> str:
         return f" must be one of {item['ctx']['expected']}"
     if item["type"] in _EXPECTED:
         return f" {_EXPECTED[item['type']]}"
-    # What a validator of ours says is a sentence already.
+    # The messages of our own validators are sentences.
     return f": {str(item['msg']).removeprefix('Value error, ').removesuffix('.')}"
 
 
@@ -318,14 +318,14 @@ def _shown(value: Any) -> str:
 
 
 def _chain(env: str, folder: Path, seen: tuple[str, ...]) -> tuple[dict[str, Any], dict[KeyPath, Origin]]:
-    """Merge a file over the one it extends, and so on; the nearest file wins."""
+    """Merge a file with the files it extends; the nearest file wins."""
     if env in seen:
         raise ConfigError(f"'extends' runs in a circle: {' → '.join((*seen, env))}. Break it in one of these files.")
     path = file_of(env, folder)
     if path is None and not seen:
-        raise ConfigError(f"'{folder / env}.yaml' is no file: a folder, or a link to nothing. Replace it.")
+        raise ConfigError(f"'{folder / env}.yaml' is a folder or a broken link, not a file. Replace it.")
     if path is None:
-        raise ConfigError(f"'{seen[-1]}' extends '{env}', but '{folder}' holds no {env}.yaml.")
+        raise ConfigError(f"'{seen[-1]}' extends '{env}', but '{folder}' has no {env}.yaml.")
     data, origins = read_yaml(path)
     data = _filled(data)
     parent = data.get("extends")
@@ -345,7 +345,7 @@ def _merge(
     below_origins: dict[KeyPath, Origin],
     origins: dict[KeyPath, Origin],
 ) -> dict[str, Any]:
-    """Merge mappings deeply; other values replace those below, with their origins."""
+    """Merge mappings recursively; other values and their origins are replaced."""
     merged = dict(below)
     for name, value in above.items():
         here = (*key, name)
@@ -371,7 +371,7 @@ def _expand(value: Any, key: KeyPath, origins: Mapping[KeyPath, Origin]) -> Any:
         name = match["name"]
         if match["open"] or "${" in (match["text"] or ""):
             raise ConfigError(
-                f"{origins.get(key, key)}: '{'.'.join(key)}' holds a '${{' that is no variable: {_shown(value)}. "
+                f"{origins.get(key, key)}: '{'.'.join(key)}' has a '${{' that begins no variable: {_shown(value)}. "
                 "Write ${NAME} or ${NAME:-default}, with plain text for the default; $${ stands for a literal ${."
             )
         if name is None:

@@ -1,4 +1,4 @@
-"""The project root, from which relative locations start."""
+"""The project root, the folder that relative locations start from."""
 
 from __future__ import annotations
 

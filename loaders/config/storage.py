@@ -1,6 +1,6 @@
-"""Storage settings: how an environment reaches S3 and other stores. None of them is a secret.
+"""Storage settings: endpoint, account, retries and timeouts of an environment's object store.
 
-Credentials come from the AWS chain (environment variables, profile, instance role), never from here.
+The settings hold no secrets: credentials come from the AWS chain (environment variables, profile, instance role).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from loaders.errors import ConfigError, OptionError
 
 MEBIBYTE = 1 << 20
 
-#: Set inside a sandbox to the endpoint of its S3.
+#: The environment variable that holds the endpoint of a sandbox's S3 server.
 SANDBOX_VARIABLE = "SOURCESWAP_SANDBOX"
 
 
@@ -26,8 +26,8 @@ _VERIFY = ("auto", "object", "ranges")
 _HOST_AND_PORT = "must name a host, and a port within 1 and 65535 if any, such as http://localhost:9000"
 _LONGEST_SECONDS = 7 * 86_400
 _SECONDS = (int | float, 0, _LONGEST_SECONDS, f"a number of seconds greater than 0 and at most {_LONGEST_SECONDS:,}")
-# By setting: its type, the least and the most that make sense, and how an error says so. Sockets take no longer
-# timeouts, a range below a few KiB is all overhead, and each connection is a thread.
+# By setting: type, minimum, maximum, and their description in errors. Sockets accept no longer timeouts, ranges below
+# a few KiB are mostly overhead, and each connection is a thread.
 _BOUNDS: Mapping[str, tuple[Any, int, int, str]] = {
     "connect_timeout_seconds": _SECONDS,
     "stall_timeout_seconds": _SECONDS,
@@ -43,27 +43,26 @@ _BOUNDS: Mapping[str, tuple[Any, int, int, str]] = {
 class StorageSettings:
     """Endpoint, account, retries and timeouts of an environment's object store; times in seconds.
 
-    What is None is left to the AWS chain: `AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_PROFILE`. Raises ConfigError for a
-    value that no store can have.
+    For a value of None the AWS chain applies: `AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_PROFILE`. Raises ConfigError for
+    an impossible value.
 
     Args:
-        endpoint_url: of an S3 that is not Amazon's: http:// or https://, a host, a port and a path if need be.
-        region: of the buckets.
-        profile: in the AWS configuration files.
+        endpoint_url: endpoint of an S3 other than Amazon's: http:// or https://, a host, and optionally port and path.
+        region: region of the buckets.
+        profile: profile in the AWS configuration files.
         anonymous: send requests unsigned, for public buckets.
-        connect_timeout_seconds: until a connection stands.
-        stall_timeout_seconds: until the first byte of an answer, and between any two bytes.
-        minimum_rate_bytes: a connection that brings fewer bytes a second, over one stall timeout, is given up.
-        deadline_seconds: for one object, every try included; None is five minutes plus a second for each MiB.
-        attempts: tries for each request, at most 100; they wait longer from one to the next.
-        verify: what is fetched so that it can be checked. "object" fetches whole objects and checks them against
-            their stored checksum; "ranges" fetches only what is needed of a Parquet file, which length, ETag and the
-            file's own page checksums guard; "auto" is "object" over plain HTTP, where nothing else guards the wire,
-            else "ranges".
-        etag_is_md5: whether a plain ETag is taken as the object's MD5, where no other checksum is stored. Turn it off
-            for a store whose ETags only look like one.
+        connect_timeout_seconds: limit for establishing a connection.
+        stall_timeout_seconds: limit for the first byte of an answer and between any two bytes.
+        minimum_rate_bytes: a connection slower than this many bytes per second over one stall timeout is closed.
+        deadline_seconds: limit for one object including all attempts; None is five minutes plus a second for each MiB.
+        attempts: attempts for each request, at most 100; the wait between them grows.
+        verify: how reads are verified. "object" fetches whole objects and checks their stored checksum. "ranges"
+            fetches only the needed parts of a Parquet file and checks length, ETag and the file's page checksums.
+            "auto" is "object" over plain HTTP, which has no integrity protection, else "ranges".
+        etag_is_md5: treat a plain ETag as the object's MD5 if no other checksum is stored. Turn it off for a store
+            whose ETags only look like an MD5.
         range_bytes: size of the ranges in which large objects are fetched, at least 4 KiB.
-        connections: requests at a time, to one store; at most 256.
+        connections: concurrent requests to one store, at most 256.
     """
 
     # Configuration files are validated against this class; an unknown key is an error there.
@@ -97,14 +96,14 @@ class StorageSettings:
 
 
 def _problem(name: str, value: Any) -> str | None:
-    """Return what a setting must be, if it is not."""
+    """Return the condition that a setting violates, or None."""
     if value is None and name in ("endpoint_url", "region", "profile", "deadline_seconds"):
         return None
     if name in _BOUNDS:
-        kind, lowest, highest, said = _BOUNDS[name]
-        # A boolean is an int to Python, NaN is neither below nor above.
+        kind, lowest, highest, expected = _BOUNDS[name]
+        # A boolean is an int in Python, and NaN is neither below nor above a bound.
         fits = isinstance(value, kind) and not isinstance(value, bool) and lowest <= value <= highest and value > 0
-        return None if fits else f"must be {said}"
+        return None if fits else f"must be {expected}"
     match name:
         case "endpoint_url":
             return endpoint_problem(value)
@@ -130,13 +129,13 @@ def _refused(name: str, value: Any, problem: str) -> OptionError:
 
 
 def region_problem(region: Any) -> str | None:
-    """Return what a region must be, if it is not; it becomes part of a host name."""
+    """Return the condition that a region violates, or None; a region becomes part of a host name."""
     fits = isinstance(region, str) and re.fullmatch(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*", region)
     return None if fits else "must be a word of letters, digits and hyphens, such as eu-west-1"
 
 
 def endpoint_problem(url: Any) -> str | None:
-    """Return what an endpoint must be, if it is not.
+    """Return the condition that an endpoint violates, or None.
 
     >>> endpoint_problem("localhost:9000")
     'must begin with http:// or https://'
@@ -153,7 +152,7 @@ def endpoint_problem(url: Any) -> str | None:
         host, port = split.hostname, split.port
     except ValueError:
         return _HOST_AND_PORT
-    # A colon is of an IPv6 address, whose brackets urlsplit() has checked.
+    # A colon belongs to an IPv6 address; urlsplit() has checked its brackets.
     if not host or (not re.fullmatch(r"[\w.-]+", host) and ":" not in host) or port == 0:
         return _HOST_AND_PORT
     return None
@@ -170,7 +169,7 @@ def shown_endpoint(url: Any) -> str:
     scheme, rest = re.fullmatch(r"(?i:(https?://)?)(.*)", url, re.DOTALL).groups()  # type: ignore[union-attr]  # matches any text
     plain, mark, _ = re.split(r"([?#])", rest, maxsplit=1) if re.search(r"[?#]", rest) else (rest, "", "")
     if "@" in rest:
-        # With a mark before the host, a part may belong to either.
+        # A mark before the host makes it unclear which parts belong to a password.
         plain = "***" if mark else f"***@{rest.rpartition('@')[2]}"
     elif mark:
         plain += f"{mark}***"
@@ -203,10 +202,9 @@ def use_storage(settings: StorageSettings, profile_place: str = "") -> Iterator[
 
 
 def in_sandbox(settings: StorageSettings) -> StorageSettings:
-    """Return the settings; inside a sandbox, with its S3 in place of every endpoint and account.
+    """Return the settings; inside a sandbox, its S3 server replaces endpoint and account.
 
-    Raises ConfigError where the variable names an endpoint that is not on this machine: a sandbox never touches a
-    real bucket.
+    Raises ConfigError if the variable names an endpoint on another machine: a sandbox never uses a real bucket.
     """
     endpoint = os.environ.get(SANDBOX_VARIABLE)
     if not endpoint:

@@ -13,7 +13,7 @@ from loaders.names import shortened
 
 KeyPath = tuple[str, ...]
 
-# No configuration of a person's is larger; aliases can make a small file stand for billions of values.
+# Hand-written configurations are smaller. Without limits, aliases let a small file expand to billions of values.
 _MOST_LEVELS = 100
 _MOST_VALUES = 20_000
 
@@ -35,10 +35,10 @@ class Origin:
 
 
 def read_yaml(path: Path) -> tuple[dict[str, Any], dict[KeyPath, Origin]]:
-    """Return the mapping that a file holds, and the origin of each key and each item of a list in it.
+    """Return the mapping in a file, and the origin of each key and list item.
 
-    An empty file is an empty mapping. Raises ConfigError for what is no YAML or no mapping, and for a key that
-    stands twice in one mapping: YAML itself would keep the last and drop the first silently.
+    An empty file is an empty mapping. Raises ConfigError for invalid YAML, for a document other than a mapping, and for
+    a repeated key: PyYAML would silently keep the last value.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -56,9 +56,9 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[KeyPath, Origin]]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         origin = Origin(str(path), mark.line + 1 if mark else None)
-        raise ConfigError(f"{origin}: is not valid YAML: {_said(error)}.") from None
+        raise ConfigError(f"{origin}: is not valid YAML: {_problem(error)}.") from None
     except (ValueError, OverflowError, RecursionError) as error:
-        # A date that does not exist, a number of thousands of digits, a merge key of itself.
+        # For example a date that does not exist, a number of thousands of digits, a recursive merge key.
         raise ConfigError(f"{path}: holds a value that cannot be read: {shortened(str(error))}.") from None
     finally:
         loader.dispose()
@@ -68,11 +68,11 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[KeyPath, Origin]]:
 
 
 def _refuse_size(text: str, path: Path) -> None:
-    """Raise ConfigError for YAML so deep or long that parsing it would exhaust the stack, or take many seconds."""
+    """Raise ConfigError for YAML that would exhaust the stack or take many seconds to parse."""
     depth = 0
     for number, event in enumerate(yaml.parse(text, _Loader)):
         if number > 4 * _MOST_VALUES:
-            raise ConfigError(f"{path}: holds more than {_MOST_VALUES:,} values. Move data to a file of its own.")
+            raise ConfigError(f"{path}: has more than {_MOST_VALUES:,} values. Move data to a separate file.")
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
@@ -87,8 +87,8 @@ def _refuse_size(text: str, path: Path) -> None:
 def _locate(node: Any, key: KeyPath, source: str, origins: dict[KeyPath, Origin]) -> None:
     if len(key) > _MOST_LEVELS or len(origins) > _MOST_VALUES:
         raise ConfigError(
-            f"{source}:{node.start_mark.line + 1}: holds more than {_MOST_VALUES:,} values, or aliases that "
-            "stand for so many, such as one of itself. Move data to a file of its own."
+            f"{source}:{node.start_mark.line + 1}: has more than {_MOST_VALUES:,} values, counting those "
+            "of aliases; an alias of itself has infinitely many. Move data to a separate file."
         )
     if isinstance(node, yaml.SequenceNode):
         for number, item in enumerate(node.value):
@@ -109,6 +109,6 @@ def _locate(node: Any, key: KeyPath, source: str, origins: dict[KeyPath, Origin]
         _locate(value_node, here, source, origins)
 
 
-def _said(error: yaml.YAMLError) -> str:
+def _problem(error: yaml.YAMLError) -> str:
     problem = getattr(error, "problem", None)
     return " ".join(str(problem or error).split())[:300]

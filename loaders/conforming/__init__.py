@@ -1,4 +1,4 @@
-"""Convert a table or frame to what its contract says, exactly, or report what breaks the contract."""
+"""Convert a table or frame exactly to the columns and types of its contract, or report the violations."""
 
 from loaders.conforming.conformity import conform
 

@@ -1,4 +1,4 @@
-"""Convert tables and frames to the frame that a contract promises, or raise `ContractError`."""
+"""Convert tables and frames to a frame that obeys a contract, or raise `ContractError`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from loaders.errors import ConfigError
 from loaders.schema import DatasetSchema
 from loaders.schema.dtypes import storage_type
 
-# Who mistypes a name mistypes a short one; to compare long ones takes long.
+# Comparing long names is slow, and names that people mistype are short.
 _LONG_NAME = 1000
 
 
@@ -29,19 +29,19 @@ def conform(
     columns: Sequence[str] | None = None,
     parts: Sequence[tuple[str, int]] = (),
 ) -> pd.DataFrame:
-    """Return the data as the contract says: columns in order, exact dtypes, a fresh RangeIndex.
+    """Return the data as a frame that obeys the contract: columns in order, exact dtypes, a new RangeIndex.
 
-    Columns are found by their source names or by their node names, whichever name more of them; where both name as
-    many, a pandas frame has node names and a table those of its source. Every value is taken as it is or refused.
-    The result shares no writable memory with `data`.
+    Columns are found by source names or by node names, whichever match more columns. If both match equally, a pandas
+    frame is taken to have node names and a table source names. Each value is kept unchanged or refused. The result
+    shares no writable memory with `data`.
 
     Args:
-        data: what was read; a pandas frame may hold any representation that loses nothing (objects, floats that are
-            integers with NaN for null, midnights for dates).
-        contract: what it is to be.
-        location: where it came from, for the report.
-        columns: the columns that are wanted, by node name; rules about others are not applied.
-        parts: for data of several files, each one's location and number of rows, in order.
+        data: the data; a pandas frame may use any lossless representation (objects, integers as floats with NaN for
+            null, midnights for dates).
+        contract: the contract.
+        location: the origin of the data, for the report.
+        columns: the wanted columns, by node name; rules of other columns are not checked.
+        parts: for data from several files, the location and number of rows of each, in order.
 
     Raises:
         ContractError: columns are missing, or values break a rule.
@@ -60,7 +60,7 @@ def conform(
 def typed_table(
     columns: Mapping[str, pd.Series[Any] | pa.ChunkedArray], contract: DatasetSchema, origin: Origin
 ) -> pa.Table:
-    """Return columns, by node name, in the Arrow types from which their pandas dtypes are made."""
+    """Return columns, by node name, in the Arrow types that become their pandas dtypes."""
     typed: dict[str, pa.ChunkedArray] = {}
     violations: list[Violation] = []
     for name, values in columns.items():
@@ -77,7 +77,7 @@ def typed_table(
 def frame_of(table: pa.Table, contract: DatasetSchema, origin: Origin, rows: int) -> pd.DataFrame:
     """Check all rules on a typed table, and return its frame.
 
-    A table of no columns knows no `rows`, so they are given.
+    `rows` is given because a table without columns has no number of rows.
     """
     columns = dict(zip(table.column_names, table.columns, strict=True))
     violations = list(broken_rules(columns, contract))
@@ -85,7 +85,7 @@ def frame_of(table: pa.Table, contract: DatasetSchema, origin: Origin, rows: int
         raise contract_error(contract.name, violations, origin)
     del table
     dtypes = contract.dtypes
-    # Each column leaves the table as its copy appears, so that memory never holds the frame twice.
+    # Each column is removed from the table when its copy is made, so that memory holds the data only once.
     arrays = {name: pandas_column(columns.pop(name), dtypes[name]) for name in list(columns)}
     return pd.DataFrame(arrays, index=pd.RangeIndex(rows), copy=False)
 
@@ -121,13 +121,13 @@ def match_columns(
 ) -> dict[str, str]:
     """Return the source's name for each wanted column; raise for missing, repeated and unexpected ones.
 
-    Columns that are `given` otherwise, by either name, may be missing, and then are missing in the answer. Two columns
-    may have exchanged their names; what is found cannot tell then, and `prefer_nodes` does.
+    Columns in `given`, by either name, may be missing and are then not in the result. If source names and node names
+    match equally many columns, `prefer_nodes` decides.
     """
     by_source = {name: contract.source_name(name) for name in contract.columns}
     by_node = {name: name for name in contract.columns}
     namings = (by_node, by_source) if prefer_nodes else (by_source, by_node)
-    # By all columns, not the wanted alone: the same column is to be found whichever others are asked for.
+    # By all columns, not only the wanted ones, so that the result does not depend on which columns are requested.
     names = max(namings, key=lambda naming: sum(source_name in found for source_name in naming.values()))
     violations = []
     wanted = [name for name in wanted if names[name] in found or not {name, by_source[name]} & set(given)]
@@ -135,7 +135,7 @@ def match_columns(
     if missing:
         violations.append(Violation("columns", _nearest(missing, found)))
     repeated = [names[name] for name in wanted if list(found).count(names[name]) > 1]
-    violations += [Violation(name, "column that stands in the source more than once") for name in repeated]
+    violations += [Violation(name, "column that occurs more than once in the source") for name in repeated]
     extra = [name for name in found if name not in names.values()]
     if extra and contract.extra_columns == "refuse":
         violations.append(Violation("columns", f"unexpected {_quoted(extra)}; the contract refuses extra columns"))
@@ -155,12 +155,12 @@ def _typed(values: pd.Series[Any] | pa.ChunkedArray, field: pa.Field) -> pa.Chun
 
 
 def _nearest(missing: Sequence[str], found: Sequence[str]) -> str:
-    said = []
+    lacking = []
     for name in missing[:8]:
         near = difflib.get_close_matches(name, [each for each in found if len(each) < _LONG_NAME], n=1)
-        said.append(_shown(name) + (f" (did you mean {_shown(near[0])}?)" if near else ""))
+        lacking.append(_shown(name) + (f" (did you mean {_shown(near[0])}?)" if near else ""))
     more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
-    return f"lacks {', '.join(said)}{more}; it has {_quoted(found)}"
+    return f"lacks {', '.join(lacking)}{more}; it has {_quoted(found)}"
 
 
 def _quoted(names: Sequence[str]) -> str:
@@ -169,6 +169,6 @@ def _quoted(names: Sequence[str]) -> str:
 
 
 def _shown(name: str) -> str:
-    """Return a name in quotes and in one line: what is no header at all may be one name of a megabyte."""
+    """Return a name in quotes, on one line and shortened: a file without a header may give names of a megabyte."""
     plain = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in name[:60])
     return f"'{plain}{'…' * (len(name) > 60)}'"

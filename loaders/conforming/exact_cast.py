@@ -15,9 +15,9 @@ from loaders.conforming.nested_arrays import children, holds_required, list_arra
 from loaders.conforming.violation import MAX_EXAMPLES, Violation, example
 from loaders.schema.dtypes import is_text
 
-# Beyond it, neighbouring integers share one float: such a float no longer says which integer it was.
+# Beyond it several integers become the same float, so that the integer is no longer known.
 _LARGEST_EXACT_INTEGER = float(2**53)
-# Casts tried while looking for the rows that cannot be cast; it bounds the time of the search.
+# The limit of casts in the search for rows that cannot be cast; it bounds the time.
 _SEARCH_BUDGET = 4000
 
 
@@ -26,14 +26,14 @@ class InexactError(ValueError):
 
 
 class KindError(InexactError):
-    """Raised when values of one type can never be values of the other."""
+    """Raised when values of one type cannot be values of the other."""
 
 
 def exact_cast(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     """Return the values in the `target` type, each unchanged; raise InexactError or KindError.
 
-    Representations may differ (widths, units, decimals written as floats that read back the same), meanings may not:
-    text is no number, a bool is no integer, a local time is no instant.
+    Representations may differ (widths, units, decimals stored as floats that convert back exactly). Meanings may not:
+    text is not a number, a bool is not an integer, a local time is not an instant.
 
     Raises:
         KindError: the types mean different things.
@@ -41,7 +41,7 @@ def exact_cast(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     """
     source = values.type
     if isinstance(source, pa.BaseExtensionType) and kind(source.storage_type) in ("text", "binary"):
-        # Of others the storage is a code: a period's ordinal is no integer.
+        # The storage of other extension types is a code: a period's ordinal is not an integer value.
         values = pa.chunked_array([chunk.storage for chunk in values.chunks], source.storage_type)
         source = values.type
     if source == target and not holds_required(target) and _codes_are_sound(values):
@@ -67,12 +67,12 @@ def cast_violation(column: str, values: pa.ChunkedArray, target: pa.DataType, er
         return Violation(column, str(error))
     rows, all_found = failing_rows(len(values), lambda start, end: exact_cast(values[start:end], target))
     examples = tuple(example(values, row) for row in rows[:MAX_EXAMPLES])
-    rule = f"{type_name(values.type, found=True)} that is no exact {type_name(target)}"
+    rule = f"{type_name(values.type, found=True)} that is not an exact {type_name(target)}"
     return Violation(column, rule, len(rows) or None, examples, counted_all=all_found)
 
 
 def type_name(arrow_type: pa.DataType, *, found: bool = False) -> str:
-    """Return the name of a type as contracts write it; all layouts of text are one type."""
+    """Return the name of a type as used in contracts; all layouts of text have one name."""
     if found and is_text(arrow_type):
         return "text"
     names = {
@@ -87,9 +87,9 @@ def type_name(arrow_type: pa.DataType, *, found: bool = False) -> str:
 
 
 def failing_rows(count: int, attempt: Callable[[int, int], object]) -> tuple[list[int], bool]:
-    """Return the rows for which a function fails, found by bisection, and whether they are all.
+    """Return the rows for which a function fails, found by bisection, and whether these are all of them.
 
-    `attempt(start, end)` raises InexactError if a row from start up to end is wrong.
+    `attempt(start, end)` raises InexactError if a row from start to end (exclusive) is wrong.
     """
     found: list[int] = []
     waiting = [(0, count)]
@@ -151,9 +151,9 @@ def _safe(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
 
 
 def _round_trip(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Cast there and back; what comes back different was no exact value of the target."""
+    """Cast to the target and back; a value that changes is not an exact value of the target."""
     if pa.types.is_float16(values.type):
-        # Arrow compares no halves.
+        # Arrow cannot compare half floats.
         values = values.cast(pa.float32())
     there = pc.cast(values, options=pc.CastOptions.unsafe(target))
     back = pc.cast(there, options=pc.CastOptions.unsafe(values.type))
@@ -171,21 +171,21 @@ def _from_float(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray
     if pa.types.is_integer(target):
         largest = pc.max(pc.abs(values)).as_py()
         if largest is not None and (math.isinf(largest) or largest > _LARGEST_EXACT_INTEGER):
-            raise InexactError(f"a float beyond 2**53 is no exact {target}")
+            raise InexactError(f"a float beyond 2**53 is not an exact {target}")
     elif pc.any(pc.is_inf(values), min_count=0).as_py():
-        raise InexactError(f"infinity is no {target}")
+        raise InexactError(f"infinity is not an {target}")
     return _round_trip(values, target)
 
 
 def _integer_to_decimal(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     _refuse_too_large(values, target)
-    # Arrow wants room for the largest integer of the type, whatever the values.
+    # Arrow requires room for the largest integer of the type, regardless of the values.
     return _decimal_to_decimal(values.cast(pa.decimal256(76, max(target.scale, 0))), target)
 
 
 def _decimal_to_decimal(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Cast to the target's scale where there is room for every digit, then to its width; Arrow alone wraps around."""
-    values = _widened(values)
+    """Cast to the target's scale in a width with room for every digit, then to its width; Arrow itself overflows."""
+    values = widened(values)
     _refuse_too_large(values, target)
     small = max(values.type.bit_width, target.bit_width) <= 128 and min(values.type.scale, target.scale) >= 0
     if small:
@@ -194,19 +194,21 @@ def _decimal_to_decimal(values: pa.ChunkedArray, target: pa.DataType) -> pa.Chun
 
 
 def _decimal_to_integer(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    return _widened(values).cast(target)
+    return widened(values).cast(target)
 
 
-def _widened(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return decimals in a width for which Arrow has all its functions; for the narrow ones it lacks most."""
-    decimal_type = values.type
-    if decimal_type.bit_width >= 128:
-        return values
-    return values.cast(pa.decimal128(decimal_type.precision, decimal_type.scale))
+def widened(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return half floats and narrow decimals in a wider type, because some Arrow functions do not support them."""
+    arrow_type = values.type
+    if pa.types.is_float16(arrow_type):
+        return values.cast(pa.float32())
+    if pa.types.is_decimal32(arrow_type) or pa.types.is_decimal64(arrow_type):
+        return values.cast(pa.decimal128(arrow_type.precision, arrow_type.scale))
+    return values
 
 
 def _refuse_too_large(values: pa.ChunkedArray, target: pa.DataType) -> None:
-    """Raise InexactError where a number has more digits before the point than a decimal type; Arrow drops them."""
+    """Raise InexactError if a number has more integer digits than a decimal type; Arrow drops them."""
     extremes = [value for value in pc.min_max(values).as_py().values() if value is not None]
     if any(abs(value) >= decimal.Decimal(10) ** (target.precision - target.scale) for value in extremes):
         raise InexactError(f"a value does not fit {type_name(target)}")
@@ -214,13 +216,13 @@ def _refuse_too_large(values: pa.ChunkedArray, target: pa.DataType) -> None:
 
 def _decimal_to_float(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     if pa.types.is_float16(target):
-        # Arrow has no cast between decimals and halves.
+        # Arrow has no cast between decimals and half floats.
         return _round_trip(_round_trip(values, pa.float32()), target)
     return _round_trip(values, target)
 
 
 def _codes_are_sound(values: pa.ChunkedArray) -> bool:
-    """Tell whether codes tell values apart: a dictionary may repeat values, and hold nulls that nothing counts."""
+    """Return whether codes identify values: a dictionary may repeat values and contain uncounted nulls."""
     if not pa.types.is_dictionary(values.type):
         return True
     dictionaries = [chunk.dictionary for chunk in values.chunks]
@@ -229,7 +231,7 @@ def _codes_are_sound(values: pa.ChunkedArray) -> bool:
     try:
         return all(len(pc.unique(each)) == len(each) for each in dictionaries)
     except pa.ArrowNotImplementedError:
-        # Nor can values of such a type be encoded anew, or stand in a key.
+        # Such values cannot be encoded again or be part of a key either.
         return True
 
 
@@ -240,12 +242,12 @@ def _reencoded(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     try:
         return encoded.cast(target)
     except pa.ArrowInvalid:
-        # No row is to blame.
+        # The violation concerns the whole column, not single rows.
         raise KindError(f"more distinct values than {type_name(target)} has codes") from None
 
 
 def _nested(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Cast nested values by the rules of whole columns; Arrow's own cast turns text into numbers."""
+    """Cast nested values by the same rules as columns; Arrow's own cast converts text to numbers."""
     try:
         return pa.chunked_array([_nested_chunk(chunk, target) for chunk in values.chunks], target)
     except KindError as error:
@@ -254,23 +256,23 @@ def _nested(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
 
 def _nested_chunk(chunk: pa.Array, target: pa.DataType) -> pa.Array:
     if shape(chunk.type) != shape(target) or shape(target) is None:
-        raise KindError(f"no {shape(target) or target}")
+        raise KindError(f"not a {shape(target) or target}")
     valid = chunk.is_valid().to_numpy(zero_copy_only=False)
     if pa.types.is_struct(target):
         names = [field.name for field in children(chunk.type)]
         if sorted(names) != sorted(field.name for field in children(target)):
-            raise KindError("fields of other names")
+            raise KindError("the field names differ")
         columns = dict(zip(names, chunk.flatten(), strict=True))
         return struct_array([_inner(columns[field.name], field, valid) for field in children(target)], valid, target)
     if pa.types.is_map(target):
-        # Entries are structs, whose fields each writer names in its own way.
+        # Entries are structs, and writers name their fields differently.
         entries = chunk.cast(pa.list_(_entries_type(chunk.type)))
         field = pa.field("entry", _entries_type(target))
         return list_array(_inner(entries.flatten(), field), _lengths(entries), valid, target)
     items, lengths = chunk.flatten(), _lengths(chunk)
     if pa.types.is_fixed_size_list(target):
         if (lengths[valid] != target.list_size).any():
-            raise InexactError(f"a list is not of {target.list_size} items")
+            raise InexactError(f"a list does not have {target.list_size} items")
         items = items.take(_places(valid, target.list_size))
         within = np.repeat(valid, target.list_size)
         return list_array(_inner(items, target.value_field, within), lengths, valid, target)
@@ -287,18 +289,18 @@ def _lengths(lists: pa.Array) -> np.ndarray[Any, Any]:
 
 
 def _places(valid: np.ndarray[Any, Any], size: int) -> pa.Array:
-    """Return where the items of lists of one size stand among those of the lists that are not null."""
+    """Return the positions of the items of fixed-size lists among the items of the lists that are not null."""
     within = np.repeat(valid, size)
     return pa.array(np.cumsum(within) - 1, mask=~within)
 
 
 def _inner(values: pa.Array, field: pa.Field, within: np.ndarray[Any, Any] | None = None) -> pa.Array:
-    """Return what is in nested values, cast; what is not within a value may be null whatever the field says."""
+    """Return the cast children of nested values; children of a null value may be null even if the field forbids it."""
     typed = exact_cast(pa.chunked_array([values]), field.type).combine_chunks()
     if not field.nullable:
         null = typed.is_null().to_numpy(zero_copy_only=False)
         if (null if within is None else null & within).any():
-            raise InexactError(f"null in '{field.name}', which holds none")
+            raise InexactError(f"null in '{field.name}', which is not nullable")
     return typed
 
 

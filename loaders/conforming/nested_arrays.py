@@ -12,7 +12,7 @@ Counts = np.ndarray[Any, np.dtype[np.int64]]
 
 
 def shape(arrow_type: pa.DataType) -> str | None:
-    """Return the shape of a nested type, independent of its layout; None for a flat type."""
+    """Return the shape of a nested type ("list", "map" …), independent of its layout; None for a flat type."""
     if pa.types.is_struct(arrow_type):
         return "struct"
     if pa.types.is_map(arrow_type):
@@ -33,16 +33,16 @@ def children(arrow_type: pa.DataType) -> list[pa.Field]:
 
 
 def holds_required(arrow_type: pa.DataType) -> bool:
-    """Tell whether anything in values of the type must not be null."""
+    """Return whether a field within the type is not nullable."""
     return any(not child.nullable or holds_required(child.type) for child in children(arrow_type))
 
 
 def list_array(items: pa.Array, lengths: Counts, valid: Flags, target: pa.DataType) -> pa.Array:
     """Return lists, or maps of entries, of the given lengths; null where not valid.
 
-    A null has the length 0, but in lists of one size, which have that many items each.
+    A null has the length 0, except in fixed-size lists, where every list has all its items.
 
-    Raises ArrowInvalid where the layout has no room for as many items.
+    Raises ArrowInvalid if the layout has no room for so many items.
     """
     mask = pa.array(~valid)
     if pa.types.is_fixed_size_list(target):
@@ -66,6 +66,6 @@ def list_array(items: pa.Array, lengths: Counts, valid: Flags, target: pa.DataTy
 def struct_array(columns: list[pa.Array], valid: Flags, target: pa.DataType) -> pa.Array:
     """Return structs of the columns, null where not valid."""
     if not columns:
-        # A struct of nothing has no column that would tell its length.
+        # A struct without fields has no column to take the length from.
         return pa.array([{} if each else None for each in valid.tolist()], target)
     return pa.StructArray.from_arrays(columns, fields=children(target), mask=pa.array(~valid))

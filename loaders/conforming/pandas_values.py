@@ -53,7 +53,7 @@ def arrow_column(series: pd.Series[Any], field: pa.Field) -> pa.ChunkedArray:
         raise BrokenColumnError(Violation(field.name, rule)) from None
     values = array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
     if is_numpy and pa.types.is_floating(values.type) and _holds_no_value(values):
-        # So does pandas hold an empty column, or one of missing values alone, whatever was meant to be in it.
+        # pandas uses this dtype for every column that is empty or has only missing values.
         return pa.chunked_array([pa.nulls(len(values), field.type)])
     if field.nullable and is_numpy and pa.types.is_floating(values.type) and values.type != field.type:
         values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
@@ -83,29 +83,29 @@ def _objects_to_arrow(series: pd.Series[Any], field: pa.Field) -> pa.ChunkedArra
         rows, all_found = failing_rows(
             len(objects), lambda start, end: _converted(objects[start:end], field.type, meaning)
         )
-        rule = f"values that are no exact {type_name(field.type)}"
+        rule = f"values that are not exact {type_name(field.type)}"
         raise BrokenColumnError(_violation(field, rule, rows, objects, counted_all=all_found)) from None
 
 
 def _converted(objects: list[Any], target: pa.DataType, meaning: str) -> pa.ChunkedArray:
-    """Return the objects in the type, or raise InexactError where one of them would not come back the same."""
+    """Return the objects in the type, or raise InexactError if one of them would not convert back unchanged."""
     value_type = target.value_type if pa.types.is_dictionary(target) else target
     try:
-        # The type of decimals is left to Arrow: of its own choice it takes one that is wide enough.
+        # Arrow chooses the type of decimals, because it chooses one that is wide enough.
         values = pa.chunked_array([pa.array(objects, type=None if meaning == "decimal" else value_type)])
         typed = exact_cast(values, target)
     except KindError:
         raise
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise InexactError(str(error)) from None
-    # Told a type, Arrow drops without a word what it has no room for: fractions, nanoseconds, unknown keys.
+    # With a given type, Arrow silently drops fractions, nanoseconds and unknown keys.
     if meaning not in _TAKEN_EXACTLY and not all(map(_is_same, objects, values.to_pylist())):
-        raise InexactError(f"a value is no exact {type_name(target)}")
+        raise InexactError(f"a value is not an exact {type_name(target)}")
     return typed
 
 
 def _is_same(given: Any, taken: Any) -> bool:
-    """Tell whether Arrow's value equals the object it was made from."""
+    """Return whether Arrow's value equals the object it was made from."""
     if taken is None:
         return _is_null(given)
     if isinstance(taken, dict):
@@ -114,13 +114,13 @@ def _is_same(given: Any, taken: Any) -> bool:
         items = list(given.items() if isinstance(given, Mapping) else given)
         return len(items) == len(taken) and all(map(_is_same, items, taken))
     if isinstance(taken, dt.datetime) and taken.tzinfo is not None:
-        # Datetimes of two zones are never equal in the hour that a clock repeats.
+        # Python's datetimes of different zones are never equal in an hour that a clock repeats.
         return given.tzinfo is not None and bool(given.astimezone(dt.UTC) == taken.astimezone(dt.UTC))
     return bool(given == taken) or (given != given and taken != taken)
 
 
 def _unboxed(value: Any) -> Any:
-    """Return numpy's own times as pandas' scalars, which know their fields."""
+    """Return numpy's times as pandas' scalars, which have date and time fields."""
     try:
         if isinstance(value, np.datetime64):
             return pd.Timestamp(value)
@@ -135,7 +135,7 @@ def _whole(number: Any) -> Any:
 
 
 def _floating(number: Any) -> Any:
-    """Return the float that is written like a decimal; another is returned unchanged."""
+    """Return the float whose text equals a decimal's; return other values unchanged."""
     if not isinstance(number, decimal.Decimal):
         return number
     written = float(number)
@@ -143,7 +143,7 @@ def _floating(number: Any) -> Any:
 
 
 def _decimal(number: Any) -> decimal.Decimal:
-    """Return a number as a decimal; a float stands for the shortest one that is written so."""
+    """Return a number as a decimal; a float becomes the decimal of its shortest text."""
     is_float = isinstance(number, float | np.floating)
     return decimal.Decimal(str(number) if is_float else int(number) if isinstance(number, np.integer) else number)
 
@@ -227,7 +227,7 @@ def _is_null(value: Any) -> bool:
 def pandas_column(values: pa.ChunkedArray, dtype: PandasDtype) -> Any:
     """Return Arrow values of a contract's type as an array of the contract's dtype, which the caller may write to.
 
-    The memory is never shared with the source: numpy dtypes are copied, what stays in Arrow is immutable.
+    The array never shares memory with the source: numpy dtypes are copied, and Arrow memory is immutable.
     """
     if isinstance(dtype, np.dtype):
         return _numpy_column(values, dtype)
@@ -251,6 +251,6 @@ def _numpy_column(values: pa.ChunkedArray, dtype: np.dtype[Any]) -> np.ndarray[A
         elif chunk.null_count or dtype.kind == "b":
             part[:] = chunk.to_numpy(zero_copy_only=False)
         else:
-            # To `to_numpy` the first call is slow: it has Arrow look at which pandas there is.
+            # The first call of `to_numpy` is slow, because Arrow then looks for pandas.
             part[:] = np.from_dlpack(chunk)
     return array

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from loaders.conforming.exact_cast import widened
 from loaders.conforming.violation import MAX_EXAMPLES, Violation, example
 from loaders.errors import ConfigError
 from loaders.schema import Check, DatasetSchema
@@ -25,10 +26,10 @@ def broken_rules(columns: Columns, contract: DatasetSchema) -> Iterator[Violatio
     """Yield the violations of typed columns; rules about absent columns are skipped."""
     for name, values in columns.items():
         if not contract.schema.field(name).nullable and values.null_count:
-            yield _violation(name, "null in a column that holds none", pc.is_null(values), values)
+            yield _violation(name, "null in a column that is not nullable", pc.is_null(values), values)
         if pa.types.is_timestamp(values.type) or pa.types.is_duration(values.type):
             least = pc.equal(_viewed(values, pa.int64()), np.iinfo(np.int64).min)
-            yield from _where(name, "the least of 64 bits, which pandas takes for a null", least, values)
+            yield from _where(name, "the smallest 64-bit integer, which pandas reads as a null", least, values)
     for name, check in contract.checks.items():
         if name in columns:
             try:
@@ -44,7 +45,7 @@ def broken_rules(columns: Columns, contract: DatasetSchema) -> Iterator[Violatio
 
 
 def _broken_check(name: str, values: pa.ChunkedArray, check: Check) -> Iterator[Violation]:
-    values = _widened(values)
+    values = widened(values)
     if check.minimum is not None:
         low = pc.less(values, _bound(check.minimum, values.type, decimal.ROUND_CEILING))
         yield from _where(name, f"below the minimum {check.minimum!r}", low, values)
@@ -63,14 +64,14 @@ def _broken_check(name: str, values: pa.ChunkedArray, check: Check) -> Iterator[
 def _bound(limit: Any, arrow_type: pa.DataType, rounding: str) -> pa.Scalar:
     """Return the limit of a check, or the next value that the type can represent.
 
-    `pa.scalar` would cut off the fraction, or the time of a day, and hold them against another limit.
+    `pa.scalar` would drop the fraction or the time of day, so that the check used another limit.
     """
     number = _exact_number(limit, arrow_type)
     if number is None:
         try:
             typed = _exact_scalar(limit, arrow_type)
         except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-            # Of another type, which orders the values as well: a date those of a timestamp.
+            # A limit of another type that orders the values too, such as a date for timestamps.
             typed = None
         return pa.scalar(limit) if typed is None else typed
     if number.is_finite():
@@ -79,7 +80,7 @@ def _bound(limit: Any, arrow_type: pa.DataType, rounding: str) -> pa.Scalar:
             return pa.scalar(rounded if pa.types.is_decimal(arrow_type) else int(rounded), arrow_type)
         except (pa.ArrowInvalid, OverflowError):
             number = rounded
-    # Beyond all values of the type; infinity orders them as well.
+    # A limit beyond all values of the type; infinity gives the same order.
     return pa.scalar(math.copysign(math.inf, number) if number == number else math.nan)
 
 
@@ -103,7 +104,7 @@ def _allowed(allowed: tuple[Any, ...], arrow_type: pa.DataType) -> pa.Array:
 
 
 def _exact_number(value: Any, arrow_type: pa.DataType) -> decimal.Decimal | None:
-    """Return a number as it is written, if it is one and those of the type come in steps; else None."""
+    """Return a number as the decimal of its text; None if it or the type is not an integer or decimal."""
     in_steps = pa.types.is_integer(arrow_type) or pa.types.is_decimal(arrow_type)
     if not in_steps or isinstance(value, bool) or not isinstance(value, numbers.Number | decimal.Decimal):
         return None
@@ -111,7 +112,7 @@ def _exact_number(value: Any, arrow_type: pa.DataType) -> decimal.Decimal | None
 
 
 def _in_steps(number: decimal.Decimal, arrow_type: pa.DataType, rounding: str) -> decimal.Decimal:
-    """Return the next number with as many digits as the type has behind the point."""
+    """Return the next number with as many decimal places as the type has."""
     scale = arrow_type.scale if pa.types.is_decimal(arrow_type) else 0
     context = decimal.Context(prec=decimal.MAX_PREC, Emin=decimal.MIN_EMIN, Emax=decimal.MAX_EMAX)
     if number.adjusted() > _MOST_DIGITS:
@@ -120,7 +121,7 @@ def _in_steps(number: decimal.Decimal, arrow_type: pa.DataType, rounding: str) -
 
 
 def _exact_scalar(value: Any, arrow_type: pa.DataType) -> pa.Scalar | None:
-    """Return a value in the type, floats rounded to its width; None for one that only a finer type holds."""
+    """Return a value in the type, floats rounded to its width; None for a value that needs a finer type."""
     typed = pa.scalar(value, type=arrow_type)
     if pa.types.is_temporal(arrow_type):
         found = pa.scalar(value)
@@ -133,9 +134,9 @@ def _is_number(arrow_type: pa.DataType) -> bool:
 
 
 def _unmatched(values: pa.ChunkedArray, pattern: str) -> pa.ChunkedArray:
-    """Tell which texts the pattern does not match whole.
+    """Return which texts the pattern does not match completely.
 
-    Python's own `re` decides, on the distinct values: RE2, which Arrow has, lacks parts of its syntax.
+    Python's `re` checks the distinct values: RE2, which Arrow uses, lacks parts of Python's syntax.
     """
     import re
 
@@ -154,7 +155,7 @@ def _broken_key(columns: Columns, key: tuple[str, ...]) -> Iterator[Violation]:
     if len(repeated):
         rows = repeated[:MAX_EXAMPLES]
         examples = tuple((int(row), _key_value(columns, key, int(row))) for row in rows)
-        yield Violation(label, "key that stands in more than one row", len(repeated), examples)
+        yield Violation(label, "key that occurs in more than one row", len(repeated), examples)
 
 
 def _repeated_rows(columns: Columns, key: tuple[str, ...]) -> np.ndarray[Any, Any]:
@@ -174,7 +175,7 @@ def _repeated_rows(columns: Columns, key: tuple[str, ...]) -> np.ndarray[Any, An
 
 
 def _increasing(codes: list[np.ndarray[Any, Any]]) -> bool:
-    """Tell whether each row's key is greater than the one before, so that none is repeated."""
+    """Return whether each row's key is greater than the previous one, so that no key is repeated."""
     greater = np.zeros(max(len(codes[0]) - 1, 0), dtype=bool)
     equal = ~greater
     for code in codes:
@@ -186,10 +187,10 @@ def _increasing(codes: list[np.ndarray[Any, Any]]) -> bool:
 
 
 def _codes(values: pa.ChunkedArray) -> np.ndarray[Any, Any]:
-    """Return an integer for each value, equal where the values are."""
+    """Return an integer for each value; equal values have equal integers."""
     if not len(values):
         return np.empty(0, dtype=np.int64)
-    values = _widened(values)
+    values = widened(values)
     arrow_type = values.type
     small = pa.types.is_integer(arrow_type) and not pa.types.is_uint64(arrow_type)
     if not small:
@@ -207,16 +208,6 @@ def _codes(values: pa.ChunkedArray) -> np.ndarray[Any, Any]:
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.chunk(0) if encoded.num_chunks else pa.array([], type=encoded.type)
     return np.asarray(encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False), dtype=np.int64)
-
-
-def _widened(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return the values in a type for which Arrow has all its functions; for the narrow ones it lacks some."""
-    arrow_type = values.type
-    if pa.types.is_float16(arrow_type):
-        return values.cast(pa.float32())
-    if pa.types.is_decimal32(arrow_type) or pa.types.is_decimal64(arrow_type):
-        return values.cast(pa.decimal128(arrow_type.precision, arrow_type.scale))
-    return values
 
 
 def _viewed(values: pa.ChunkedArray, numbers: pa.DataType) -> pa.ChunkedArray:

@@ -1,4 +1,4 @@
-"""Violations of a contract, reported in a few lines whatever the size of the frame."""
+"""Violations of a contract, reported in a few lines regardless of the size of the frame."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _MAX_VALUE_LENGTH = 60
 class Violation:
     """One rule of a contract that some rows of one column (or of the key) break.
 
-    `count` is None where the rule is about the column as a whole; `examples` pair a row, counted from 0 over the whole
-    dataset, with its value; `counted_all` is False where counting was given up and there may be more.
+    `count` is None if the rule concerns the column as a whole. `examples` pair a row number, counted from 0 over the
+    whole dataset, with its value. `counted_all` is False if counting stopped early and there may be more rows.
     """
 
     column: str
@@ -38,7 +38,7 @@ class Origin:
     parts: tuple[tuple[str, int], ...] = field(default=())
 
     def row_name(self, row: int) -> str:
-        """Return the name of a row, given its number from 0 over all parts: from 1, within its file."""
+        """Return the name of a row, counted from 1 within its file, for its number from 0 over all parts."""
         if len(self.parts) > 1:
             for location, rows in self.parts:
                 if row < rows:
@@ -48,7 +48,7 @@ class Origin:
 
 
 def example(values: pa.ChunkedArray, row: int) -> tuple[int, Any]:
-    """Return a row and its value; one that Python's types cannot be, such as the year 10000, as Arrow writes it."""
+    """Return a row and its value; a value that Python cannot represent, such as the year 10000, as Arrow's text."""
     value = values[row]
     try:
         return row, value.as_py()
@@ -84,6 +84,6 @@ def _line(violation: Violation, origin: Origin) -> str:
 
 
 def _shown(value: Any) -> str:
-    # As the value would stand in a file; text in quotes, so that blanks and emptiness show.
+    # The value as in a file, but text in quotes, so that blanks and empty texts are visible.
     text = "null" if value is None else repr(value) if isinstance(value, str | bytes) else str(value)
     return text if len(text) <= _MAX_VALUE_LENGTH else text[: _MAX_VALUE_LENGTH - 1] + "…"

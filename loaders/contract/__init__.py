@@ -1,4 +1,4 @@
-"""Dataset contracts: the public class, its drafts from files, its text forms and its comparison."""
+"""Dataset contracts: the public class, inference from files, YAML and ODCS, and comparison."""
 
 from loaders.contract.dataset_contract import DatasetContract
 from loaders.schema import Check, FormatOptions

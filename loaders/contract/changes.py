@@ -1,4 +1,4 @@
-"""Compare two versions of a contract, and tell which changes break readers."""
+"""Compare two versions of a contract and decide which changes break readers."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class ContractChange:
     """One change between two versions of a contract.
 
     Attributes:
-        what: what it is about: a column's name, `key`, or an attribute of the contract.
-        before: what the older contract says; empty where it says nothing.
-        after: what the newer one says.
-        breaks_readers: whether a dataflow that relies on the older contract may fail, or compute something else.
-        reason: why it does or does not.
+        what: the subject: a column's name, `key`, or an attribute of the contract.
+        before: the value in the older contract; empty if it has none.
+        after: the value in the newer contract.
+        breaks_readers: whether a dataflow that relies on the older contract may fail or give other results.
+        reason: the reason for `breaks_readers`.
     """
 
     what: str
@@ -37,13 +37,13 @@ class ContractChange:
 def contract_changes(old: DatasetSchema, new: DatasetSchema) -> Iterator[ContractChange]:
     """Yield the changes from `old` to `new`, columns first."""
     if old.name != new.name:
-        yield ContractChange("name", old.name, new.name, True, "dataflows ask for the dataset by its name")
+        yield ContractChange("name", old.name, new.name, True, "dataflows use the dataset by its name")
     yield from _columns(old, new)
     yield from _key(old, new)
     yield from _rules(old, new)
     yield from _sources(old, new)
     if old.description != new.description:
-        yield ContractChange("description", old.description, new.description, False, "words only")
+        yield ContractChange("description", old.description, new.description, False, "text only")
 
 
 def _columns(old: DatasetSchema, new: DatasetSchema) -> Iterator[ContractChange]:
@@ -52,12 +52,12 @@ def _columns(old: DatasetSchema, new: DatasetSchema) -> Iterator[ContractChange]
         before = old.schema.field(name)
         if name not in new.columns:
             near = did_you_mean(name, added).replace("Did you mean", "Renamed to")
-            yield ContractChange(name, str(before.type), "", True, f"the column is gone.{near}".rstrip("."))
+            yield ContractChange(name, str(before.type), "", True, f"the column was removed.{near}".rstrip("."))
             continue
         after = new.schema.field(name)
         if before.type != after.type:
             same = pandas_dtype(before) == pandas_dtype(after.with_nullable(before.nullable))
-            reason = "the same dtype in a frame" if same else "the dtype in a frame is another"
+            reason = "the same dtype in a frame" if same else "the dtype in a frame changes"
             yield ContractChange(name, str(before.type), str(after.type), not same, reason)
         if before.nullable and not after.nullable:
             yield ContractChange(name, "nullable", "not null", False, "fewer values are allowed")
@@ -74,7 +74,7 @@ def _key(old: DatasetSchema, new: DatasetSchema) -> Iterator[ContractChange]:
     if set(old.key) == set(new.key):
         return
     stricter = bool(new.key) and (not old.key or set(new.key) < set(old.key))
-    reason = "what identified a row still does" if stricter else "a key that identified one row may find several"
+    reason = "the old key still identifies a row" if stricter else "the old key may match several rows"
     yield ContractChange("key", quoted(old.key), quoted(new.key), not stricter, reason)
 
 
@@ -83,16 +83,16 @@ def _rules(old: DatasetSchema, new: DatasetSchema) -> Iterator[ContractChange]:
         before, after = old.checks.get(name, Check()), new.checks.get(name, Check())
         if before != after:
             tighter = _implies(after, before)
-            reason = "fewer values are allowed" if tighter else "values that were refused may appear"
+            reason = "fewer values are allowed" if tighter else "values that were not allowed may appear"
             yield ContractChange(f"{name} values", str(before), str(after), not tighter, reason)
         was, now = old.references.get(name, ""), new.references.get(name, "")
         if was != now:
-            reason = "rows that joined may find nothing" if was else "a new promise"
+            reason = "rows may no longer join" if was else "a new guarantee"
             yield ContractChange(f"{name} refers to", was, now, bool(was), reason)
 
 
 def _implies(narrow: Check, wide: Check) -> bool:
-    """Tell whether `wide` allows every value that `narrow` allows, as far as that can be decided."""
+    """Return whether `wide` allows every value that `narrow` allows, as far as that can be decided."""
     if narrow.allowed and all(_obeys(value, wide) for value in narrow.allowed):
         return True
     low = wide.minimum is None or (narrow.minimum is not None and narrow.minimum >= wide.minimum)
@@ -114,7 +114,7 @@ def _obeys(value: Any, check: Check) -> bool:
 
 
 def _sources(old: DatasetSchema, new: DatasetSchema) -> Iterator[ContractChange]:
-    """Yield changes in the files of a dataset, which writers notice and readers do not."""
+    """Yield changes in the files of a dataset; they affect writers, not readers."""
     for name in [name for name in old.columns if name in new.columns]:
         was, now = old.source_name(name), new.source_name(name)
         if was != now:
@@ -122,7 +122,7 @@ def _sources(old: DatasetSchema, new: DatasetSchema) -> Iterator[ContractChange]
                 f"{name} in the source", was, now, False, "readers see the node's name; files must agree"
             )
     if old.extra_columns != new.extra_columns:
-        reason = "files with more columns are treated otherwise"
+        reason = "extra columns in files are handled differently"
         yield ContractChange("extra_columns", old.extra_columns, new.extra_columns, False, reason)
     if old.format != new.format:
         yield ContractChange("format", str(old.format), str(new.format), False, "files must agree")

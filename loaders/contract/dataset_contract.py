@@ -21,20 +21,19 @@ class DatasetContract(DatasetSchema):
 
     Args:
         name: the dataset's name, and the name of the function that loads it in every loader module.
-        schema: the columns in order, with Arrow types and nullability. Names are the source's; with `prefix` the
-            columns of the frame, which are the nodes of the dataflow, carry it in front.
-        key: the columns that identify a row; they hold no nulls and no combination twice.
-        description: one sentence saying what a row is.
-        prefix: put in front of each source name to give the node's name. Two datasets with a column `year` need
-            it: all columns of a driver share one namespace.
-        source_names: source names of single columns, by node name, where they differ in another way.
+        schema: the columns in order, with Arrow types and nullability. It uses the names in the source.
+        key: the columns that identify a row; they hold no nulls, and each combination of values is unique.
+        description: one sentence that says what a row is.
+        prefix: text in front of each source name that gives the node name, which is the name in the frame and the
+            dataflow. Two datasets with a column `year` need it: all columns of a driver share one namespace.
+        source_names: source names by node name, for columns whose names differ in another way.
         checks: rules for the values, by column.
-        extra_columns: whether columns that the contract does not name are dropped or refused.
-        format: how the dataset's files are written.
-        references: for a column that refers to another dataset's key, `"dataset.column"`.
+        extra_columns: whether columns that are not in the contract are dropped or refused.
+        format: options for reading and writing the dataset's files.
+        references: `"dataset.column"` for a column that refers to another dataset's key.
 
-    Everything except the constructor's `schema`, and all of `key`, `checks` and `references`, uses node names;
-    names given without the prefix are understood.
+    `key`, `source_names`, `checks`, `references` and all attributes use node names; the arguments also accept names
+    without the prefix.
 
     >>> planes = DatasetContract("planes", pa.schema([("tailnum", pa.string()), ("year", pa.int64())]),
     ...                          key=("tailnum",), prefix="planes_")
@@ -58,9 +57,10 @@ class DatasetContract(DatasetSchema):
     def strategy(
         self, *, min_rows: int = 0, max_rows: int = 10, frames: Mapping[str, pd.DataFrame] | None = None
     ) -> SearchStrategy[pd.DataFrame]:
-        """Return a hypothesis strategy for frames that obey the contract, edge values among them.
+        """Return a hypothesis strategy for frames that obey the contract, including edge cases.
 
-        It shrinks to few rows of plain values. `frames` are those that its columns refer to, as for `example`.
+        Failing examples shrink to few rows of simple values. Columns that refer to a dataset in `frames` take their
+        values from it.
         """
         try:
             from loaders.generation.strategies import frame_of
@@ -71,7 +71,7 @@ class DatasetContract(DatasetSchema):
         return frame_of(self, min_rows=min_rows, max_rows=max_rows, frames=frames)
 
     def diff(self, other: DatasetContract) -> list[ContractChange]:
-        """Return the changes to `other`, the newer contract, and which of them break readers."""
+        """Return the changes from this contract to `other`, the newer one, and which of them break readers."""
         from loaders.contract.changes import contract_changes
 
         return list(contract_changes(self, other))
@@ -99,8 +99,8 @@ class DatasetContract(DatasetSchema):
     def infer(cls, location: str | os.PathLike[str], name: str | None = None) -> DatasetContract:
         """Return a draft from a real file: names, types and nullability; exact for Parquet and Arrow.
 
-        Only a footer or a head is read. What a CSV or JSON file says of types is a guess, and the description of the
-        draft says so. `name` is the dataset's; it is made from the file's where it is left out.
+        It reads only the footer or the beginning of the file. Types of CSV and JSON files are a guess, and the draft's
+        description says so. `name` is the dataset's name; the default is made from the file's name.
         """
         from loaders.contract.infer import inferred_arguments
 

@@ -19,11 +19,11 @@ from loaders.schema.dtypes import is_supported
 from loaders.schema.format_options import FormatOptions
 
 _NULLS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
-_GUESSED = "Types are a guess from the first rows of a {format} file: read through them before relying on them."
+_GUESSED = "Types are a guess from the first rows of a {format} file: check them before relying on them."
 
 
 def inferred_arguments(location: str | os.PathLike[str], name: str | None = None) -> dict[str, Any]:
-    """Return the arguments of a draft contract for the file at a location, or of the first of its parts.
+    """Return the arguments of a draft contract for the file at a location, or for the first of its parts.
 
     Raises ReadError for a location that cannot be read, and ConfigError for columns that no contract can have.
     """
@@ -35,7 +35,7 @@ def inferred_arguments(location: str | os.PathLike[str], name: str | None = None
     if unsupported:
         field = schema.field(unsupported[0])
         raise ConfigError(f"'{part.shown}': column '{field.name}' has type {field.type}, which no contract can have.")
-    # A column without nulls in a file whose format allows them everywhere says nothing of the next file.
+    # Nullability comes from the schema: a column without nulls in one file may have nulls in the next.
     columns = dict(zip(_node_names(schema.names, dataset), schema, strict=True))
     renamed = {node: field.name for node, field in columns.items() if node != field.name}
     fields = [
@@ -55,7 +55,7 @@ def inferred_arguments(location: str | os.PathLike[str], name: str | None = None
 
 
 def _look(place: object) -> tuple[pa.Schema, dict[str, int], str, FormatOptions]:
-    """Return schema, null counts, the name of the format where it is a guess, and how the file is written."""
+    """Return schema, null counts, the text format's name (types are then a guess) or "", and the format options."""
     from loaders.formats.formats import compression_of, format_by_name, format_of
     from loaders.probing.ranged_file import RangedFile
     from loaders.probing.text_files import TextProbe
@@ -72,8 +72,8 @@ def _look(place: object) -> tuple[pa.Schema, dict[str, int], str, FormatOptions]
             found = format_of(plain, options, pa.py_buffer(file.head()), file.location.shown)
         if found in ("parquet", "feather"):
             facts = parquet_facts(file, None) if found == "parquet" else feather_facts(file)
-            for _, said in facts.problems:
-                raise ReadError(f"'{file.location.shown}': {said}.")
+            for _, problem in facts.problems:
+                raise ReadError(f"'{file.location.shown}': {problem}.")
             return pa.schema(list(facts.types.values())), dict(facts.nulls), "", options
         probe = TextProbe(file, options, compression, found or "csv")
         if not probe.head.strip():
@@ -99,7 +99,7 @@ def _csv_schema(text: str, name: str, shown: str) -> tuple[pa.Schema, FormatOpti
             ),
         )
     except pa.ArrowInvalid as error:
-        raise ReadError(f"'{shown}' is no readable CSV: {str(error).splitlines()[0][:200]}") from None
+        raise ReadError(f"'{shown}' is not readable as CSV: {str(error).splitlines()[0][:200]}") from None
     lines = text.splitlines()[1:]
     used = [null for null in _NULLS if null and any(null in line.split(delimiter) for line in lines)]
     options = FormatOptions(
@@ -121,7 +121,7 @@ def _guessed(column: tuple[str, pa.ChunkedArray]) -> pa.Field:
     if pa.types.is_null(found):
         found = pa.string()
     if pa.types.is_timestamp(found):
-        # Text has no unit; microseconds are what most writers mean.
+        # Text has no unit; most writers use microseconds.
         found = pa.timestamp("us", tz=found.tz)
     return pa.field(name, found)
 
@@ -131,13 +131,13 @@ def _json_schema(text: str, shown: str) -> pa.Schema:
 
     if text.lstrip().startswith("["):
         raise ReadError(
-            f"'{shown}' is no JSON Lines but an array. Write one object a line, as `jq -c '.[]'` does from an array "
-            "of objects."
+            f"'{shown}' is a JSON array, not JSON Lines. Write one object per line; `jq -c '.[]'` converts an array of "
+            "objects."
         )
     try:
         table = arrow_json.read_json(pa.BufferReader(text.encode()))
     except pa.ArrowInvalid as error:
-        raise ReadError(f"'{shown}' is no readable JSON Lines: {str(error).splitlines()[0][:200]}") from None
+        raise ReadError(f"'{shown}' is not readable as JSON Lines: {str(error).splitlines()[0][:200]}") from None
     return pa.schema([_guessed(column) for column in zip(table.column_names, table.columns, strict=True)])
 
 

@@ -2,8 +2,8 @@
 
 https://bitol-io.github.io/open-data-contract-standard/v3.1.0/
 
-Properties have the names of the dataflow, and as `physicalName` those of the source where they differ. What the
-standard has no word for is kept beside its own: Arrow types in `physicalType`, format options in custom properties.
+Properties have the node names; `physicalName` is the source name if it differs. Arrow types are in `physicalType`, and
+format options, which the standard lacks, in custom properties.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from loaders.schema import Check, DatasetSchema
 from loaders.schema.type_names import type_text
 
 VERSION = "v3.1.0"
-# Contracts of the same name have the same id, also from different exports.
+# Contracts of the same name get the same id on every machine.
 _NAMESPACE = uuid.UUID("4f0c9f0e-6f0b-5c3e-9d7a-1c1f5a2d8b6e")
 
 _LOGICAL_TYPES = {
@@ -96,7 +96,7 @@ def _property(contract: DatasetSchema, column: pa.Field) -> dict[str, Any]:
     if column.name in contract.references:
         target = contract.references[column.name]
         dataset = target.partition(".")[0]
-        # Each contract is a document of its own; they are expected side by side.
+        # Each contract is a separate document in the same folder.
         document = "" if dataset == contract.name else f"{dataset}.odcs.yaml#"
         found["relationships"] = [{"type": "foreignKey", "to": f"{document}{target}"}]
     return found
@@ -123,7 +123,7 @@ def _rules(check: Check, logical_type: str) -> tuple[dict[str, Any], list[dict[s
             number = logical_type in ("integer", "number")
             options[name] = _number(value) if number else str(plain_value(value))
     if check.pattern is not None:
-        # Ours matches the whole text; the standard's pattern is a regular expression of JSON Schema, which searches.
+        # A Check's pattern matches the whole text; the standard's is a JSON Schema pattern, which searches.
         options["pattern"] = f"^(?:{check.pattern})$"
     quality = []
     if check.allowed:

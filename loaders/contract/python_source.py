@@ -7,7 +7,7 @@ import pyarrow as pa
 from loaders.errors import ConfigError
 from loaders.schema import Check, DatasetSchema
 
-# Types whose text is not the name of the function that makes them.
+# Types whose text is not the name of their pyarrow function.
 _SPELLED = {
     pa.bool_(): "pa.bool_()",
     pa.float16(): "pa.float16()",
@@ -58,7 +58,7 @@ def contract_source(contract: DatasetSchema) -> str:
 
 
 def type_source(arrow_type: pa.DataType) -> str:
-    """Return the expression that makes an Arrow type.
+    """Return the Python expression for an Arrow type.
 
     >>> type_source(pa.timestamp("us", tz="UTC"))
     'pa.timestamp("us", tz="UTC")'
@@ -86,7 +86,7 @@ def type_source(arrow_type: pa.DataType) -> str:
         return f"pa.struct([{fields}])"
     expression = f"pa.{arrow_type}()"
     if getattr(pa, str(arrow_type), lambda: None)() != arrow_type:
-        raise ConfigError(f"Type {arrow_type} has no short spelling in Python; write its contract by hand.")
+        raise ConfigError(f"Type {arrow_type} has no short Python expression; write its contract by hand.")
     return expression
 
 

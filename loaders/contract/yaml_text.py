@@ -40,7 +40,7 @@ def to_yaml(contract: DatasetSchema) -> str:
 
 
 def contract_arguments(text: str) -> dict[str, Any]:
-    """Return the arguments of the contract that YAML text describes; raises ConfigError naming the wrong key."""
+    """Return the arguments of the contract that YAML text describes; raise ConfigError that names the wrong key."""
     try:
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -126,7 +126,7 @@ def _refuse_unknown(where: str, data: Mapping[Any, Any], known: tuple[str, ...])
 
 
 def changed_options(options: FormatOptions) -> dict[str, Any]:
-    """Return the format options that are not as by default, as YAML holds them."""
+    """Return the format options that differ from their defaults, as YAML values."""
     default = FormatOptions()
     changed = {field.name: getattr(options, field.name) for field in fields(FormatOptions)}
     return {
@@ -137,7 +137,7 @@ def changed_options(options: FormatOptions) -> dict[str, Any]:
 
 
 def plain_value(value: Any) -> Any:
-    """Return a rule's value as YAML can write it; other values as text that the column's type reads."""
+    """Return a rule's value as a YAML value, or as text that the column's type can parse."""
     if isinstance(value, dt.timedelta):
         return value.total_seconds()
     if value is None or isinstance(value, bool | int | float | str | dt.date):

@@ -1,1 +1,1 @@
-"""File formats: the bytes of a file to a typed Arrow table."""
+"""File formats: parse the bytes of a file to a typed Arrow table."""

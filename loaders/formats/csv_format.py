@@ -24,14 +24,14 @@ def parse_csv(data: pa.Buffer, request: Request) -> pa.Table:
     """Return the wanted columns by their node names, typed.
 
     Raises:
-        ReadError: the bytes are no CSV of the contract's format.
-        ContractError: a column is missing, or a text means no value of its type.
+        ReadError: the bytes are not CSV in the contract's format.
+        ContractError: a column is missing, or a text is not a value of its type.
     """
     data = as_utf8(data, request.options.encoding, request.shown)
     reader = CsvReader(data, request.options, request.shown)
     fields = request.match(reader.header)
     if not fields:
-        # Only the number of rows is asked of it.
+        # Only its number of rows is used.
         return reader.read({reader.header[0]: pa.large_binary()})
     types = {name: _parsed_type(field.type) for name, field in fields.items()}
     integers = [name for name in types if pa.types.is_integer(types[name])]
@@ -46,7 +46,7 @@ def parse_csv(data: pa.Buffer, request: Request) -> pa.Table:
     except UnfitTextError:
         exact = False
     if not exact:
-        # Bytes stay bytes: they need not be text, and none is refused.
+        # Bytes need not be text, so they are not decoded.
         types = {name: arrow_type if _is_binary(arrow_type) else _TEXT for name, arrow_type in types.items()}
         table = reader.read(types)
     return _typed(table, fields, request)
@@ -62,11 +62,11 @@ def _is_binary(arrow_type: pa.DataType) -> bool:
 
 
 def _parser_knows(arrow_type: pa.DataType) -> bool:
-    """Tell whether Arrow's CSV parser reads the type exactly as contracts define it."""
+    """Return whether Arrow's CSV parser reads the type exactly as contracts define it."""
     return bool(
         (pa.types.is_integer(arrow_type) or pa.types.is_boolean(arrow_type) or is_text(arrow_type))
         or (pa.types.is_floating(arrow_type) and not pa.types.is_float16(arrow_type))
-        # Where what is written, and then takes on the scale, may have more than 38 digits, the parser overflows.
+        # The parser overflows if the digits of the text plus the scale may exceed 38.
         or (pa.types.is_decimal128(arrow_type) and 0 <= arrow_type.scale <= 38 - arrow_type.precision)
         or (pa.types.is_date(arrow_type) or pa.types.is_time(arrow_type) or pa.types.is_timestamp(arrow_type))
         or _is_binary(arrow_type)
@@ -74,7 +74,7 @@ def _parser_knows(arrow_type: pa.DataType) -> bool:
 
 
 def _doubtful(table: pa.Table, data: pa.Buffer) -> bool:
-    """Tell whether a float may differ from its text: the parser reads infinity for `1e999`, NaN for `nan(1)`."""
+    """Return whether a float may differ from its text: the parser reads `1e999` as infinity and `nan(1)` as NaN."""
     floats = [column for column in table.columns if pa.types.is_floating(column.type)]
     return any(pc.any(pc.is_inf(column), min_count=0).as_py() for column in floats) or (
         any(pc.any(pc.is_nan(column), min_count=0).as_py() for column in floats)
@@ -90,7 +90,7 @@ def _typed(table: pa.Table, fields: Mapping[str, pa.Field], request: Request) ->
         values = table[name]
         if pa.types.is_large_string(values.type) and not is_text(field.type):
             if not may_be_empty(field.type):
-                # Parsed as text, a quoted null is not null yet; in a number or a date it means nothing else.
+                # Parsed as text, a quoted null is not null; for a number or a date it can only mean null.
                 null = pc.is_in(values, value_set=pa.array(request.options.null_values, _TEXT))
                 values = pc.if_else(null, None, values)
             values = typed_text(field.name, values, field.type)
@@ -103,6 +103,6 @@ def _typed(table: pa.Table, fields: Mapping[str, pa.Field], request: Request) ->
 
 
 def may_be_empty(arrow_type: pa.DataType) -> bool:
-    """Tell whether an empty quoted field is a value of the type."""
+    """Return whether an empty quoted field is a value of the type."""
     plain = arrow_type.value_type if pa.types.is_dictionary(arrow_type) else arrow_type
     return kind(plain) in ("text", "binary")

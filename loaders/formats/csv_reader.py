@@ -19,19 +19,19 @@ from loaders.formats.text_encoding import is_utf8, not_encoded
 from loaders.formats.workers import decoded_by_all
 from loaders.schema.format_options import FormatOptions
 
-# Small enough that what a thread parses stays near its core, large enough that starting a parser does not count. Arrow
-# reserves as much for each column of text: a little more than a power of two, and allocators would round it up.
+# Small enough to stay in a core's cache, large enough to make the start of a parser cheap in comparison. Arrow reserves
+# this size for each column of text; allocators would round a little more than a power of two up to the next one.
 _SLICE_BYTES = 15 << 17
 _LARGEST_BLOCK_BYTES = (1 << 31) - 1
 _HEADER_BYTES = 1 << 20
 
 
 class UnfitTextError(Exception):
-    """Raised when a text is no value of the requested type and the file is otherwise fine."""
+    """Raised when a text is not a value of the requested type and the file is otherwise valid."""
 
 
 class CsvReader:
-    """A CSV file in UTF-8 that can be parsed with several sets of types; `header` has its names."""
+    """A CSV file in UTF-8 that can be parsed repeatedly with different types; `header` has its names."""
 
     def __init__(self, data: pa.Buffer, options: FormatOptions, shown: str) -> None:
         self._data = data
@@ -44,11 +44,11 @@ class CsvReader:
         self._slices = slices(memoryview(data), start, self._quoting, _SLICE_BYTES)
 
     def read(self, types: Mapping[str, pa.DataType]) -> pa.Table:
-        """Return the named columns in these types; a file that is only a header gives no rows.
+        """Return the named columns in these types; a file with only a header has no rows.
 
         Raises:
-            UnfitTextError: a text means no value of its column's type.
-            ReadError: the bytes are no CSV of the contract's format.
+            UnfitTextError: a text is not a value of its column's type.
+            ReadError: the bytes are not CSV in the contract's format.
         """
         by_position = {self.header.index(name): arrow_type for name, arrow_type in types.items()}
         try:
@@ -61,21 +61,21 @@ class CsvReader:
         return table.rename_columns(list(types))
 
     def holds_hexadecimal(self) -> bool:
-        """Tell whether the file may hold a number such as `0x1F`, which Arrow reads and contracts refuse."""
+        """Return whether the file may hold a number such as `0x1F`, which Arrow accepts and contracts refuse."""
         return self._holds(b"0X", 0xDFFF, None)
 
     def holds_negative_exponent(self) -> bool:
-        """Tell whether the file may hold a decimal such as `1e-40`, which Arrow reads as zero or crashes on."""
+        """Return whether the file may hold a decimal such as `1e-40`, which Arrow reads as zero or crashes on."""
         return self._holds(b"E-", 0xFFDF, b"0123456789.")
 
     def _holds(self, pair: bytes, mask: int, after: bytes | None) -> bool:
-        """Tell whether two bytes follow one another, capital or not as the mask makes them, after one of others."""
+        """Return whether two bytes (case-insensitive by the mask) follow each other after one of other bytes."""
         wanted = int.from_bytes(pair, "little") & mask
 
         def found(stretch: tuple[int, int]) -> bool:
             start, end = stretch
             array = np.frombuffer(self._data, np.uint8)[start : end + 1]
-            # From an even place, and from an odd one.
+            # At even positions, and at odd ones.
             for place in (0, 1):
                 hits = (array[place : place + (len(array) - place) // 2 * 2].view("<u2") & mask) == wanted
                 if after is None:
@@ -103,15 +103,15 @@ class CsvReader:
                 yield line
 
         try:
-            # The head may end within a character.
+            # The head may end in the middle of a character.
             text, available = codecs.utf_8_decode(head, "strict", len(head) == self._data.size)
-            # A quote character that cannot stand in text is the csv module's way to have none.
+            # NUL does not occur in text: it disables quotes.
             records = csv.reader(lines(text), delimiter=self._delimiter, quotechar=self._options.quote_char or "\0")
             names = next(record for record in records if record)
             if consumed == available < self._data.size:
                 raise ReadError(
-                    f"'{self._shown}' has a header of more than {_HEADER_BYTES:,} bytes, which none is. It may be no "
-                    "CSV, or its line ends or quotes may differ from the contract's format."
+                    f"'{self._shown}' has a header of more than {_HEADER_BYTES:,} bytes. It may not be CSV, or "
+                    "its line ends or quotes may differ from the contract's format."
                 )
             return names, consumed
         except (csv.Error, StopIteration) as error:
@@ -136,18 +136,18 @@ class CsvReader:
         self, stretch: tuple[int, int], types: Mapping[int, pa.DataType], *, whole: bool = True, on_ragged: Any = None
     ) -> pa.Table:
         """Return the rows of a slice, parsed by this thread, or in blocks by Arrow's threads."""
-        # Imported here: most reads are of Parquet, or answered by the cache.
+        # Imported here, because most reads are of Parquet or cache hits.
         import pyarrow.csv as arrow_csv
 
         data = self._complete(*stretch)
         whole = whole and data.size < _LARGEST_BLOCK_BYTES
-        # By position: columns that are not wanted may share a name.
+        # By position, because unwanted columns may have the same name.
         by_name = {str(position): arrow_type for position, arrow_type in types.items()}
         try:
             table = arrow_csv.read_csv(
                 pa.BufferReader(data),
                 read_options=arrow_csv.ReadOptions(
-                    # Arrow numbers rows only where one thread reads them all.
+                    # Arrow counts rows only if a single thread reads them.
                     use_threads=not whole and on_ragged is None,
                     block_size=data.size + 1 if whole else safe_block_bytes(memoryview(data), _SLICE_BYTES),
                     column_names=[str(position) for position in range(len(self.header))],
@@ -175,7 +175,7 @@ class CsvReader:
             return pa.table({name: pa.array([], arrow_type) for name, arrow_type in by_name.items()})
         for column in table.columns:
             if pa.types.is_decimal(column.type):
-                # The parser counts the digits that are written, not those that the scale adds.
+                # The parser counts the digits of the text, not those added by the scale.
                 column.validate(full=True)
         return table
 
@@ -184,15 +184,15 @@ class CsvReader:
         data = self._data.slice(start, end - start)
         ending = memoryview(data)[-1:].tobytes()
         if memoryview(data)[:3].tobytes() == codecs.BOM_UTF8:
-            # It is of the first value: the parser drops what it takes for the mark of a file.
+            # It belongs to the first value; the parser would drop it as a byte-order mark.
             data = pa.py_buffer(codecs.BOM_UTF8 + data.to_pybytes())
         if ending == self._delimiter.encode():
-            # At the end of a file, the parser takes an empty field for quoted if the one before it was.
+            # At the end of a file, the parser treats an empty field as quoted if the previous one was.
             data = pa.py_buffer(data.to_pybytes() + b"\n")
         return data
 
     def _refuse_open_quote(self, rows: int) -> None:
-        """Raise ReadError for a file that ends within quotes: the parser would take the rest as one field."""
+        """Raise ReadError for a file that ends within quotes: the parser would read the rest as one field."""
         stretch = self._slices[-1] if self._slices else self._rows
         if self._quoting.ends_open(memoryview(self._data), *stretch):
             raise ReadError(
@@ -201,7 +201,7 @@ class CsvReader:
             )
 
     def _unreadable(self, error: pa.ArrowInvalid) -> ReadError:
-        """Return the error for a file that does not parse, with the row, which a slower pass finds."""
+        """Return the error for a file that does not parse; a slower pass finds the row."""
         if not is_utf8(self._data):
             return not_encoded(self._data, "utf-8", self._shown)
         ragged: list[Any] = []
@@ -219,17 +219,17 @@ class CsvReader:
                 "(counting from the header, which is row 1; empty lines do not count). "
                 "The file may be cut short, or its delimiter or quotes may differ from the contract's format."
             )
-        return ReadError(f"'{self._shown}' is no readable CSV: {str(error).splitlines()[0][:300]}")
+        return ReadError(f"'{self._shown}' is not readable as CSV: {str(error).splitlines()[0][:300]}")
 
 
-def _is_about_a_value(said: str) -> bool:
-    """Tell whether the parser refused a value, not the structure of the file."""
-    conversion = "conversion error" in said or "ecimal" in said
-    return conversion and not said.startswith("CSV parse error") and not said.endswith("invalid UTF8 data")
+def _is_about_a_value(message: str) -> bool:
+    """Return whether the parser refused a value, not the structure of the file."""
+    conversion = "conversion error" in message or "ecimal" in message
+    return conversion and not message.startswith("CSV parse error") and not message.endswith("invalid UTF8 data")
 
 
 def delimiter_of(options: FormatOptions, shown: str) -> str:
-    """Return the delimiter that the contract says, or else the file's name."""
+    """Return the delimiter of the contract, or the one indicated by the file's name."""
     if options.delimiter is not None:
         return options.delimiter
     name = re.split("[?#]", shown)[0].rpartition("/")[2].lower()

@@ -1,7 +1,7 @@
 """Cut a CSV file into slices that begin with a row, to parse them in parallel.
 
-Arrow can cut a file itself. Told that values hold no line ends, it parts a row that has one where a block ends; told
-that they may, it looks for all quotes first, in one thread, and drops the line feed of a CRLF that a block's end parts.
+Arrow's own splitting is not used. With `newlines_in_values=False` it may split a quoted value with a line end; with
+True it first looks for all quotes in a single thread, and drops the line feed of a CRLF that is split between blocks.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import codecs
 import re
 
 _PIECE_BYTES = 1 << 16
-# A slice that grows beyond so many times its size is parsed as slowly as it would be by one thread.
+# A slice that grows beyond this multiple of its size is as slow as parsing with one thread.
 _MOST_SIZES = 16
 _CR, _LF = b"\r\n"
 
@@ -22,14 +22,14 @@ class Quoting:
         self.quote = quote_char.encode()
         self._before_field = frozenset(delimiter.encode() + b"\r\n")
         quote, before = re.escape(self.quote), re.escape(delimiter.encode()) + rb"\r\n"
-        # From the quote that opens a field to the one that closes it, or to the end; two within stand for one.
+        # From the quote that opens a field to the one that closes it, or to the end; a doubled quote is one character.
         self._quoted = re.compile(rb"(?:\A|[%b])%b(?:[^%b]++|%b%b)*+(%b?)" % (before, *[quote] * 5)) if quote else None
 
     def surely_outside(self, data: memoryview, start: int, end: int) -> bool:
-        """Tell whether `end` is certainly not within quotes, given that a row begins at `start`.
+        """Return whether `end` is certainly not within quotes, given that a row begins at `start`.
 
-        It is not, if the last quote before it opens none: an opening quote stands where a field begins, and one of a
-        pair, which stands for itself, behind another quote. Some ends outside of quotes are not told as such.
+        That is certain if the last quote before it is not an opening one. An opening quote is at the start of a field;
+        the second of a doubled quote follows another quote. The result may be False for an end outside of quotes.
         """
         if not self.quote:
             return True
@@ -40,7 +40,7 @@ class Quoting:
         return before not in self._before_field and before != self.quote[0]
 
     def ends_open(self, data: memoryview, start: int, end: int) -> bool:
-        """Tell whether `end` is within quotes, given that a row begins at `start`."""
+        """Return whether `end` is within quotes, given that a row begins at `start`."""
         if self._quoted is None or self.surely_outside(data, start, end):
             return False
         closing = b"closed"
@@ -50,9 +50,9 @@ class Quoting:
 
 
 def slices(data: memoryview, start: int, quoting: Quoting, size_bytes: int) -> list[tuple[int, int]] | None:
-    """Return slices of about one size that cover the data, each of whole rows.
+    """Return slices of about equal size that cover the data, each with whole rows.
 
-    None where no end of a row is certain for so long that a stretch would become much larger.
+    Return None if no certain end of a row is found for so long that a slice would become much larger.
     """
     line_end = b"\n" if _find(data, b"\n", start) >= 0 else b"\r"
     found: list[tuple[int, int]] = []
@@ -66,16 +66,16 @@ def slices(data: memoryview, start: int, quoting: Quoting, size_bytes: int) -> l
 
 
 def _row_end(data: memoryview, quoting: Quoting, line_end: bytes, start: int, size_bytes: int) -> int | None:
-    """Return the end of a row some distance after one begins; None if none can be found for certain."""
+    """Return the end of a row at some distance after the start of one; None if none is certain."""
     end, step = start + size_bytes - 1, 0
     while end - start < _MOST_SIZES * size_bytes:
         end = _find(data, line_end, end + step) + 1
         if end == 0:
             return len(data)
-        # At the beginning of what it parses, Arrow would take it for a byte-order mark.
+        # At the beginning of a slice Arrow would treat it as a byte-order mark.
         if quoting.surely_outside(data, start, end) and data[end : end + 3].tobytes() != codecs.BOM_UTF8:
             return end
-        # Soon far on: a single value may hold more lines than a slice has bytes.
+        # The distance grows quickly, because a single value may be longer than a slice.
         step = 2 * step + 1
     return None
 

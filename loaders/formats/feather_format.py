@@ -1,4 +1,4 @@
-"""Parse Arrow IPC files and streams, which Feather is."""
+"""Parse Arrow IPC files and streams; Feather is Arrow IPC."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from loaders.errors import ReadError
 from loaders.formats.request import Request
 
 MAGIC = b"ARROW1"
-# How a stream ends; before Arrow 0.15 without the first four bytes.
+# The end of a stream; before Arrow 0.15 without the first four bytes.
 _ENDS = (b"\xff\xff\xff\xff\0\0\0\0", b"\0\0\0\0")
 
 
@@ -29,11 +29,11 @@ def parse_feather(data: pa.Buffer, request: Request) -> pa.Table:
         fields = request.match(schema.names)
         included = [schema.names.index(name) for name in fields] or [0]
         table = open_reader(data, options=pa.ipc.IpcReadOptions(included_fields=sorted(included))).read_all()
-        # Nothing in the format guards its bytes, and Arrow trusts offsets: a wrong one would read foreign memory.
+        # The format has no checksums, and Arrow trusts offsets: a wrong one would read other memory.
         table.validate(full=True)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise ReadError(
-            f"'{request.shown}' is no whole Arrow file: {str(error).splitlines()[0][:300]}. It may be cut short."
+            f"'{request.shown}' is not a complete Arrow file: {str(error).splitlines()[0][:300]}. It may be cut short."
         ) from None
     return table.rename_columns([fields[name].name if name in fields else "" for name in table.column_names])
 
@@ -51,5 +51,5 @@ def _refuse_unended(data: pa.Buffer, shown: str) -> None:
         end = stream.tell()
     rest = memoryview(data)[end : end + 16].tobytes()
     if rest not in _ENDS:
-        what = "something follows its end" if rest.startswith(_ENDS) else "its end is missing, so it may be cut short"
-        raise ReadError(f"'{shown}' is no whole Arrow stream: {what}. Write or copy it again.")
+        what = "more bytes follow its end" if rest.startswith(_ENDS) else "its end is missing, so it may be cut short"
+        raise ReadError(f"'{shown}' is not a complete Arrow stream: {what}. Write or copy it again.")

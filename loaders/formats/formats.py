@@ -1,4 +1,4 @@
-"""Choose the format of a location, and parse it."""
+"""Determine the format of a location and parse its data."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _MAGIC = {b"PAR1": "parquet", b"ARROW1": "feather"}
 
 
 def parse(source: Source, request: Request) -> pa.Table:
-    """Return the wanted columns of one object by node name; one more column may be there to count rows."""
+    """Return the wanted columns of one object by node name, and possibly another column for the number of rows."""
     plain_name, compression = compression_of(source.location.name, request.options)
     if compression is None and not source.prefers_whole and format_by_name(plain_name, request.options) == "parquet":
         return parse_parquet_ranges(source, request)
@@ -53,14 +53,14 @@ def parse(source: Source, request: Request) -> pa.Table:
 
 
 def compression_of(name: str, options: FormatOptions) -> tuple[str, str | None]:
-    """Return the name without compression suffix, and the compression; the contract's wins over the name's."""
+    """Return the name without compression suffix, and the compression; the contract has precedence over the name."""
     plain, from_name = split_compression(name)
     chosen = options.compression or from_name
     return plain, None if chosen == "none" else chosen
 
 
 def format_by_name(name: str, options: FormatOptions) -> str | None:
-    """Return the format that contract or name states; None if neither does."""
+    """Return the format given by the contract or the name; None if neither gives one."""
     if options.format is not None:
         return options.format
     return next((found for suffix, found in _SUFFIXES.items() if name.lower().endswith(suffix)), None)
@@ -73,13 +73,13 @@ def format_of(name: str, options: FormatOptions, data: pa.Buffer, shown: str) ->
     by_name = format_by_name(name, options)
     if by_name in ("csv", "jsonl") and by_bytes is not None:
         raise ReadError(
-            f"'{shown}' holds {by_bytes}, though its name or its contract's format says {by_name}. "
+            f"'{shown}' contains {by_bytes}, but its name or its contract's format is {by_name}. "
             "Correct the location, or set FormatOptions(format=…)."
         )
     found = by_name or by_bytes
     if found is None:
         raise ReadError(
-            f"The format of '{shown}' cannot be told from its name. "
-            f"Set FormatOptions(format=…) in its contract to one of {', '.join(FORMATS)}."
+            f"The format of '{shown}' cannot be recognized by its name. Set "
+            f"FormatOptions(format=…) in its contract to one of {', '.join(FORMATS)}."
         )
     return found

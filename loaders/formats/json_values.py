@@ -17,12 +17,12 @@ from loaders.conforming.nested_arrays import children, list_array, shape, struct
 from loaders.conforming.violation import MAX_EXAMPLES, Violation
 from loaders.formats.text_values import typed_text
 
-# JSON holds values that it has no notation for as text.
+# Types without a JSON notation are written as text.
 WRITTEN_AS_TEXT = ("date", "time", "local time", "instant", "duration", "binary")
 
 
 class _Number(str):
-    """A number as text, as it is written."""
+    """A number as the text in the file."""
 
     __slots__ = ()
 
@@ -40,7 +40,7 @@ def parsed(text: str) -> Any:
     """Parse JSON text, keeping numbers as written.
 
     Raises:
-        ValueError: the text is no JSON, or is nested more deeply than Python's parser goes.
+        ValueError: the text is not JSON, or is nested too deeply for Python's parser.
     """
     try:
         return json.loads(text, parse_float=_Number, parse_int=_Number, object_pairs_hook=_object)
@@ -67,9 +67,9 @@ def typed_values(values: list[Any], field: pa.Field, *, strict_names: bool) -> p
     """Return a column in the type of its field, or the violation of its first wrong value.
 
     Args:
-        values: what `parsed` gave for each row.
+        values: the result of `parsed` for each row.
         field: the column.
-        strict_names: whether names that a struct does not have are refused, rather than dropped.
+        strict_names: whether names that a struct lacks are refused instead of dropped.
     """
     try:
         found = _Values(field.name, field.name, values, range(len(values)), strict_names)
@@ -95,7 +95,7 @@ class _Values:
     strict_names: bool
 
     def refuse(self, rule: str, positions: Sequence[int]) -> None:
-        """Raise the violation of the values at these positions, if there are any."""
+        """Raise the violation of the values at these positions; do nothing without positions."""
         if positions:
             examples = tuple((position, self.values[position]) for position in positions[:MAX_EXAMPLES])
             raise self.wrong(Violation(self.column, rule, len(positions), examples))
@@ -118,13 +118,13 @@ class _Values:
         )
 
     def inner(self, field: pa.Field, positions: Sequence[int], values: list[Any]) -> pa.Array:
-        """Return the typed values inside these; a null value has none."""
+        """Return the typed values within these values; a null contains none."""
         rows = [self.rows[position] for position in positions]
         found = replace(self, place=f"{self.place}.{field.name}", values=values, rows=rows)
         if not field.nullable:
             within = [self.values[position] is not None for position in positions]
             nulls = [place for place, value in enumerate(values) if value is None and within[place]]
-            found.refuse("null where none may be", nulls)
+            found.refuse("null in a value that is not nullable", nulls)
         return _array(found, field.type)
 
 
@@ -139,7 +139,7 @@ def _list(found: _Values, target: pa.DataType) -> pa.Array:
     size = target.list_size if pa.types.is_fixed_size_list(target) else None
     if size is not None:
         other = [place for place, value in enumerate(values) if value is not None and len(value) != size]
-        found.refuse(f"list that is not of {size} items", other)
+        found.refuse(f"list without exactly {size} items", other)
     lists = [([None] * (size or 0)) if value is None else value for value in values]
     lengths = np.array([len(each) for each in lists], np.int64)
     positions = np.repeat(np.arange(len(lists)), lengths).tolist()
@@ -248,7 +248,7 @@ def _json_kind(value: Any) -> str:
 
 
 def _is_number(value: Any) -> bool:
-    # Python's parser makes floats of NaN and Infinity.
+    # Python's parser returns floats for NaN and Infinity.
     return isinstance(value, _Number | float)
 
 

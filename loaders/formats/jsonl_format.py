@@ -1,4 +1,4 @@
-"""Parse JSON Lines with Arrow where it types exactly, otherwise with Python."""
+"""Parse JSON Lines: with Arrow if it reads the types exactly, otherwise with Python."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from loaders.schema.dtypes import is_text
 
 _BLOCK_BYTES = 8 << 20
 _WHITESPACE = " \t\r\n\v\f"
-# A name that is written with an escape which need not be there: from its last one, or texts full of them take minutes.
+# A name with an unnecessary escape; matching starts at its last escape, because texts full of them would take minutes.
 _ESCAPED_NAME = re.compile(rb'\\[u/](?:[^"\\\n]|\\[^u/\n])*"\s*:')
 
 
@@ -40,7 +40,7 @@ def parse_jsonl(data: pa.Buffer, request: Request) -> pa.Table:
         columns = {name: table[name] for name in fields}
     else:
         objects = list(_objects(lines, request.origin))
-        # Now all names are known for sure.
+        # Now all names are known with certainty.
         fields = request.match(list(dict.fromkeys(name for _, found in objects for name in found)))
         _refuse_repeated(objects, fields, request.origin)
         rows = len(objects)
@@ -59,7 +59,7 @@ def parse_jsonl(data: pa.Buffer, request: Request) -> pa.Table:
     if violations:
         raise contract_error(request.contract.name, violations, request.origin)
     if not fields:
-        # Only the number of rows is asked of it.
+        # Only its number of rows is used.
         return pa.table({"": pa.nulls(rows)})
     return pa.table({field.name: columns[name] for name, field in fields.items()})
 
@@ -87,7 +87,7 @@ def _parsed_by_arrow(
 
 
 def _lost(table: pa.Table) -> bool:
-    """Tell whether a column may be missing or a float may have overflowed, neither of which Arrow reports."""
+    """Return whether a column may be missing or a float may have overflowed; Arrow reports neither."""
     for column in table.columns:
         if pa.types.is_floating(column.type) and pc.any(pc.is_inf(column), min_count=0).as_py():
             return True
@@ -105,18 +105,18 @@ def _written_type(arrow_type: pa.DataType) -> pa.DataType:
 
 
 def _parser_is_exact(arrow_type: pa.DataType) -> bool:
-    """Tell whether Arrow's parser reads values of the type exactly or refuses them.
+    """Return whether Arrow's parser either reads values of the type exactly or refuses them.
 
-    Its decimals overflow, and in what is nested it drops fractions, takes numbers for times, and lets nulls pass.
+    Its decimals overflow, and in nested values it drops fractions, accepts numbers as times, and ignores nullability.
     """
     return not pa.types.is_decimal(arrow_type) and shape(arrow_type) is None
 
 
 def _is_object_a_line(lines: pa.Array, rows: int) -> bool:
-    """Tell whether each line is one object, given the number of values that the parser found.
+    """Return whether each line is one object, given the number of values that the parser found.
 
-    It takes `null`, several objects in a line, and one over several lines. But within no value a line ends between `}`
-    and `{`; where all do so, each line holds at least one.
+    The parser accepts `null`, several objects in a line, and an object over several lines. Within a value no line ends
+    between `}` and `{`; if all lines do, each line holds at least one object.
     """
     count = 0
     for some in _slices(lines):
@@ -132,7 +132,7 @@ def _is_object_a_line(lines: pa.Array, rows: int) -> bool:
 def _lines(data: pa.Buffer, shown: str) -> pa.Array:
     """Return the lines with their ends, without copying; raise ReadError for bytes that are not UTF-8.
 
-    Arrow's parser looks at no text's bytes.
+    Arrow's parser does not validate UTF-8.
     """
     array = np.frombuffer(data, np.uint8)
     starts = range(0, data.size, _BLOCK_BYTES)
@@ -163,7 +163,7 @@ def _texts(lines: pa.Array) -> Iterator[tuple[int, str]]:
 
 
 def _names(data: pa.Buffer, lines: pa.Array, request: Request) -> list[str]:
-    """Return the names in the first line, and those of the contract that any line may have."""
+    """Return the names in the first line, and the contract's names that may occur in any line."""
     first = next(_texts(lines), None)
     if first is None:
         raise ReadError(f"'{request.shown}' is empty: it has no line. Write it again, or correct the location.")
@@ -189,19 +189,19 @@ def _objects(lines: pa.Array, origin: Origin) -> Iterator[tuple[int, dict[str, A
 def _object(number: int, text: str, origin: Origin) -> dict[str, Any]:
     if text.startswith("["):
         raise ReadError(
-            f"'{origin.location}' is no JSON Lines: line {number} begins an array. Write one object a line, as "
+            f"'{origin.location}' is not JSON Lines: line {number} begins an array. Write one object per line, as "
             "`jq -c '.[]'` does from an array of objects."
         )
     try:
         found = parsed(text)
     except ValueError as error:
         raise ReadError(
-            f"'{origin.location}' is no JSON Lines: line {number} is no JSON ({error}). Each line is one object; the "
+            f"'{origin.location}' is not JSON Lines: line {number} is not JSON ({error}). Each line is one object; the "
             "file may be cut short."
         ) from None
     if not isinstance(found, dict):
         raise ReadError(
-            f"'{origin.location}' is no JSON Lines: line {number} is no object in braces. Write one object a line."
+            f"'{origin.location}' is not JSON Lines: line {number} is not an object. Write one object per line."
         )
     return found
 

@@ -15,8 +15,8 @@ from loaders.errors import ReadError
 
 MAGIC = b"PAR1"
 _ENCRYPTED_MAGIC = b"PARE"
-# What Arrow 20 to 26 say of a chunk that is as it should be, in a file that ends before it.
-_NOTHING_THERE = "Invalid column metadata (corrupt file?)"
+# The message of Arrow 20 to 26 for a valid chunk in a file that ends before it.
+_MISSING_CHUNK = "Invalid column metadata (corrupt file?)"
 
 
 class Chunk(NamedTuple):
@@ -33,12 +33,12 @@ class Chunk(NamedTuple):
 
 @contextmanager
 def refusing_damage(shown: str, what: str = "is damaged") -> Iterator[None]:
-    """Raise a ReadError for what Arrow finds wrong with a file."""
+    """Raise a ReadError for an Arrow error about a file."""
     try:
         yield
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        said = (str(error).splitlines() or [type(error).__name__])[0][:300]
-        raise ReadError(f"'{shown}' {what}: {said}") from None
+        message = (str(error).splitlines() or [type(error).__name__])[0][:300]
+        raise ReadError(f"'{shown}' {what}: {message}") from None
 
 
 def refuse_other_formats(start: memoryview, end: memoryview, size_bytes: int, shown: str) -> None:
@@ -47,11 +47,11 @@ def refuse_other_formats(start: memoryview, end: memoryview, size_bytes: int, sh
         raise ReadError(f"'{shown}' is encrypted Parquet, which cannot be read here. Write it without encryption.")
     if size_bytes < 12 or start != MAGIC or end != MAGIC:
         why = "its footer is missing, so it may be cut short" if size_bytes else "it is empty"
-        raise ReadError(f"'{shown}' is no whole Parquet file: {why}. Write or copy it again.")
+        raise ReadError(f"'{shown}' is not a complete Parquet file: {why}. Write or copy it again.")
 
 
 def footer_metadata(footer: pa.Buffer, shown: str) -> FileMetaData:
-    """Return the metadata of a footer, from its bytes alone."""
+    """Return the metadata in the bytes of a footer."""
     with refusing_damage(shown, "has a damaged footer"):
         return read_metadata(pa.BufferReader(footer))
 
@@ -87,20 +87,20 @@ def column_of(path: str, names: Collection[str]) -> str | None:
 
 
 def _refuse_what_kills(metadata: FileMetaData, paths: Sequence[str]) -> None:
-    """Validate the chunks of some columns where Arrow may abort the process instead of raising.
+    """Validate the chunks of some columns, for which Arrow may abort the process instead of raising.
 
-    A row group's `column()` lets C++ exceptions of a damaged or encrypted chunk through, and they end the process. A
-    read looks at the same chunks before it asks for any byte, and raises; so each is read from where nothing is.
+    A row group's `column()` does not catch C++ exceptions for a damaged or encrypted chunk, and they end the process. A
+    read validates the same chunks before it fetches bytes, and raises; so each is read from an empty file.
     """
     file = ParquetFile(pa.BufferReader(MAGIC), metadata=metadata)
     for group in range(metadata.num_row_groups):
         for path in paths:
-            said = _said_of(file, group, path)
-            if said not in ("", _NOTHING_THERE) and said != _nothing_there():
-                raise OSError(said)
+            message = _message_of(file, group, path)
+            if message not in ("", _MISSING_CHUNK) and message != _missing_chunk():
+                raise OSError(message)
 
 
-def _said_of(file: ParquetFile, group: int, path: str) -> str:
+def _message_of(file: ParquetFile, group: int, path: str) -> str:
     try:
         file.read_row_group(group, [path], use_threads=False)
     except OSError as error:
@@ -109,9 +109,9 @@ def _said_of(file: ParquetFile, group: int, path: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _nothing_there() -> str:
-    """Return what this Arrow says there, should it say it in other words."""
+def _missing_chunk() -> str:
+    """Return the installed Arrow's message for that case, which may differ from the known one."""
     sink = io.BytesIO()
     write_table(pa.table({"a": [1]}), sink)
     metadata = read_metadata(pa.BufferReader(sink.getvalue()))
-    return _said_of(ParquetFile(pa.BufferReader(MAGIC), metadata=metadata), 0, "a")
+    return _message_of(ParquetFile(pa.BufferReader(MAGIC), metadata=metadata), 0, "a")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
@@ -26,25 +25,26 @@ from loaders.formats.parquet_footer import (
     refuse_other_formats,
     refusing_damage,
 )
+from loaders.formats.random_access import RandomAccessFile
 from loaders.formats.request import Request
 from loaders.formats.workers import decoded_by_all
 from loaders.schema.dtypes import is_text
 
-# The end of a file that is fetched for its footer: a share of the file within bounds. Up to the larger one, a file is
-# fetched whole: one request takes no longer than the two or three that its columns would need.
+# The size of the end of a file that is fetched for its footer: a share of the file within bounds. A file up to the
+# larger bound is fetched whole, because one request is as fast as the two or three that its columns would need.
 _TAIL_SHARE = 1 / 64
 _TAIL_BYTES = (16 << 10, 64 << 10)
-# Gaps between chunks are fetched with them, the smallest first: a request costs about what a hundred KiB do. Together
-# with what the tail has beside the footer they are at most this share of the chunks. Where there would still be too
-# many requests, all gaps up to a size are fetched.
+# Gaps between chunks are fetched too, the smallest first: a request costs about as much as a hundred KiB. Together with
+# the tail outside the footer they are at most this share of the chunks. If there would still be too many requests, all
+# gaps up to a size are fetched.
 _MOST_NOT_NEEDED = 0.08
 _MANY_REQUESTS = 64
 _GAP_BYTES = 32 << 10
-# Above this share of the file, its one verified whole is worth more than what its parts save.
+# Above this share of the file it is fetched whole: its verification is worth more than the bytes saved.
 _MOST_OF_A_FILE = 0.75
-# A code of a dictionary of up to 65,536 values; a column that takes more a value repeats little.
+# The bytes of a dictionary code for up to 65,536 values; a column with more bytes per value has few repeated values.
 _MOST_BYTES_A_CODE = 2
-# So that the last one to finish keeps the others waiting for little.
+# Several stretches per thread, so that threads finish at about the same time.
 _STRETCHES_A_THREAD = 3
 _LARGEST_ASCII = 0x7F
 _LARGEST_FINE_MICROSECONDS = (2**63 - 1) // 1000
@@ -89,7 +89,7 @@ def parse_parquet_ranges(source: Source, request: Request) -> pa.Table:
 
 
 def _needed(chunks: list[Chunk], before: int, wasted_bytes: int) -> list[Range]:
-    """Return the stretches up to a place that hold the chunks; they are there from that place on."""
+    """Return the ranges before a position that contain the chunks; the bytes from that position on are present."""
     spare_bytes = _MOST_NOT_NEEDED * sum(chunk.end - chunk.begin for chunk in chunks) - wasted_bytes
     ordered = sorted((chunk.begin, min(chunk.end, before)) for chunk in chunks if chunk.begin < before)
     joined = _coalesced(ordered, _affordable_gap(ordered, spare_bytes))
@@ -103,7 +103,7 @@ def _fields(metadata: FileMetaData, request: Request) -> dict[str, pa.Field]:
 
 
 def _affordable_gap(chunks: list[Range], spare: float) -> int:
-    """Return the largest gap between ranges to fetch along, within a budget of extra bytes."""
+    """Return the size up to which gaps between ranges are fetched too, within a budget of extra bytes."""
     affordable = 0
     gaps = sorted(begin - end for (_, end), (begin, _) in itertools.pairwise(chunks))
     for gap, alike in itertools.groupby(gaps):
@@ -131,9 +131,9 @@ def _decoded(
     fields: Mapping[str, pa.Field],
     shown: str,
 ) -> pa.Table:
-    """Return the wanted columns of a file, which `opened` opens for each thread."""
+    """Return the wanted columns of a file; `opened` opens the file for each thread."""
     stretches = _stretches(chunks, list(fields))
-    # Without pre-buffering: it would read across the gaps between columns, and everything is in memory already.
+    # Without pre-buffering: it would read the gaps between columns, and all data is already in memory.
     options = {"metadata": metadata, "page_checksum_verification": True, "pre_buffer": False}
     if not stretches:
         with refusing_damage(shown):
@@ -144,7 +144,7 @@ def _decoded(
     def column(stretch: _Stretch) -> pa.ChunkedArray:
         file = ParquetFile(opened(), **options, read_dictionary=codes)
         values = file.read_row_groups(stretch.groups, [stretch.name], use_threads=False)[stretch.name]
-        # At once, while its texts are near the core.
+        # Immediately, while the texts are in the core's cache.
         return _text(values, stretch.name) if is_text(fields[stretch.name].type) else values
 
     old_times = _old_times(metadata, fields)
@@ -171,7 +171,7 @@ class _Stretch:
 
 
 def _stretches(chunks: Sequence[Chunk], names: Sequence[str]) -> list[_Stretch]:
-    """Return the columns in stretches of about one size, the largest first."""
+    """Return the columns in stretches of about equal size, the largest first."""
     groups = 1 + max((chunk.group for chunk in chunks), default=-1)
     sizes = {name: [0] * groups for name in names}
     for chunk in chunks:
@@ -221,7 +221,7 @@ def _text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
 
 def _refuse_no_text(texts: pa.LargeStringArray, name: str) -> None:
     data = texts.buffers()[2]
-    # What is ASCII is UTF-8, and most text is ASCII; telling takes a tenth of the time.
+    # ASCII is UTF-8, and most text is ASCII; the check for ASCII takes a tenth of the time.
     if data is not None and data.size and np.frombuffer(data, np.uint8).max() > _LARGEST_ASCII:
         try:
             texts.validate(full=True)
@@ -249,13 +249,13 @@ def _refuse_wrapped_times(
     try:
         coarse.cast(decoded_type)
     except pa.ArrowInvalid:
-        raise OSError(f"column {name!r} holds times within its values that are beyond what nanoseconds reach") from None
+        raise OSError(f"column {name!r} has nested times outside the range of nanoseconds") from None
 
 
 def _exact_old_times(opened: Callable[[], Any], options: Mapping[str, Any], name: str) -> pa.ChunkedArray:
-    """Return a column of INT96 exactly, where Arrow's nanoseconds would overflow.
+    """Return a column of INT96 exactly, even outside the range of Arrow's nanoseconds.
 
-    In microseconds it does not, but drops what is finer.
+    Microseconds do not overflow, but Arrow drops finer digits.
     """
     coarse, fine = (
         ParquetFile(opened(), **options, coerce_int96_timestamp_unit=unit).read([name])[name] for unit in ("us", "ns")
@@ -268,17 +268,17 @@ def _exact_old_times(opened: Callable[[], Any], options: Mapping[str, Any], name
         pc.multiply(pc.if_else(outside, 0, counts), 1000), pc.if_else(outside, 0, fine.cast(pa.int64()))
     )
     if pc.any(finer, min_count=0).as_py():
-        raise OSError(f"column {name!r} holds times both finer than microseconds and beyond what nanoseconds reach")
+        raise OSError(
+            f"column {name!r} has times that are both finer than microseconds and outside the range of nanoseconds"
+        )
     return coarse
 
 
-class _FetchedRanges(io.RawIOBase):
-    """A file of which some ranges were fetched; reading others raises an error."""
+class _FetchedRanges(RandomAccessFile):
+    """A file with the fetched ranges; reading other bytes raises an error."""
 
     def __init__(self, size_bytes: int) -> None:
-        super().__init__()
-        self._size_bytes = size_bytes
-        self._position = 0
+        super().__init__(size_bytes)
         self._starts: list[int] = []
         self._ranges: list[memoryview] = []
 
@@ -289,33 +289,17 @@ class _FetchedRanges(io.RawIOBase):
 
     def again(self) -> _FetchedRanges:
         """Return the same file with its own position."""
-        twin = _FetchedRanges(self._size_bytes)
+        twin = _FetchedRanges(self.size_bytes)
         twin._starts, twin._ranges = self._starts, self._ranges
         return twin
 
-    def read(self, size: int = -1) -> Any:
-        end = self._size_bytes if size < 0 else min(self._position + size, self._size_bytes)
+    def fetch(self, start: int, end: int) -> Any:
         pieces = []
-        while self._position < end:
-            place = bisect_right(self._starts, self._position) - 1
-            offset = self._position - self._starts[place] if place >= 0 else 0
+        while start < end:
+            place = bisect_right(self._starts, start) - 1
+            offset = start - self._starts[place] if place >= 0 else 0
             if place < 0 or offset >= len(self._ranges[place]):
-                raise OSError(f"byte {self._position:,} belongs to no column that was asked for")
-            piece = self._ranges[place][offset : offset + end - self._position]
-            pieces.append(piece)
-            self._position += len(piece)
+                raise OSError(f"byte {start:,} belongs to no requested column")
+            pieces.append(self._ranges[place][offset : offset + end - start])
+            start += len(pieces[-1])
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size_bytes}[whence]
-        self._position = base + offset
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True

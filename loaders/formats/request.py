@@ -15,13 +15,13 @@ from loaders.schema.format_options import FormatOptions
 
 @dataclass(frozen=True)
 class Request:
-    """The columns of one file to parse, and how.
+    """The columns to parse from one file, and the format options.
 
     Attributes:
-        contract: what the dataset is.
-        options: how its files are written.
+        contract: the dataset's contract.
+        options: the format options.
         wanted: the columns, by node name, in the contract's order.
-        given: texts of columns that the file's path tells, `year=2024/`; the file's own columns come first.
+        given: texts of columns in the file's path, such as `year=2024/`; columns in the file have precedence.
         origin: the file, for errors.
     """
 
@@ -37,7 +37,7 @@ class Request:
         return self.origin.location
 
     def match(self, found: Sequence[str]) -> dict[str, pa.Field]:
-        """Return name and field of each wanted column among the names of a file.
+        """Return name and field of each wanted column that is in a file with these names.
 
         Raises ContractError for columns that are missing, repeated or unexpected.
         """

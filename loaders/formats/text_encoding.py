@@ -11,7 +11,7 @@ from loaders.errors import ReadError
 
 _MARK = "\ufeff"
 _MARKS = {
-    # Those of UTF-32 first: they begin as those of UTF-16 do.
+    # UTF-32 first, because its marks begin like those of UTF-16.
     "UTF-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
     "UTF-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
 }
@@ -20,7 +20,7 @@ _MARKS = {
 def as_utf8(data: pa.Buffer, encoding: str, shown: str) -> pa.Buffer:
     """Return text of an encoding as UTF-8 without byte-order mark; raise ReadError for invalid bytes.
 
-    The parser checks bytes that are declared as UTF-8.
+    Bytes declared as UTF-8 are returned unchanged; the parsers validate them.
     """
     start = memoryview(data)[:4].tobytes()
     if codecs.lookup(encoding).name in ("utf-8", "utf-8-sig"):
@@ -42,7 +42,7 @@ def not_encoded(data: pa.Buffer, encoding: str, shown: str) -> ReadError:
     if packed:
         return ReadError(
             f"'{shown}' is not text but {packed} data. Set FormatOptions(compression='{packed}') in its contract, or "
-            "give it the name of such a file."
+            "end its name accordingly."
         )
     where = ""
     try:
@@ -59,7 +59,7 @@ def not_encoded(data: pa.Buffer, encoding: str, shown: str) -> ReadError:
 
 
 def is_utf8(data: pa.Buffer) -> bool:
-    """Tell whether bytes are UTF-8."""
+    """Return whether bytes are UTF-8."""
     try:
         codecs.utf_8_decode(memoryview(data), "strict", True)
     except UnicodeDecodeError:

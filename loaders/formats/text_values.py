@@ -1,8 +1,8 @@
 """Convert text from CSV and JSON to the types of a contract, strictly and exactly.
 
-The parsers of Arrow type what they can at full speed; what they refuse, or cannot read, comes here as text. Here the
-lossless spellings that they do not know are read (`12.0` for an integer, midnight for a date, pandas' durations), and
-rows that mean no value of the type are found.
+Arrow's parsers convert most values at full speed. Values that they refuse or cannot read are converted here: other
+lossless spellings (`12.0` for an integer, midnight for a date, pandas' durations). Other texts are reported with their
+rows.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _NUMBER = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _SPECIAL = r"^(?i:[+-]?(nan|inf|infinity))$"
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _CLOCK = r"[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?"
-# On a day, the hour alone may stand.
+# After a date, the hour alone is a valid time.
 _HOUR_OR_CLOCK = f"({_CLOCK}|[0-9]{{2}})"
 _ZONE = r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
 _DURATION = (
@@ -68,7 +68,7 @@ def typed_text(column: str, texts: pa.ChunkedArray, target: pa.DataType) -> pa.C
         if not len(wrong):
             return _encoded(column, values, target)
     examples = tuple((int(row), texts[int(row)].as_py()) for row in wrong[:MAX_EXAMPLES])
-    return Violation(column, f"text that is no {type_name(target)}", len(wrong), examples, counted_all)
+    return Violation(column, f"text that is not a valid {type_name(target)}", len(wrong), examples, counted_all)
 
 
 def _as_written(
@@ -80,7 +80,7 @@ def _as_written(
         wrong = np.flatnonzero(other.to_numpy())
         if len(wrong):
             examples = tuple((int(row), texts[int(row)].as_py()) for row in wrong[:MAX_EXAMPLES])
-            return Violation(column, f"text that is not of {value_type.byte_width} bytes", len(wrong), examples)
+            return Violation(column, f"text that is not {value_type.byte_width} bytes long", len(wrong), examples)
     try:
         return _encoded(column, texts.cast(value_type), target)
     except pa.ArrowInvalid as error:
@@ -88,7 +88,7 @@ def _as_written(
 
 
 def _encoded(column: str, values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray | Violation:
-    """Return the values as dictionary codes of the target, which may have too few."""
+    """Return the values as dictionary codes of the target, or the violation if it has too few codes."""
     try:
         return exact_cast(values, target)
     except InexactError as error:
@@ -117,7 +117,7 @@ def _float(texts: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
 
 
 def _decimal(texts: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    # So many digits, and as many zeros behind them, have room in 256 bits, where Arrow would wrap around.
+    # This number of digits, and as many zeros, fits in 256 bits; beyond them Arrow overflows.
     longest = pc.max(pc.utf8_length(texts)).as_py() or 0
     exponents = pc.any(pc.match_substring_regex(texts, "[eE]"), min_count=0).as_py()
     if not exponents and longest <= _MOST_ARROW_DIGITS and 0 <= target.scale <= _MOST_ARROW_DIGITS:
@@ -157,7 +157,7 @@ def _date(texts: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
 
 
 def _time(texts: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    # Arrow reads no time of day from text, but one on a day.
+    # Arrow does not parse a time of day, but a time on a date.
     on_a_day = pc.binary_join_element_wise(pa.scalar("1970-01-01T", texts.type), texts, pa.scalar("", texts.type))
     return on_a_day.cast(pa.timestamp("ns")).cast(pa.time64("ns")).cast(target)
 
@@ -166,14 +166,14 @@ def _timestamp(texts: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     try:
         return texts.cast(target)
     except pa.ArrowInvalid:
-        # More digits than the unit has, which may all be zeros: nanoseconds hold them, where the year lets them.
+        # More digits than the unit has; they may be zeros. Nanoseconds can hold them if the year is in their range.
         digits = pc.replace_substring_regex(texts, r"(\.[0-9]*?)0+(Z|[+-]|$)", r"\1\2")
         shorter = pc.replace_substring_regex(digits, r"\.(Z|[+-]|$)", r"\1")
         return shorter.cast(target) if target.unit != "ns" else _nanosecond_timestamp(texts).cast(target)
 
 
 def _nanosecond_timestamp(texts: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Read timestamps up to both ends of the range, where Arrow's own parser refuses the last second."""
+    """Return timestamps in the full range; Arrow's own parser refuses the first and last second."""
     seconds = pc.replace_substring_regex(texts, r"\.[0-9]+", "")
     zone = pc.any(pc.match_substring_regex(texts, _ZONE + "$"), min_count=0).as_py()
     seconds = seconds.cast(pa.timestamp("s", "UTC" if zone else None)).cast(pa.int64())
@@ -189,8 +189,8 @@ _NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 
 
 def _duration(texts: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    """Read durations as pandas writes them: `1 days 02:03:04.5`, `-1 days +23:59:59`, `-1 days -02:00:00`."""
-    # A pass in Python: integers there do not overflow, and columns of durations in text files are rare.
+    """Return durations in pandas' notation: `1 days 02:03:04.5`, `-1 days +23:59:59`, `-1 days -02:00:00`."""
+    # In Python, whose integers do not overflow; columns of durations in text files are rare.
     import re
 
     pattern = re.compile(_DURATION)

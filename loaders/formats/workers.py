@@ -29,5 +29,5 @@ def decoded_by_all(decode: Callable[[T], R], pieces: Iterable[T]) -> Iterator[R]
 
 @lru_cache(maxsize=1)
 def _threads(_process: int) -> ThreadPoolExecutor:
-    # A fork has none of its parent's threads, so that each process makes its own.
+    # A forked process has none of its parent's threads, so each process creates its own.
     return ThreadPoolExecutor(pa.cpu_count(), thread_name_prefix="sourceswap-decode")

@@ -1,1 +1,1 @@
-"""Data made from contracts: examples by seed, and strategies for hypothesis."""
+"""Data generated from contracts: examples by seed, and strategies for hypothesis."""

@@ -25,9 +25,9 @@ def example(
 ) -> pd.DataFrame:
     """Return a frame of `rows` rows that obeys the contract; the same arguments give the same frame.
 
-    Columns that refer to a dataset in `frames` take their values from it, those that refer to another take any.
+    Columns that refer to a dataset in `frames` take their values from it; references to other datasets are ignored.
 
-    Raises ConfigError where the key cannot have so many values, or no value obeys a check.
+    Raises ConfigError if the key cannot have so many values, or no value obeys a check.
     """
     return Examples([contract], rows, seed, frames=frames).frame(contract.name)
 
@@ -41,7 +41,7 @@ def examples(
 ) -> dict[str, pd.DataFrame]:
     """Return a frame for each dataset, by name, with valid references between them.
 
-    A dataset whose key cannot have so many values has fewer rows. `frames` take the place of generated ones.
+    A dataset whose key cannot have so many values has fewer rows. `frames` replace generated ones.
     """
     given = dict(frames or {})
     made = Examples(contracts, rows, seed, frames=given, fewer_rows=True)
@@ -49,9 +49,9 @@ def examples(
 
 
 class Examples:
-    """Columns generated once, on request, so that references find theirs in any order.
+    """Columns generated once, on request, so that the order of references does not matter.
 
-    Each column has a random stream of its own: adding or dropping one leaves the others as they were.
+    Each column has its own random stream, so that adding or removing a column does not change the others.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Examples:
         """Return the frame of a dataset."""
         contract = self.contracts[name]
         arrays = [self._column(contract, column) for column in contract.columns]
-        # By the names of the source: `conform` takes those for what they are, whatever else a name may also be.
+        # Source names, because `conform` prefers them in a table, even if they are node names of other columns.
         table = pa.table(arrays, names=[contract.source_name(column) for column in contract.columns])
         return conform(table, contract, location=f"examples of '{name}'")
 
@@ -85,7 +85,7 @@ class Examples:
         place = (contract.name, column)
         if place not in self._columns:
             if place in self._under_way:
-                raise ConfigError(f"References go round in a circle: {quoted('.'.join(p) for p in self._under_way)}.")
+                raise ConfigError(f"References form a circle: {quoted('.'.join(p) for p in self._under_way)}.")
             self._under_way.append(place)
             if column in contract.key:
                 self._columns |= self._key(contract)
@@ -111,7 +111,7 @@ class Examples:
 
     def _key(self, contract: DatasetSchema) -> dict[tuple[str, str], pa.Array]:
         """Return the key columns: distinct combinations of a few values for each."""
-        # Beside other columns of the key fewer values of each do, and repeat as they do in real data.
+        # A key of several columns needs fewer values of each, which repeat as in real data.
         some = math.ceil(self._rows ** (1 / max(1, len(contract.key) - 1))) + 1
         pools = [self._key_values(contract, column, some) for column in contract.key]
         if math.prod(len(pool) for pool in pools) < self._rows:

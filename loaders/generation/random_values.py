@@ -1,4 +1,4 @@
-"""Random Arrow values of any type that a contract may have, many at once, within a check."""
+"""Random Arrow arrays of any type that a contract may have, with values that a check allows."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from loaders.schema.dtypes import is_text
 Numbers = np.ndarray[Any, Any]
 
 _WORD = "[a-z]{3,10}"
-_MOST_ITEMS = 3  # of a list
-# Columns repeat their texts, as real ones do; it is also faster.
+_MOST_ITEMS = 3  # items in a list
+# Texts repeat, as in real columns; this is also faster.
 _MOST_TEXTS = 1000
 _ROUNDS = 20
-_MOST_NUMBERS = 2**62  # what numpy draws and adds without overflow
+_MOST_NUMBERS = 2**62  # numpy draws and adds these without overflow
 
 
 def random_values(
@@ -40,7 +40,7 @@ def random_values(
 
 
 def with_nulls(values: pa.Array, share: float, chance: np.random.Generator) -> pa.Array:
-    """Return the values with a share of them replaced by null."""
+    """Return the values with a share of them replaced with null."""
     return taken(values, pa.array(np.arange(len(values)), mask=chance.random(len(values)) < share))
 
 
@@ -48,7 +48,7 @@ def taken(values: pa.Array, positions: pa.Array) -> pa.Array:
     """Return the values at some positions; null for a null position."""
     try:
         return values.take(positions)
-    except pa.ArrowNotImplementedError:  # views, and what is nested of them
+    except pa.ArrowNotImplementedError:  # views and nested views
         plain = values.to_pylist()
         picked = [None if position is None else plain[position] for position in positions.to_pylist()]
         return pa.array(picked, type=values.type)
@@ -72,7 +72,7 @@ def obeying(values: pa.Array, check: Check) -> pa.Array:
 
 
 def lists_of(items: pa.Array, sizes: Numbers, arrow_type: pa.DataType) -> pa.Array:
-    """Return lists with the given numbers of items, in any layout but fixed size."""
+    """Return lists with the given numbers of items, in any layout except fixed size."""
     wide = pa.types.is_large_list(arrow_type) or pa.types.is_large_list_view(arrow_type)
     starts = offsets(sizes).cast(pa.int64() if wide else pa.int32())
     if pa.types.is_list_view(arrow_type) or pa.types.is_large_list_view(arrow_type):
@@ -88,7 +88,7 @@ def offsets(sizes: Numbers) -> pa.Array:
 
 
 def distinct_numbers(below: int, count: int, chance: np.random.Generator) -> Numbers:
-    """Return `count` different integers from 0 to `below`, or all of them where there are fewer."""
+    """Return `count` different integers from 0 to `below` (exclusive), or all of them if there are fewer."""
     if below <= 4 * count:
         permuted: Numbers = chance.permutation(below)[:count]
         return permuted
@@ -145,7 +145,7 @@ class _Values:
         return taken(values, pa.array(self._chance.integers(0, len(values), count)))
 
     def _narrowed(self, limits: Range, count: int) -> Range:
-        """Return everyday values within the limits, and enough of them."""
+        """Return a range of everyday values within the limits that is large enough for `count` values."""
         low, high = limits
         usual_low, usual_high = usual_range(self._type)
         width = usual_high - usual_low
@@ -184,7 +184,7 @@ class _Values:
         def draw(size: int) -> Numbers:
             share = self._chance.random(size)
             drawn = ends[0] * (1 - share) + ends[1] * share
-            # Short numbers read better; for distinct ones there may be too few.
+            # Short numbers are easier to read, but there may be too few distinct ones.
             clipped: Numbers = np.clip(
                 (drawn if self._distinct else np.round(drawn, 2)).astype(dtype), ends[0], ends[1]
             )
@@ -231,7 +231,7 @@ class _Values:
     def _maps(self, count: int) -> pa.Array:
         sizes = self._chance.integers(0, _MOST_ITEMS + 1, count)
         keys = random_values(self._type.key_type, int(sizes.sum()), self._chance, distinct=True)
-        if len(keys) < sizes.sum():  # too few for every key to be another: at most one a map cannot repeat
+        if len(keys) < sizes.sum():  # too few distinct keys: a map of at most one entry cannot repeat any
             sizes = np.minimum(sizes, 1)
             keys = random_values(self._type.key_type, int(sizes.sum()), self._chance)
         items = _child(self._type.item_field, len(keys), self._chance)
@@ -257,7 +257,7 @@ def _distinct_of(draw: Callable[[int], Numbers], count: int) -> Numbers:
     found = draw(0)
     for _ in range(_ROUNDS):
         drawn = np.concatenate([found, draw(count + 8)])
-        # The first of each, in the order in which they came: np.unique alone would sort them.
+        # The first of each in their order; np.unique alone would sort them.
         found = drawn[np.sort(np.unique(drawn, return_index=True)[1])][:count]
         if len(found) == count:
             break

@@ -1,4 +1,4 @@
-"""The values for columns that refer to another dataset."""
+"""The values of columns that refer to another dataset."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def split_reference(contract: DatasetSchema, column: str) -> tuple[str, str]:
 
 
 def node_name(target: DatasetSchema, name: str) -> str:
-    """Return the column of a contract that a reference names, with the prefix or without."""
+    """Return the column of a contract that a reference names with or without the prefix."""
     by_name = {column.removeprefix(target.prefix): column for column in target.columns}
     by_name |= {column: column for column in target.columns}
     if name not in by_name:
@@ -48,7 +48,6 @@ def allowed_values(values: pa.Array, contract: DatasetSchema, column: str) -> pa
         values = values.cast(arrow_type)
     except pa.ArrowException as error:
         raise ConfigError(
-            f"'{contract.name}.{column}' cannot take the values of '{contract.references[column]}', to which it "
-            f"refers: {error}"
+            f"'{contract.name}.{column}' refers to '{contract.references[column]}', but cannot take its values: {error}"
         ) from None
     return obeying(pc.unique(values.drop_null()), contract.checks.get(column) or Check())

@@ -1,7 +1,7 @@
 """Random texts that match a regular expression, many at once.
 
-It walks the syntax tree of Python's own parser. What a walk cannot foresee (look-around, word boundaries) it ignores;
-every text is tried against the expression before it is handed out.
+The generator traverses the syntax tree of Python's own parser. It ignores look-around and word boundaries; every text
+is matched against the expression before it is returned.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _OPPOSITES = {
 def regular_texts(pattern: str, count: int, chance: random.Random, *, distinct: bool = False) -> list[str]:
     """Return `count` texts that match the whole pattern; fewer if it has fewer distinct ones.
 
-    Raises ConfigError for a pattern that no text could be found for.
+    Raises ConfigError if no matching text was found.
 
     >>> regular_texts("[ab]-[0-9]{3}|none", 3, random.Random(1))
     ['b-184', 'none', 'b-760']
@@ -94,7 +94,7 @@ class _Traversal:
         if operation is codes.GROUPREF_EXISTS:
             group, present, absent = argument
             return [self.texts(present if (group, lane) in self._groups else absent or [], [lane])[0] for lane in lanes]
-        return [""] * len(lanes)  # anchors and look-around take no room; the match afterwards judges them
+        return [""] * len(lanes)  # anchors and look-around add no characters; the final match checks them
 
     def _repeated(self, least: int, most: Any, tree: Any, lanes: Lanes) -> list[str]:
         most = min(most, least + _EXTRA_REPEATS)
@@ -130,5 +130,5 @@ def _characters(operation: Any, argument: Any) -> str:
             named.update(set(_ANY) - _CATEGORIES[_OPPOSITES[value]])
         else:
             named.update(_CATEGORIES[value])
-    # Sorted, because the order of a set is not the same in each process.
+    # Sorted, because the order of a set differs between processes.
     return "".join(sorted(set(_ANY) - named if negated else named)) or "\0"

@@ -1,7 +1,7 @@
-"""Hypothesis strategies for frames that obey their contracts; they shrink to few rows of plain values.
+"""Hypothesis strategies for frames that obey their contracts; they shrink to few rows of simple values.
 
-Values keep to the edges more than chance would: ends of the range, NaN where it is a value, empty and awkward texts,
-leap days, the hours around a change to or from summer time.
+Edge cases are more frequent than by chance: ends of the range, NaN where it is a value, empty and unusual texts, leap
+days, the hours around a change to or from summer time.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _TEXTS = (
     *("ß", "é", "e\u0301", "İ", "日本語", "👩‍👩‍👧", "\U0010ffff"),
 )
 _DAYS = ("1900-02-28", "1969-12-31", "1970-01-01", "2000-02-29", "2023-12-31", "2024-02-29", "2038-01-19", "2100-03-01")
-# Local times that some zone's clocks skip or show twice.
+# Local times that the clocks of some zone skip or repeat.
 _LOCAL_TIMES = ("2024-03-10T02:30", "2024-03-31T02:30", "2024-10-27T02:30", "2024-11-03T01:30")
 _MOST_ITEMS = 3
 
@@ -63,7 +63,7 @@ def frame_of(
 ) -> st.SearchStrategy[pd.DataFrame]:
     """Return a strategy for frames that obey the contract.
 
-    Columns that refer to a dataset in `frames` take their values from it, those that refer to another take any.
+    Columns that refer to a dataset in `frames` take their values from it; references to other datasets are ignored.
     """
     return frames_of([contract], min_rows=min_rows, max_rows=max_rows, frames=frames).map(
         lambda made: made[contract.name]
@@ -86,7 +86,7 @@ def frames_of(
 
 @dataclass(frozen=True)
 class _Column:
-    """A strategy for raw values of a column, None for null, and a builder of arrays from them."""
+    """A strategy for raw values of a column (None is null), and a function that builds arrays from them."""
 
     strategy: st.SearchStrategy[Any]
     array: Callable[[Sequence[Any]], pa.Array]
@@ -96,7 +96,7 @@ class _Column:
 
 
 class _Drawing:
-    """The frames of one example: independent columns first, then those that refer to another dataset."""
+    """The frames of one example: first independent columns, then columns that refer to another dataset."""
 
     def __init__(
         self,
@@ -184,7 +184,7 @@ class _Drawing:
         return dataset in self._frames or dataset in self.contracts
 
     def _lacks_values(self, contract: DatasetSchema, column: str) -> bool:
-        """Tell whether a column can have no value, because the one it refers to is empty."""
+        """Return whether a column can have no value because the column it refers to is empty."""
         if contract.schema.field(column).nullable and column not in contract.key:
             return False
         if not self._refers(contract, column):
@@ -202,14 +202,14 @@ class _Drawing:
             found = node_name(target, name)
             if found not in own:
                 raise ConfigError(
-                    f"'{contract.name}.{column}' refers to '{dataset}.{name}', which refers on. Refer to its key."
+                    f"'{contract.name}.{column}' refers to '{dataset}.{name}', a reference itself. Refer to its key."
                 )
             values = own[found]
         return allowed_values(values, contract, column)
 
 
 def _plain(raw: Any) -> Hashable:
-    """Return a raw key value in a form that is equal where the dataset's values are."""
+    """Return a raw key value in a form that is equal if the dataset's values are equal."""
     return raw + 0.0 if isinstance(raw, float) else raw  # -0.0 is 0.0
 
 
@@ -249,7 +249,7 @@ def _column(arrow_type: pa.DataType, check: Check, *, nan: bool = True) -> _Colu
 
 
 def _filled(arrow_type: pa.DataType, build: Callable[[Sequence[Any]], pa.Array]) -> Callable[[Sequence[Any]], pa.Array]:
-    """Return an array builder that takes None for null, made from one for arrays without nulls."""
+    """Return an array builder that accepts None as null, made from a builder of arrays without nulls."""
 
     def array(raws: Sequence[Any]) -> pa.Array:
         present = [raw for raw in raws if raw is not None]
@@ -290,7 +290,7 @@ def _clock_changes(zone: str) -> tuple[int, ...]:
     def offset(second: int) -> dt.timedelta | None:
         return dt.datetime.fromtimestamp(second, dt.UTC).astimezone(tz).utcoffset()
 
-    # Zones change on whole quarters of an hour.
+    # Zones change at quarters of an hour.
     seconds = range(start, start + 366 * 86_400, 900)
     days = range(0, len(seconds), 96)
     changed = [day for day in days if offset(seconds[day]) != offset(seconds[min(day + 96, len(seconds) - 1)])]

@@ -1,7 +1,7 @@
-"""The values that a column's type and check allow, as integers where the type is made of them.
+"""The range of values that a column's type and check allow, as integers in the type's unit.
 
-Dates, times, timestamps, durations, decimals and booleans are integers in units of their own. Speaking of them so
-keeps what Python's own objects lose: nanoseconds, and the ends of the range.
+Dates, times, timestamps, durations, decimals and booleans are stored as integers. Integers keep nanoseconds and the
+ends of the range, which Python's own objects lose.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Integers = Sequence[int] | np.ndarray[Any, Any]
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _DAY_SECONDS = 86_400
 _EPOCH = dt.date(1970, 1, 1)
-# Python's calendar, less the day by which a time zone can differ from UTC.
+# Python's calendar minus one day, because a time zone can differ from UTC by almost a day.
 _FIRST_DAY = (dt.date.min - _EPOCH).days + 1
 _LAST_DAY = (dt.date.max - _EPOCH).days - 1
 
@@ -32,7 +32,7 @@ _LAST_DAY = (dt.date.max - _EPOCH).days - 1
 def full_range(arrow_type: pa.DataType) -> Range | None:
     """Return the smallest and largest integer of the type that pandas and Python can represent.
 
-    None for types that are not made of integers.
+    None for types that are not stored as integers.
     """
     types = pa.types
     if types.is_boolean(arrow_type):
@@ -49,18 +49,18 @@ def full_range(arrow_type: pa.DataType) -> Range | None:
     if types.is_timestamp(arrow_type):
         seconds = (_FIRST_DAY * _DAY_SECONDS, (_LAST_DAY + 1) * _DAY_SECONDS)
         low, high = _within_int64(*(second * _PER_SECOND[arrow_type.unit] for second in seconds))
-        # pandas shows local time, which must not leave the range either.
+        # pandas converts to local time, which must be within the range too.
         margin = 0 if arrow_type.tz is None else _DAY_SECONDS * _PER_SECOND[arrow_type.unit]
         return low + margin, high - 1 - margin
     if types.is_duration(arrow_type):
-        # Python's timedelta ends at a thousand million days.
+        # Python's timedelta is limited to a thousand million days.
         most = 10**9 * _DAY_SECONDS * _PER_SECOND[arrow_type.unit] - 1
         return _within_int64(-most, most)
     return None
 
 
 def usual_range(arrow_type: pa.DataType) -> Range:
-    """Return a range of everyday values for a type based on integers."""
+    """Return a range of everyday values for a type that is stored as integers."""
     full = full_range(arrow_type)
     assert full is not None
     types = pa.types
@@ -81,7 +81,7 @@ def usual_range(arrow_type: pa.DataType) -> Range:
 
 
 def checked_range(arrow_type: pa.DataType, check: Check) -> Range | None:
-    """Return the full range within a check; None for types that are not based on integers."""
+    """Return the full range within a check; None for types that are not stored as integers."""
     full = full_range(arrow_type)
     if full is None:
         return None
@@ -96,7 +96,7 @@ def checked_range(arrow_type: pa.DataType, check: Check) -> Range | None:
 
 
 def from_integers(integers: Integers, arrow_type: pa.DataType) -> pa.Array:
-    """Return the values of the type that the integers stand for."""
+    """Return the values of the type for integers in its unit."""
     types = pa.types
     if types.is_boolean(arrow_type):
         return pa.array(np.asarray(integers, dtype=np.bool_))
@@ -120,7 +120,7 @@ def _days(first: dt.date, last: dt.date) -> Range:
 
 
 def _as_number(limit: Any, arrow_type: pa.DataType) -> Fraction:
-    """Return a limit of a check in the integers of the type; it may lie between two."""
+    """Return a limit of a check in the integers of the type; it may be a fraction."""
     types = pa.types
     if types.is_decimal(arrow_type):
         return Fraction(limit) * Fraction(10) ** int(arrow_type.scale)
@@ -134,11 +134,11 @@ def _as_number(limit: Any, arrow_type: pa.DataType) -> Fraction:
 
 
 def _finest(arrow_type: pa.DataType) -> tuple[int, pa.DataType]:
-    """Return a type that holds any Python limit, and the ratio of its units to the type's."""
+    """Return a type that can hold any Python limit, and the ratio of its unit to the type's."""
     types = pa.types
     if types.is_date(arrow_type):
         return _DAY_SECONDS * 10**6, pa.timestamp("us")
-    # Python's objects have microseconds; only a type of nanoseconds has limits, as pandas' scalars, that need more.
+    # Python's objects have microseconds. Only limits of nanosecond types, as pandas scalars, need more.
     unit = "ns" if arrow_type.unit == "ns" else "us"
     if types.is_timestamp(arrow_type):
         finest: pa.DataType = pa.timestamp(unit, arrow_type.tz)

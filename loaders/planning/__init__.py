@@ -1,1 +1,1 @@
-"""Turn a configuration and modules into a checked plan, and the plan into a Hamilton driver."""
+"""Make a checked plan from a configuration and modules, and a Hamilton driver from the plan."""

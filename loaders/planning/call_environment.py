@@ -1,4 +1,4 @@
-"""The settings that a loader's call depends on besides code and arguments: formats, root, needed columns."""
+"""The settings that affect a loader's call besides code and arguments: formats, project root, needed columns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _node: ContextVar[str | None] = ContextVar("sourceswap_node", default=None)
 
 @contextmanager
 def executing(node: str) -> Iterator[None]:
-    """Mark the node that runs inside the block; a loader without cache is limited to its needed columns here."""
+    """Mark the node that runs inside the block; a loader that is not cached reads only its needed columns."""
     token = _node.set(node)
     environment = active_context().environment
     try:
@@ -41,7 +41,7 @@ class LoaderEnvironment:
     ) -> None:
         self._root = root
         self._formats = formats
-        # By dataset: functions that one factory makes share a namespace.
+        # By dataset, because functions made by one factory share a namespace.
         self._namespaces = {dataset.name: dataset.definition.namespace for dataset in datasets}
         self._selections: dict[str, Selection] = {}
         self._uncached: dict[str, Selection] = {}
@@ -55,7 +55,7 @@ class LoaderEnvironment:
     def settings(self, namespace: str) -> Mapping[str, object]:
         """Return the environment's format options and project root, which every key includes.
 
-        They are part of every key: nothing tells which datasets a function reads, itself or through a helper.
+        They are part of every key, because it is unknown which datasets a function reads, directly or by a helper.
         """
         settings: dict[str, object] = {}
         if formats := {dataset: dict(options) for dataset, options in self._formats.items() if options}:
@@ -72,7 +72,8 @@ class LoaderEnvironment:
     def columns(self, namespace: str) -> tuple[str, ...] | None:
         """Return the needed columns of a dataset whose loader only reads; None for all.
 
-        They are all that its own node needs. Whoever else calls the loader, a function of the dataflow say, gets all.
+        Only the dataset's own node is limited to them; other callers of the loader, such as a function of the dataflow,
+        get all columns.
         """
         dataset = _node.get() or ""
         selection = self._selections.get(dataset)

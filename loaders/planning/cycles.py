@@ -9,7 +9,7 @@ from loaders.planning.definitions import Definition
 
 
 def refuse_cycles(defined: Iterable[Definition]) -> None:
-    """Raise ConfigError for nodes that depend on themselves, with the names on the way."""
+    """Raise ConfigError with the names on the cycle if a node depends on itself."""
     needs: dict[str, tuple[str, ...]] = {}
     places: dict[str, Definition] = {}
     for definition in defined:
@@ -18,12 +18,12 @@ def refuse_cycles(defined: Iterable[Definition]) -> None:
     cycle = find_cycle(needs)
     if cycle:
         raise ConfigError(
-            f"The dataflow runs in a circle: {' → '.join([*cycle, cycle[0]])}. Break it in {places[cycle[0]]}."
+            f"The dataflow has a cycle: {' → '.join([*cycle, cycle[0]])}. Break it in {places[cycle[0]]}."
         )
 
 
 def find_cycle(needs: Mapping[str, Iterable[str]]) -> list[str]:
-    """Return the nodes of a cycle, each needed by the one before; empty if there is none.
+    """Return the nodes of a cycle, each needed by the previous one; empty if there is none.
 
     >>> find_cycle({"a": ["b"], "b": ["c"], "c": ["b"]})
     ['b', 'c']

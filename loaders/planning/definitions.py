@@ -1,7 +1,7 @@
 """The functions of Hamilton modules, with the nodes they define and the inputs they need.
 
-Hamilton itself accepts a misspelt name as one more external input and a repeated one as an override; seeing the
-nodes before a driver is built is what lets the factory refuse both.
+Hamilton accepts a misspelt name as an external input and a repeated name as an override. With the nodes known before a
+driver is built, `Plan` can refuse both.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from loaders.planning.hamilton_setup import decorators, graph_utils
 
 @dataclass(frozen=True)
 class Definition:
-    """A function of a module, and the nodes that Hamilton makes of it in one configuration.
+    """A function of a module, and the nodes that Hamilton makes from it in one configuration.
 
     Attributes:
-        nodes: the nodes' names; empty where `@config.when` dropped the function.
+        nodes: the nodes' names; empty if `@config.when` dropped the function.
         needs: by node, the names that it is computed from.
-        inputs: the type of each name that the nodes take from outside of the function, and whether it is required.
-        config_keys: the configuration keys that its decorators look at.
+        inputs: by name, the type of each input of the nodes from outside the function, and whether it is required.
+        config_keys: the configuration keys that its decorators use.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Definition:
 
     @property
     def node_name(self) -> str:
-        """The node of the function's own value: `raw__prod` under @config.when is the node `raw`."""
+        """The node of the function's own value: with @config.when, `raw__prod` is the node `raw`."""
         return self.name.split("__")[0]
 
     @property
@@ -55,7 +55,7 @@ class Definition:
 
     @property
     def place(self) -> str:
-        """File and line of the function, for an error."""
+        """File and line of the function, for error messages."""
         plain = inspect.unwrap(self.function)
         return f"{Path(plain.__code__.co_filename).name}:{plain.__code__.co_firstlineno}"
 
@@ -73,14 +73,14 @@ class Dataset:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The nodes that `@extract_columns` makes of the frame, in the contract's order."""
+        """The nodes that `@extract_columns` makes from the frame, in the contract's order."""
         order = list(self.contract.columns) if self.contract else []
         columns = [node for node in self.definition.nodes if node != self.name]
         return tuple(sorted(columns, key=lambda column: order.index(column) if column in order else len(order)))
 
 
 def definitions(module: ModuleType, config: Mapping[str, Any]) -> list[Definition]:
-    """Return the functions of a module with the nodes of each in a configuration."""
+    """Return the functions of a module with their nodes in a configuration."""
     return [define(module, name, function, dict(config)) for name, function in graph_utils.find_functions(module)]
 
 
@@ -111,12 +111,12 @@ def contracts_of(module: ModuleType) -> dict[str, DatasetContract]:
 
 
 def define(module: ModuleType, name: str, function: Callable[..., Any], config: dict[str, Any]) -> Definition:
-    """Return one function with its nodes; raise ConfigError if Hamilton cannot make nodes of it."""
+    """Return a function with its nodes; raise ConfigError if Hamilton cannot make nodes from it."""
     try:
         nodes = decorators.resolve_nodes(function, config)
         applied = decorators.get_node_decorators(function, config)
     except Exception as error:
-        raise ConfigError(f"{module.__name__}.{name}() is no Hamilton node: {_first_line(error)}") from error
+        raise ConfigError(f"{module.__name__}.{name}() is not a Hamilton node: {_first_line(error)}") from error
     inside = {node.name for node in nodes}
     inputs: dict[str, tuple[Any, bool]] = {}
     for node in nodes:

@@ -1,4 +1,4 @@
-"""Hamilton adapters that give each execution its storage, its cache and a thread pool."""
+"""Hamilton adapters that set storage, cache and a thread pool for each execution."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from loaders.errors import LoaderError
 from loaders.planning.call_environment import executing
 
 Active = Callable[[list[str]], AbstractContextManager[None]]
-# What the execution in this context has submitted to its threads.
+# The tasks that the execution in this context has submitted to its threads.
 _submitted: ContextVar[list[Future[Any]] | None] = ContextVar("sourceswap_submitted", default=None)
 
 
 def execution_adapters(active: Active, nodes: int, own: Sequence[Any]) -> list[Any]:
-    """Return the adapters of a driver with so many nodes: the user's, and ours where they leave room.
+    """Return the adapters of a driver with this number of nodes: the user's, and ours if they do not conflict.
 
-    `active` gives the context that surrounds an execution that asks for some outputs.
+    `active` returns the context of an execution for its outputs.
 
-    Concurrency gives way to any adapter that executes nodes itself, as those of Dask and Ray do. A result builder
-    of the user's moves into the thread pool's, since a driver takes only one.
+    The thread pool is omitted if an adapter of the user executes nodes itself, as those of Dask and Ray do. A result
+    builder of the user is used by the thread pool, because a driver accepts only one.
     """
     own = [ContextThreadPool.like(adapter) if type(adapter) is FutureAdapter else adapter for adapter in own]
     ours: list[Any] = [ExecutionContext(active)]
@@ -41,15 +41,15 @@ def execution_adapters(active: Active, nodes: int, own: Sequence[Any]) -> list[A
         return [*ours, *own]
     builders = [adapter for adapter in own if isinstance(adapter, lifecycle.ResultBuilder)]
     others = [adapter for adapter in own if adapter not in builders]
-    pool = ContextThreadPool(max_workers=nodes + 1, result_builder=next(iter(builders), None))  # type: ignore[arg-type]  # takes None, says otherwise
+    pool = ContextThreadPool(max_workers=nodes + 1, result_builder=next(iter(builders), None))  # type: ignore[arg-type]  # accepts None, but is declared without it
     return [*ours, pool, *others, *builders[1:]]
 
 
 class ContextThreadPool(FutureAdapter):
-    """Hamilton's thread pool, whose workers run in the context of the execution that submits to them.
+    """Hamilton's thread pool with workers that run in the context of the execution.
 
-    Hamilton submits every node at once and lets it wait in its thread for what it needs, so the pool must have a
-    thread for each: with fewer, the columns of the first datasets hold up the loading of the last.
+    Hamilton submits every node at once, and each node waits in its thread for its inputs. The pool therefore has a
+    thread for each node: with fewer, waiting columns of the first datasets would delay loading the last ones.
     """
 
     @classmethod
@@ -67,13 +67,13 @@ class ContextThreadPool(FutureAdapter):
         cancellation = active_cancellation()
 
         def execute(**arguments: Any) -> Any:
-            # Another node may have failed while this one waited for its turn or its inputs.
+            # Another node may have failed while this one waited for a thread or its inputs.
             cancellation.check()
             try:
                 with executing(node.name):
                     return execute_lifecycle_for_node(**arguments)
             except SystemExit as error:
-                # It would end the command with the node's own code, 0 perhaps, and without a word.
+                # Otherwise the command would silently end with the node's exit code, which may be 0.
                 raise LoaderError(
                     f"{_function_of(node)} called sys.exit({error.code!r}). Raise an exception there instead."
                 ) from error
@@ -87,11 +87,11 @@ class ContextThreadPool(FutureAdapter):
 
 
 class CompletedResults(DefaultGraphExecutor):
-    """Waits for the thread pool until the first node fails; the error cancels the other reads.
+    """Waits for all nodes or for the first failure, which cancels the other reads.
 
-    Hamilton waits for one output after the other, so that a failure that is known would be told when the outputs
-    before it have loaded. And it waits where it builds the result of `execute`, not for `materialize` and
-    `raw_execute`, whose callers would be handed futures, of files that are not written yet.
+    Hamilton waits for one output after the other and would report a failure only after the outputs before it. It waits
+    when it builds the result of `execute`, but not in `materialize` and `raw_execute`, whose callers would get futures
+    for files that are not yet written.
     """
 
     def execute(  # type: ignore[override]  # Hamilton's own executors declare it so, their base otherwise
@@ -102,7 +102,7 @@ class CompletedResults(DefaultGraphExecutor):
         inputs: dict[str, Any],
         run_id: str,
     ) -> dict[str, Any]:
-        """Return the value of each of the variables."""
+        """Return the values of the variables."""
         submitted: list[Future[Any]] = []
         token = _submitted.set(submitted)
         try:
@@ -118,7 +118,7 @@ class AbstractInputs(lifecycle_base.BaseDoValidateInput):
     """Accepts inputs declared with abstract collections such as `Mapping[str, DataFrame]`."""
 
     def do_validate_input(self, *, node_type: type, input_value: Any) -> bool:
-        """Tell whether a value may be the input of a declared type."""
+        """Return whether a value is valid for an input of the declared type."""
         origin = typing.get_origin(node_type)
         if isinstance(origin, type) and origin.__module__ == "collections.abc":
             return isinstance(input_value, origin)
@@ -139,7 +139,7 @@ class ExecutionContext(lifecycle.GraphExecutionHook):
         self._running[run_id] = context
 
     def run_after_graph_execution(self, *, run_id: str, **future_kwargs: Any) -> None:
-        """Leave the contexts, also after a failure."""
+        """Exit the contexts, also after a failure."""
         self._running.pop(run_id).__exit__(None, None, None)
 
 

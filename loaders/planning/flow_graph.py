@@ -30,7 +30,7 @@ def dot_text(planned: Plan, outputs: list[str]) -> str:
     for node in sorted(reached - nodes.keys()):
         definition = planned.definition(node)
         if definition is None:
-            # The locations stand in their datasets already.
+            # The labels of the datasets already contain their locations.
             if not any(node in dataset.definition.inputs for dataset in datasets.values()):
                 given = f" = {redact(str(planned.inputs[node]))}" if node in planned.inputs else ", its default"
                 nodes[node] = ("input", f"{node}{given}")
@@ -47,7 +47,7 @@ def dot_text(planned: Plan, outputs: list[str]) -> str:
 def render(dot: str, file: Path) -> bytes:
     """Return the bytes of a file with this ending: DOT, or a picture made by Graphviz.
 
-    Raises ConfigError where Graphviz is needed and not installed.
+    Raises ConfigError if Graphviz is needed but not installed.
     """
     kind = file.suffix.lower().removeprefix(".")
     if kind in ("dot", "gv"):
@@ -56,7 +56,7 @@ def render(dot: str, file: Path) -> bytes:
     if program is None:
         raise ConfigError(
             f"'{file.name}' needs Graphviz's program `dot`, which is not installed. Install it (package graphviz), or "
-            "write a .dot file, which needs nothing."
+            "write a .dot file, which does not need it."
         )
     drawn = subprocess.run([program, f"-T{kind}"], input=dot.encode(), capture_output=True, check=False)  # noqa: S603
     if drawn.returncode:

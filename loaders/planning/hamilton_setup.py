@@ -1,8 +1,8 @@
 """Import Hamilton with its pandas support alone.
 
-Left to itself Hamilton imports every dataframe library that is installed, which takes longer than the import of
-pandas. Take what is needed of Hamilton's graph from here, or import it after this module; where Hamilton was imported
-earlier, or the user has set its own switch, this changes nothing.
+By default Hamilton imports every installed dataframe library, which takes longer than importing pandas. Import
+Hamilton's graph from this module, or after it. If Hamilton was imported earlier, or the user has set Hamilton's own
+switch, this module changes nothing.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from types import ModuleType
 from hamilton import registry
 
 if not registry.INITIALIZED and registry.HAMILTON_AUTOLOAD_ENV not in os.environ:
-    # Only for the import below: child processes must not inherit it.
+    # Set only during the import below: child processes must not inherit it.
     os.environ[registry.HAMILTON_AUTOLOAD_ENV] = "0"
     try:
         registry.load_extension("pandas")
-        # Where Hamilton loads extensions: on the first import of its decorators.
+        # Hamilton loads extensions on the first import of its decorators.
         importlib.import_module("hamilton.function_modifiers.base")
     finally:
         del os.environ[registry.HAMILTON_AUTOLOAD_ENV]
@@ -29,7 +29,7 @@ if not registry.INITIALIZED and registry.HAMILTON_AUTOLOAD_ENV not in os.environ
 from hamilton import graph_utils
 from hamilton.function_modifiers import base as decorators
 
-# Where Hamilton logs, of a node that fails, what it was given: locations among it, shortened at any place.
+# These loggers log the arguments of a failing node, including truncated locations.
 _LOGS = ("hamilton.execution.graph_functions", "hamilton.async_driver")
 _LOCATION = re.compile(r"(?<=://)[^\n]*")
 
@@ -51,7 +51,7 @@ def import_dataflow(path: str) -> ModuleType:
     try:
         return importlib.import_module(path)
     except decorators.InvalidDecoratorException:
-        # The decorator knows the frame types that are registered; the module's is not among them yet.
+        # The decorator accepts registered frame types only; the module's type is not registered yet.
         sys.modules.pop(path, None)
         registry.initialize()  # type: ignore[no-untyped-call]  # Hamilton leaves it unannotated
         return importlib.import_module(path)

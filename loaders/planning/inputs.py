@@ -22,8 +22,8 @@ _CONTAINERS = {list, tuple, dict, set, frozenset}
 def typed_input(name: str, value: Any, declared: Any, where: str) -> Any:
     """Return an input's value in the type that a function declares for it.
 
-    Text from a file, a variable or the command line becomes a number, date or list where one is declared; what
-    does not fit raises ConfigError. Types other than plain values and containers of them are Hamilton's to check.
+    Text from a file, a variable or the command line becomes a number, date or list if one is declared; unsuitable text
+    raises ConfigError. Hamilton checks types other than plain values and containers of them.
 
     >>> typed_input("window", "3", int, "--params")
     3
@@ -53,7 +53,7 @@ def _kinds(declared: Any) -> set[Any]:
 
 
 def is_plain(declared: Any) -> bool:
-    """Tell whether values of a declared type can be written in a file, unlike frames and other objects."""
+    """Return whether values of a declared type can be written in a configuration file, unlike frames and objects."""
     outer = _outer(declared)
     if outer is typing.Literal:
         return True

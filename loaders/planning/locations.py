@@ -25,8 +25,8 @@ def location_inputs(definition: Definition) -> list[str]:
 
 
 def why_unreadable(location: str | os.PathLike[str]) -> str | None:
-    """Return why a local location cannot be read; None if it can, or is remote."""
-    # Imported here: only a plan that is looked at, and not run, asks.
+    """Return why a local location cannot be read; None if it is readable or remote."""
+    # Imported here because only `run --dry-run` needs it.
     from loaders.clients.local_file import LocalFile
     from loaders.clients.location import parse_location
     from loaders.clients.progress import Tracker

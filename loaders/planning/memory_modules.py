@@ -26,9 +26,9 @@ def memory_module(
 ) -> ModuleType:
     """Return a loader module that serves frames, registered in `sys.modules` for Hamilton.
 
-    Frames are checked here, and each run gets copies. A dataset without a frame is there, but cannot be loaded.
+    Frames are checked here, and each run gets copies. A dataset without a frame is defined but fails when loaded.
 
-    Raises ConfigError for a frame of no dataset, ContractError for one that breaks its contract.
+    Raises ConfigError for a frame without a contract, ContractError for a frame that breaks its contract.
     """
     for dataset in frames:
         if dataset not in contracts:
@@ -54,7 +54,7 @@ def memory_module(
 
 
 def collect_contracts(given: Iterable[Contracts]) -> dict[str, DatasetContract]:
-    """Return contracts by name from single ones, tables, lists and modules."""
+    """Return contracts by name from contracts, mappings, lists and modules."""
     found: dict[str, DatasetContract] = {}
     for item in given:
         if isinstance(item, DatasetContract):
@@ -69,7 +69,7 @@ def collect_contracts(given: Iterable[Contracts]) -> dict[str, DatasetContract]:
 def project_contracts(root: Path) -> dict[str, DatasetContract]:
     """Return the contracts of the loader modules that a project's `configs/` names.
 
-    A project that names none uses the toolkit's own modules.
+    A project without loader modules uses those of this package.
     """
     make_importable(root)
     paths = environment_files(root / "configs")

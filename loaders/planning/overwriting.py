@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def refuse_overwriting(planned: Plan, output: Path) -> None:
-    """Raise ConfigError for an output file that is one of the plan's inputs, or would become a part of one."""
+    """Raise ConfigError for an output file that is an input of the plan, or would become a part of one."""
     name = overwritten_input(planned, output)
     if name is not None:
         raise ConfigError(
@@ -27,10 +27,10 @@ def refuse_overwriting(planned: Plan, output: Path) -> None:
 
 
 def overwritten_input(planned: Plan, output: Path) -> str | None:
-    """Return the input that writing a file would replace or add a part to; None if there is none.
+    """Return the input that a written file would replace or become a part of; None if there is none.
 
-    Links, hard links and other spellings of a path are followed. An input counts whether the chosen outputs need it
-    or not.
+    Symbolic links, hard links and other spellings of a path are resolved. An input counts even if the chosen outputs do
+    not need it.
     """
     with use_project_root(planned.config.root):
         of_datasets = {name for dataset in planned.datasets for name in dataset.definition.inputs}
@@ -54,7 +54,7 @@ def _local_path(value: Any) -> Path | None:
 
 
 def _is_part(output: Path, place: Path) -> bool:
-    """Tell whether the output lies in a folder of parts, or matches a pattern of them."""
+    """Return whether the output is in a folder of parts, or matches a pattern of them."""
     target = output.resolve()
     if place.is_dir():
         return target.is_relative_to(place.resolve()) or any(_is_same(output, file) for file in place.rglob("*"))
@@ -74,5 +74,5 @@ def _matches(path: Path, pattern: Path) -> bool:
 def _is_same(output: Path, file: Path) -> bool:
     try:
         return output.samefile(file)
-    except OSError:  # one of them does not exist
+    except OSError:  # one of the files does not exist
         return output.resolve() == file.resolve()

@@ -1,7 +1,6 @@
 """The plan of a run: a configuration and its modules, checked before anything is read.
 
-Checking fails closed: whatever can be known to be wrong before data is read is an error here, with the names that
-would be right, and not a surprise in the middle of a run.
+Every mistake that can be found before data is read raises an error here, with the valid names.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ class Plan:
         data_source: the name of the source.
         source: its loader module.
         modules: the modules of the dataflow.
-        datasets: the datasets that the loader module offers.
+        datasets: the datasets that the loader module exports.
         inputs: the value of every input, as the type its functions declare.
     """
 
@@ -59,8 +58,8 @@ class Plan:
         self._all = [*loading, *self._flow]
         if not self.datasets:
             raise ConfigError(
-                f"Source '{data_source}' ({source.__name__}) offers no dataset. Define functions decorated with "
-                "@extract_columns in it; callable objects and imported functions are no Hamilton nodes."
+                f"Source '{data_source}' ({source.__name__}) has no dataset. Define functions decorated with "
+                "@extract_columns in it; Hamilton ignores callable objects and imported functions."
             )
         self._nodes = _unique_nodes(self._all)
         refuse_cycles(self._all)
@@ -83,7 +82,7 @@ class Plan:
         return sorted(self._nodes)
 
     def refuse_unknown_outputs(self, outputs: Iterable[str]) -> None:
-        """Raise ConfigError for an output that is no node, with the nearest name."""
+        """Raise ConfigError with the nearest name for an output that is not a node."""
         configured = self.config.settings.outputs
         for output in outputs:
             if output in self._nodes or output in self.inputs:
@@ -94,7 +93,7 @@ class Plan:
             if len(parts) > 1 and any(part in self._nodes for part in parts):
                 hint = f" Give -s once for each output: {' '.join(f'-s {part}' for part in parts)}."
             raise ConfigError(
-                f"{place}Output '{output}' is no node of this dataflow.{hint} "
+                f"{place}Output '{output}' is not a node of this dataflow.{hint} "
                 "`sourceswap ls` lists the datasets, `run --dry-run` the outputs."
             )
 
@@ -198,7 +197,7 @@ class Plan:
         """Return the columns that the outputs need, by dataset, without datasets that are needed whole."""
         outputs = list(outputs)
         if any(output not in self._nodes and output not in self.inputs for output in outputs):
-            # A node that somebody added to the graph (a materializer) may use anything.
+            # A node that was added to the graph, such as a materializer, may use any column.
             return {}
         reached = self.reached(outputs)
         used = {name for node in reached if node in self._nodes for name in self._nodes[node].inputs}
@@ -284,7 +283,7 @@ class Plan:
             if name not in known:
                 raise ConfigError(
                     f"{self._origin(name, 'formats')}: 'formats' names the dataset '{name}', which source "
-                    f"'{self.data_source}' does not offer. Datasets are: {quoted(known)}.{did_you_mean(name, known)}"
+                    f"'{self.data_source}' does not have. Datasets are: {quoted(known)}.{did_you_mean(name, known)}"
                 )
             contract = known[name].contract
             options = override.model_dump(exclude_unset=True)
@@ -292,7 +291,7 @@ class Plan:
                 replace(contract.format if contract else FormatOptions(), **options)
             except OptionError as error:
                 raise ConfigError(
-                    f"{self._origin(name, 'formats')}: 'formats.{name}' and its contract do not go together: {error}"
+                    f"{self._origin(name, 'formats')}: 'formats.{name}' and its contract do not fit together: {error}"
                 ) from None
 
     def _refuse_unused(self) -> None:
@@ -308,7 +307,7 @@ class Plan:
     def _refuse_empty_locations(self) -> None:
         for dataset in self.datasets:
             empty = [name for name in dataset.definition.inputs if self.inputs.get(name) == ""]
-            # An empty text may well be the value of an input that is no location.
+            # An empty text may be a valid value of an input that is not a location.
             for name in set(empty) & set(location_inputs(dataset.definition) if empty else ()):
                 raise ConfigError(
                     f"{self._origin(name)}: input '{name}' is empty, but dataset '{dataset.name}' is read from it "

@@ -1,4 +1,4 @@
-"""The table of data sources, by the name that `data_source` has, and the import of their modules."""
+"""The data sources by name, and the import of their modules."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from loaders.errors import ConfigError, LoaderError
 from loaders.names import did_you_mean, quoted
 from loaders.redaction import first_line
 
-#: Adding a source to the toolkit: a module with the same functions, and its line here.
+#: To add a source to the toolkit, write a module with the same functions and add its name here.
 SOURCES: Mapping[str, str] = {
     "local": "loaders.local",
     "staging": "loaders.staging",
@@ -24,13 +24,13 @@ SOURCES: Mapping[str, str] = {
 def pick_source(
     data_source: object, own: Mapping[str, str | ModuleType], where: str = "config"
 ) -> tuple[str, str | ModuleType]:
-    """Return name and module (or import path) of a data source; `own` entries extend the table.
+    """Return name and module (or import path) of a data source; `own` adds sources.
 
-    Raises ConfigError where the name is missing or unknown, with the names there are and the nearest one.
+    Raises ConfigError with the known names and the nearest one if the name is missing or unknown.
     """
     table = {**SOURCES, **own}
     if data_source is None:
-        raise ConfigError(f"{where}: 'data_source' is missing; say which of these serves the data: {quoted(table)}.")
+        raise ConfigError(f"{where}: 'data_source' is missing; choose one of: {quoted(table)}.")
     if not isinstance(data_source, str) or data_source not in table:
         hint = did_you_mean(data_source, table) if isinstance(data_source, str) else ""
         raise ConfigError(f"{where}: data source {data_source!r} does not exist. Sources are: {quoted(table)}.{hint}")
@@ -38,7 +38,7 @@ def pick_source(
 
 
 def import_module(module: str | ModuleType, role: str) -> ModuleType:
-    """Return a module, given itself or by import path; `role` names it in an error."""
+    """Return a module given as a module or import path; `role` names it in errors."""
     if isinstance(module, ModuleType):
         return module
     if not isinstance(module, str) or not all(module.split(".")):
@@ -50,7 +50,7 @@ def import_module(module: str | ModuleType, role: str) -> ModuleType:
     try:
         return import_dataflow(module)
     except ModuleNotFoundError as error:
-        # A module that exists but imports something missing has another cause, which its own error names.
+        # If the module exists but imports a missing one, the error must name the missing one.
         wanted = error.name or ""
         if module == wanted or module.startswith(f"{wanted}."):
             raise ConfigError(
@@ -67,9 +67,9 @@ def import_module(module: str | ModuleType, role: str) -> ModuleType:
             f"{role} '{module}' cannot be imported: it calls sys.exit({error.code!r}){_place(error)}. Remove that call."
         ) from error
     except Exception as error:
-        said = first_line(str(error.msg if isinstance(error, SyntaxError) else error))
+        problem = first_line(str(error.msg if isinstance(error, SyntaxError) else error))
         raise ConfigError(
-            f"{role} '{module}' cannot be imported: {type(error).__name__}: {said}{_place(error)}. Correct it there."
+            f"{role} '{module}' cannot be imported: {type(error).__name__}: {problem}{_place(error)}. Correct it there."
         ) from error
 
 

@@ -1,1 +1,1 @@
-"""Probe a file: compare its head or footer with a contract, or draft one, without loading the data."""
+"""Probe files: read the head or footer of a file to check or infer a contract, without loading the data."""

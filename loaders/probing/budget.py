@@ -2,9 +2,9 @@
 
 from loaders.errors import LoaderError
 
-#: Of one file.
+#: The limit for one file.
 BUDGET_BYTES = 256 << 10
-#: A head or a tail.
+#: The size of a head or tail.
 PIECE_BYTES = 64 << 10
 
 

@@ -1,4 +1,4 @@
-"""The result of a probe: what is known of a dataset's files."""
+"""The result of a probe: facts about a dataset's files."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class FileFacts:
     """The facts about one file that a probe found without loading it.
 
     Attributes:
-        format: csv, parquet, feather or jsonl, with the compression where there is one.
+        format: csv, parquet, feather or jsonl, followed by the compression if there is one.
         columns: the names in the file, in order.
-        types: the Arrow field of each column, where the format says it.
-        nulls: the nulls of each column, where they were counted.
-        rows: None where they were not counted.
+        types: the Arrow field of each column, for formats that store it.
+        nulls: the number of nulls of each column that has a count.
+        rows: the number of rows; None if unknown.
         ends_its_lines: whether the last row of a text has a line end; None for other formats.
-        problems: what is wrong, as rule and sentence.
+        problems: each problem, as rule and sentence.
     """
 
     format: str = ""
@@ -41,11 +41,11 @@ class Probe:
     """The probe of one dataset in one environment: its files, and the bytes fetched.
 
     Attributes:
-        location: as configured, safe to print.
-        rows: of the probed files; None where one did not tell.
-        modified: when the youngest of the probed files was written.
-        parts: the files that there are.
-        files: the facts of those that were probed.
+        location: the configured location, safe to print.
+        rows: the number of rows of the probed files; None if unknown for one of them.
+        modified: the time when the newest of the probed files was written.
+        parts: the number of files.
+        files: the facts of the probed files.
     """
 
     environment: str

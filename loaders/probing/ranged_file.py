@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -13,28 +12,27 @@ from loaders.clients.fsspec_object import FsspecObject
 from loaders.clients.location import Location
 from loaders.clients.progress import Tracker
 from loaders.clients.source import Source
+from loaders.formats.random_access import RandomAccessFile
 from loaders.probing.budget import BUDGET_BYTES, PIECE_BYTES, OverBudgetError
 from loaders.reading.table import open_source
 
 
-class RangedFile(io.RawIOBase):
-    """An object in one version, read by ranges that are kept; pyarrow reads a footer from it.
+class RangedFile(RandomAccessFile):
+    """One version of an object, read by ranges that are kept; a file object for pyarrow.
 
     Attributes:
-        size_bytes: of the whole file.
-        fetched_bytes: what was fetched of it so far.
-        modified: when it was written, where that is known.
+        size_bytes: the size of the whole file.
+        fetched_bytes: the number of bytes fetched so far.
+        modified: the time when it was written, if known.
     """
 
     def __init__(self, location: Location) -> None:
-        super().__init__()
         self.location = location
         self._source = _open(location)
-        self.size_bytes = self._source.size_bytes
+        super().__init__(self._source.size_bytes)
         self.fetched_bytes = 0
         self.modified = _modified(self._source, location)
         self._ranges: dict[int, bytes] = {}
-        self._position = 0
 
     @property
     def is_small(self) -> bool:
@@ -42,15 +40,15 @@ class RangedFile(io.RawIOBase):
         return self.size_bytes <= 2 * PIECE_BYTES
 
     def whole(self) -> bytes:
-        """Return every byte, of a file within the budget."""
+        """Return all bytes of a file that is within the budget."""
         return self.fetch(0, self.size_bytes)
 
     def head(self) -> bytes:
-        """Return the first bytes, all of a small file."""
+        """Return the first bytes, or the whole file if it is small."""
         return self.fetch(0, self.size_bytes if self.is_small else PIECE_BYTES)
 
     def tail(self) -> bytes:
-        """Return the last bytes, all of a small file."""
+        """Return the last bytes, or the whole file if it is small."""
         return self.fetch(0 if self.is_small else self.size_bytes - PIECE_BYTES, self.size_bytes)
 
     def fetch(self, start: int, end: int) -> bytes:
@@ -63,9 +61,9 @@ class RangedFile(io.RawIOBase):
         if self.fetched_bytes + end - start > BUDGET_BYTES:
             raise OverBudgetError(f"more than {BUDGET_BYTES >> 10} KiB of it would have to be fetched")
         if not getattr(self._source, "serves_ranges", True):
-            # Each range would bring the whole file: take it once.
+            # The server would send the whole file for each range: fetch it once.
             if self.size_bytes > BUDGET_BYTES:
-                raise OverBudgetError("its server serves no parts of a file")
+                raise OverBudgetError("its server does not support range requests")
             self._ranges[0] = memoryview(self._source.read()).tobytes()
             self.fetched_bytes += self.size_bytes
             return self._ranges[0][start:end]
@@ -74,43 +72,14 @@ class RangedFile(io.RawIOBase):
         self._ranges[start] = data
         return data
 
-    def readable(self) -> bool:
-        """Tell pyarrow that it may read."""
-        return True
-
-    def seekable(self) -> bool:
-        """Tell pyarrow that it may seek."""
-        return True
-
-    def size(self) -> int:
-        """Return the length of the file."""
-        return self.size_bytes
-
-    def tell(self) -> int:
-        """Return the position."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move the position."""
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size_bytes}[whence]
-        self._position = start + offset
-        return self._position
-
-    def read(self, size: int = -1) -> bytes:
-        """Return bytes from the position on."""
-        end = self.size_bytes if size < 0 else min(self.size_bytes, self._position + size)
-        data = self.fetch(self._position, end)
-        self._position += len(data)
-        return data
-
     def release(self) -> None:
-        """Close the object; raise if a local file was written meanwhile."""
+        """Close the object; raise if a local file changed meanwhile."""
         self._source.close()
 
 
 def _open(location: Location) -> Source:
     tracker = Tracker("", location.shown)
-    # A web server's file is read whole by its own client; fsspec's reads ranges, which are enough for a probe.
+    # The web client reads whole files; fsspec's client reads ranges.
     return FsspecObject(location, tracker) if location.protocol in ("http", "https") else open_source(location, tracker)
 
 
@@ -125,5 +94,5 @@ def _modified(source: Source, location: Location) -> datetime | None:
 
 
 def buffer(data: bytes) -> pa.Buffer:
-    """Return bytes as pyarrow takes them."""
+    """Return bytes as a pyarrow buffer."""
     return pa.py_buffer(data)

@@ -11,6 +11,7 @@ import lzma
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import pyarrow as pa
 
@@ -42,7 +43,6 @@ class TextProbe:
         self.format = name
         self.shown = file.location.shown
         self.options = replace(options, encoding="utf-8")
-        self.problems: list[Problem] = []
         head, self.is_whole = self._head(file, compression)
         self.no_text = _no_text(head, options.encoding, self.shown, whole=self.is_whole)
         text = "" if self.no_text else _decoded(head, options.encoding, whole=self.is_whole)
@@ -66,77 +66,70 @@ class TextProbe:
         self.ends_its_lines = text.endswith(_LINE_ENDS)
         lines = text.partition("\n")[2]
         quote = options.quote_char if self.format == "csv" else ""
-        # A tail that begins inside of a quoted value cannot be told from one that does not.
+        # It is unknown whether a tail begins within a quoted value.
         return "" if quote and lines.count(quote) % 2 else lines
 
 
-def csv_facts(
+def _facts(
+    name: str,
     file: RangedFile,
     contract: DatasetSchema | None,
     options: FormatOptions,
     compression: str | None,
     given: dict[str, str | None],
 ) -> FileFacts:
-    """Return the facts of a CSV file's head and tail: names, order, and whether their rows fit the contract."""
-    probe = TextProbe(file, options, compression, "csv")
-    delimiter = delimiter_of(options, file.location.shown)
-    header = next(_records(probe.head, delimiter, options.quote_char), [])
-    format_name = "csv" + (f", {compression}" if compression else "")
+    """Return the facts of a text file's head and tail: names, number of rows, and violations of the contract."""
+    probe = TextProbe(file, options, compression, name)
+    format_name = f"{name}, {compression}" if compression else name
     if probe.no_text:
         return FileFacts(format_name, problems=(("live-damaged", probe.no_text),))
-    if not header:
-        return FileFacts(format_name, problems=(("live-empty", "it has no header"),))
-    header[0] = header[0].removeprefix("\ufeff")
-    rows = None
-    problems = probe.problems
-    if contract is not None:
-        request = Request(contract, probe.options, contract.columns, Origin(probe.shown), given)
-        counted, found = _read(parse_csv, probe.head, request)
-        problems += found
-        rows = counted if probe.is_whole else None
-        if probe.tail and not found:
-            first_line = probe.head.partition("\n")[0] + "\n"
-            problems += [
-                (_cut_short(rule), said) for rule, said in _read(parse_csv, first_line + probe.tail, request)[1]
-            ]
-    return FileFacts(format_name, tuple(header), {}, {}, rows, probe.ends_its_lines, tuple(problems))
-
-
-def jsonl_facts(
-    file: RangedFile,
-    contract: DatasetSchema | None,
-    options: FormatOptions,
-    compression: str | None,
-    given: dict[str, str | None],
-) -> FileFacts:
-    """Return the facts of a JSON Lines file's head and tail."""
-    probe = TextProbe(file, options, compression, "jsonl")
-    format_name = "jsonl" + (f", {compression}" if compression else "")
-    if probe.no_text:
-        return FileFacts(format_name, problems=(("live-damaged", probe.no_text),))
-    first = next((line for line in probe.head.splitlines() if line.strip()), "")
-    if not first:
-        return FileFacts(format_name, problems=(("live-empty", "it has no line"),))
-    try:
-        names = tuple(json.loads(first))
-    except ValueError:
-        return FileFacts(format_name, problems=(("live-damaged", "its first line is no JSON"),))
-    rows = None
-    problems = probe.problems
-    if contract is not None:
-        request = Request(contract, probe.options, contract.columns, Origin(probe.shown), given)
-        counted, found = _read(parse_jsonl, probe.head, request)
-        problems += found
-        rows = counted if probe.is_whole else None
-        if probe.tail and not found:
-            problems += [(_cut_short(rule), said) for rule, said in _read(parse_jsonl, probe.tail, request)[1]]
+    names, problem = _csv_names(probe) if name == "csv" else _jsonl_names(probe)
+    if problem is not None:
+        return FileFacts(format_name, problems=(problem,))
+    rows, problems = (None, []) if contract is None else _checked(probe, contract, given)
     return FileFacts(format_name, names, {}, {}, rows, probe.ends_its_lines, tuple(problems))
+
+
+csv_facts = partial(_facts, "csv")
+jsonl_facts = partial(_facts, "jsonl")
+
+
+def _csv_names(probe: TextProbe) -> tuple[tuple[str, ...], Problem | None]:
+    delimiter = delimiter_of(probe.options, probe.shown)
+    header = next(_records(probe.head, delimiter, probe.options.quote_char), None)
+    if header is None:
+        return (), ("live-empty", "it has no header")
+    return (header[0].removeprefix("\ufeff"), *header[1:]), None
+
+
+def _jsonl_names(probe: TextProbe) -> tuple[tuple[str, ...], Problem | None]:
+    first = next((line for line in probe.head.splitlines() if line.strip()), None)
+    if first is None:
+        return (), ("live-empty", "it has no line")
+    try:
+        return tuple(json.loads(first)), None
+    except (ValueError, TypeError):
+        return (), ("live-damaged", "its first line is not a JSON object")
+
+
+def _checked(
+    probe: TextProbe, contract: DatasetSchema, given: dict[str, str | None]
+) -> tuple[int | None, list[Problem]]:
+    """Return the number of rows, if the head is the whole file, and the violations in head or tail."""
+    is_csv = probe.format == "csv"
+    parse = parse_csv if is_csv else parse_jsonl
+    request = Request(contract, probe.options, contract.columns, Origin(probe.shown), given)
+    rows, problems = _read(parse, probe.head, request)
+    if probe.tail and not problems:
+        header = probe.head.partition("\n")[0] + "\n" if is_csv else ""
+        problems = [(_cut_short(rule), text) for rule, text in _read(parse, header + probe.tail, request)[1]]
+    return rows if probe.is_whole else None, problems
 
 
 def _read(
     parse: Callable[[pa.Buffer, Request], pa.Table], text: str, request: Request
 ) -> tuple[int | None, list[Problem]]:
-    """Return the rows of a piece of text, and its violations of the contract."""
+    """Return the number of rows of a piece of text, and its violations of the contract."""
     try:
         table = parse(buffer(text.encode(errors="surrogateescape")), request)
         typed = typed_table(dict(zip(table.column_names, table.columns, strict=True)), request.contract, request.origin)
@@ -157,16 +150,16 @@ def _rule(line: str) -> str:
         return "live-columns"
     if ": null in a column" in line:
         return "live-nulls"
-    return "live-type" if "text that is no" in line else "live-values"
+    return "live-type" if "text that is not" in line else "live-values"
 
 
 def _cut_short(rule: str) -> str:
-    """Add the problem of a file cut short, which the tail shows and the head does not."""
+    """Return the rule for a problem that only the tail has: wrong types or columns mean that the file was cut short."""
     return "live-damaged" if rule in ("live-type", "live-columns") else rule
 
 
 def _records(text: str, delimiter: str, quote_char: str) -> Iterator[list[str]]:
-    # A quote character that cannot stand in text is the csv module's way to have none.
+    # NUL does not occur in text: it disables quotes.
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quotechar=quote_char or "\0")
     try:
         yield from (record for record in reader if record)
@@ -224,6 +217,6 @@ def _inflated(data: bytes, compression: str) -> bytes:
                 break
             plain += piece
     except (OSError, pa.ArrowException):
-        # The end of what was fetched is in the middle of a frame.
+        # The fetched bytes end in the middle of a frame.
         return plain
     return plain

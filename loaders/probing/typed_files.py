@@ -26,16 +26,18 @@ def parquet_facts(file: RangedFile, contract: DatasetSchema | None) -> FileFacts
     tail = file.tail()
     if len(tail) < 12 or tail[-4:] != b"PAR1":
         what = "it is too short" if len(tail) < 12 else "its footer is missing, so it may be cut short"
-        return FileFacts("parquet", problems=(("live-damaged", f"no whole Parquet file: {what}"),))
+        return FileFacts("parquet", problems=(("live-damaged", f"not a complete Parquet file: {what}"),))
     if file.is_small and tail[:4] != b"PAR1":
-        return FileFacts("parquet", problems=(("live-damaged", "no whole Parquet file: its beginning is missing"),))
+        return FileFacts(
+            "parquet", problems=(("live-damaged", "not a complete Parquet file: its beginning is missing"),)
+        )
     try:
         metadata = ParquetFile(pa.PythonFile(file, mode="r")).metadata
     except OverBudgetError as error:
         return FileFacts("parquet", problems=(("live-unknown", f"its footer is too large: {error}"),))
     except (pa.ArrowException, OSError) as error:
-        said = str(error).splitlines()[0][:200]
-        return FileFacts("parquet", problems=(("live-damaged", f"its footer cannot be read: {said}"),))
+        problem = str(error).splitlines()[0][:200]
+        return FileFacts("parquet", problems=(("live-damaged", f"its footer cannot be read: {problem}"),))
     schema = metadata.schema.to_arrow_schema()
     problems = list(_out_of_bounds(metadata, file.size_bytes))
     if contract is not None:
@@ -51,7 +53,8 @@ def feather_facts(file: RangedFile) -> FileFacts:
     is_file = head.startswith(b"ARROW1")
     if is_file and not file.tail().endswith(b"ARROW1"):
         return FileFacts(
-            "feather", problems=(("live-damaged", "no whole Arrow file: its footer is missing; it may be cut short"),)
+            "feather",
+            problems=(("live-damaged", "not a complete Arrow file: its footer is missing; it may be cut short"),),
         )
     open_reader = pa.ipc.open_file if is_file else pa.ipc.open_stream
     try:
@@ -60,23 +63,23 @@ def feather_facts(file: RangedFile) -> FileFacts:
             return FileFacts("feather", tuple(reader.schema.names), {field.name: field for field in reader.schema})
         table = open_reader(pa.BufferReader(file.whole())).read_all()
     except (pa.ArrowException, OSError, OverBudgetError) as error:
-        said = str(error).splitlines()[0][:200]
-        return FileFacts("feather", problems=(("live-damaged", f"no whole Arrow file: {said}"),))
+        problem = str(error).splitlines()[0][:200]
+        return FileFacts("feather", problems=(("live-damaged", f"not a complete Arrow file: {problem}"),))
     nulls = {name: column.null_count for name, column in zip(table.column_names, table.columns, strict=True)}
     types = {field.name: field for field in table.schema}
     return FileFacts("feather", tuple(table.column_names), types, nulls, table.num_rows)
 
 
 def type_problem(found: pa.DataType, expected: pa.DataType) -> tuple[str, str] | None:
-    """Return severity and reason if a column's type differs from the contract's as the format stores it.
+    """Return severity and reason if a column's type differs from the type that the format stores for the contract's.
 
-    Another width or unit of the same kind reads exactly as long as each value fits; another kind is an error.
+    Another width or unit of the same kind is read exactly if each value fits; another kind is an error.
     """
     if plain_type(found) in (plain_type(expected), plain_type(_stored(expected))):
         return None
     if kind(_value_type(found)) == kind(_value_type(expected)):
-        return "warning", "reads the same while every value fits"
-    return "error", "another kind of value"
+        return "warning", "read exactly if every value fits"
+    return "error", "a different kind of value"
 
 
 def plain_type(arrow_type: pa.DataType) -> str:
@@ -136,7 +139,7 @@ def _out_of_bounds(metadata: FileMetaData, size_bytes: int) -> Iterator[tuple[st
     for _, chunk in _chunks(metadata):
         start = chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset
         if start + chunk.total_compressed_size > footer:
-            yield "live-damaged", "its footer tells of more data than the file holds; it may be cut short"
+            yield "live-damaged", "its footer describes more data than the file holds; it may be cut short"
             return
 
 
@@ -157,5 +160,5 @@ def _out_of_range(metadata: FileMetaData, contract: DatasetSchema) -> Iterator[t
             if high is not None and check.maximum is not None and high > check.maximum:
                 yield "live-values", f"column '{name}' has {high!r}, above the maximum {check.maximum!r}"
         except TypeError:
-            # Statistics of a column of another type, which another finding reports.
+            # Statistics of a column of another type; the type is reported elsewhere.
             continue

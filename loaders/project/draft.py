@@ -1,4 +1,4 @@
-"""Draft a dataset from a whole local file: a contract that each of its rows obeys."""
+"""Draft a contract from a whole local file, so that all its rows obey it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from loaders.contract import DatasetContract
 from loaders.errors import ContractError
 from loaders.reading import read_table
 
-# Where the first rows led to a type that later rows refuse, the next one that may fit.
+# If later rows do not fit the type inferred from the first ones, the next type to try.
 _WIDER = {pa.bool_(): pa.string(), pa.int64(): pa.float64(), pa.float64(): pa.string()}
-# Texts that stand for null in files of other people, tried where a number is expected.
+# Common texts for null, tried if a number is expected.
 _NULLS = ("NA", "N/A", "NaN", "nan", "null", "NULL", "None", "-", "\\N")
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A dataset of a new project: its contract, and the file that becomes the local source."""
+    """A dataset of a new project: its contract, and its local file."""
 
     contract: DatasetContract
     file_name: str
@@ -27,11 +27,13 @@ class Sample:
 
 
 def draft_sample(file: Path) -> Sample:
-    """Return the dataset of a file, read whole, unlike `DatasetContract.infer`.
+    """Return a dataset drafted from a whole file; `DatasetContract.infer` reads only a part.
 
-    Raises ReadError and ConfigError as `infer` does, ContractError for a file that no types make a table.
+    Raises ReadError and ConfigError as `infer` does, and ContractError for a file that no types fit.
     """
-    contract = replace(DatasetContract.infer(file), description=f"Drafted from {file.name}; say here what one row is.")
+    contract = replace(
+        DatasetContract.infer(file), description=f"Drafted from {file.name}; describe here what one row is."
+    )
     if not _fits(file, contract):
         contract = _with_nulls(file, contract)
         for column in contract.columns:
@@ -39,7 +41,7 @@ def draft_sample(file: Path) -> Sample:
         read_table(file, contract)
     body = file.read_bytes()
     if file.suffix.lower() in (".csv", ".tsv", ".jsonl", ".ndjson") and not body.endswith(b"\n"):
-        body += b"\n"  # as every copy of it that is written will end
+        body += b"\n"  # the ending of every written copy
     return Sample(contract, file.name, body)
 
 
@@ -52,7 +54,7 @@ def _fits(file: Path, contract: DatasetContract, columns: list[str] | None = Non
 
 
 def _with_nulls(file: Path, contract: DatasetContract) -> DatasetContract:
-    """Return the contract with the null texts that make another of its columns fit."""
+    """Return the contract with null texts added so that one more column fits."""
     known = contract.format.null_values
     for null in _NULLS:
         more = replace(contract, format=replace(contract.format, null_values=(*known, null)))

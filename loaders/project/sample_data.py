@@ -29,14 +29,14 @@ _COMPRESSED = {"gzip": ".gz", "zstd": ".zst", "bz2": ".bz2", "xz": ".xz"}
 
 @dataclass(frozen=True)
 class Target:
-    """The location where an environment expects a dataset, of which one file is written.
+    """The location from which an environment reads a dataset, and to which one file is written.
 
     Attributes:
-        contract: the dataset's, with the format options that the environment sets.
-        location: as configured: a file, a folder of parts or a pattern.
-        place: the same, as a read takes it.
-        root: the project's, from which a local location starts.
-        told: environment and line of the configuration, as an error begins with them.
+        contract: the dataset's contract, with the environment's format options.
+        location: the configured location: a file, a folder of parts or a pattern.
+        place: the parsed location.
+        root: the project's root, from which a local location starts.
+        origin: environment and line of the configuration, as the beginning of an error.
     """
 
     dataset: Dataset
@@ -44,7 +44,7 @@ class Target:
     location: str
     place: Location
     root: Path
-    told: str
+    origin: str
 
     @cached_property
     def written(self) -> str:
@@ -60,7 +60,7 @@ class Target:
             return parse_location(self.written).path
 
     def existing(self) -> list[Path]:
-        """Return the local files that a read would find."""
+        """Return the existing local files of the location."""
         try:
             return [
                 Path(part.location.path) for part in parts_of(self.place, FormatOptions()) if _exists(part.location)
@@ -72,12 +72,12 @@ class Target:
         """Return the bytes to write; raise ConfigError that names dataset, environment and line."""
         name, contract = PurePosixPath(self.path).name, self.contract
         if format_by_name(split_compression(name)[0], contract.format) is None:
-            # A read tells Parquet from its first bytes.
+            # A read recognizes Parquet by its first bytes.
             contract = replace(contract, format=replace(contract.format, format="parquet"))
         try:
             return encode_table(frame, contract, name)
         except ConfigError as error:
-            raise ConfigError(f"{self.told}, '{self.place.shown}': {error}") from None
+            raise ConfigError(f"{self.origin}, '{self.place.shown}': {error}") from None
 
     @cached_property
     def _is_folder(self) -> bool:
@@ -91,7 +91,7 @@ class Target:
 
     @property
     def _is_pattern(self) -> bool:
-        # Not the whole path's: the project's own folder may have such a name.
+        # Only within the location, because the project's own folder may have such a name.
         return any(mark in self.location for mark in "*?[") and not _exists(self.place)
 
     @cached_property
@@ -108,8 +108,8 @@ class Target:
 def targets(planned: Plan, protocol: str) -> Iterator[Target]:
     """Yield the locations with this protocol ("file" or "s3") that an environment reads.
 
-    Those of `left_out` are not among them. Raises ConfigError for a dataset without a contract: without one nobody
-    knows what its file is to hold.
+    The datasets of `left_out` are not included. Raises ConfigError for a dataset without a contract, because the
+    content of its file is then unknown.
     """
     for dataset in planned.datasets:
         places = _places(planned, dataset, protocol)
@@ -118,20 +118,19 @@ def targets(planned: Plan, protocol: str) -> Iterator[Target]:
         if dataset.contract is None:
             raise ConfigError(
                 f"Dataset '{dataset.name}' of {dataset.definition} has no contract of its name in the module; "
-                "import it there, so that a file can be written for it."
+                "import it there; without a contract no file can be written."
             )
         ((name, place),) = places.items()
-        told = f"{planned.config.written('inputs', name)}Environment '{planned.config.env}', input '{name}'"
-        yield Target(
-            dataset, _as_written(planned, dataset.contract), str(planned.inputs[name]), place, planned.config.root, told
-        )
+        contract, root = _as_written(planned, dataset.contract), planned.config.root
+        origin = f"{planned.config.written('inputs', name)}Environment '{planned.config.env}', input '{name}'"
+        yield Target(dataset, contract, str(planned.inputs[name]), place, root, origin)
 
 
 def left_out(planned: Plan, protocol: str) -> dict[str, str]:
-    """Return the datasets that are no targets though they have this protocol, and why."""
+    """Return the datasets that have this protocol but are not targets, each with the reason."""
     found = {dataset.name: _places(planned, dataset, protocol) for dataset in planned.datasets}
     return {
-        name: f"it reads several locations ({', '.join(places)}), and nothing says which rows belong in which"
+        name: f"it reads several locations ({', '.join(places)}), and it is unknown which rows belong to which"
         for name, places in found.items()
         if len(places) > 1
     }
@@ -140,14 +139,14 @@ def left_out(planned: Plan, protocol: str) -> dict[str, str]:
 def load_frames(planned: Plan, names: list[str]) -> dict[str, pd.DataFrame]:
     """Return the complete frames of an environment's datasets, through the cache.
 
-    Raises LoaderError where a loader fails, or returns no frame of its contract's columns.
+    Raises LoaderError if a loader fails, or returns anything but a frame with the contract's columns.
     """
     try:
         frames = dict(planned.build().execute([*names]))
     except LoaderError:
         raise
     except Exception as error:
-        # Whatever the project's own functions raise; Hamilton's words around it are for debugging.
+        # The project's functions may raise anything; Hamilton's text around the error is only for --debug.
         text = " ".join(str(error).split())[:500]
         place = planned.place(names[0]) if len(names) == 1 else f"loading {', '.join(names)}"
         raise LoaderError(
@@ -174,7 +173,7 @@ def _places(planned: Plan, dataset: Dataset, protocol: str) -> dict[str, Locatio
             if isinstance(value, str | os.PathLike) and os.fspath(value):
                 places[name] = parse_location(value)
     wanted = {name: place for name, place in places.items() if place.protocol == protocol}
-    # Where the function's text does not tell, a text of another protocol may be no location at all.
+    # If the function's source does not show its locations, a text of another protocol may not be a location.
     return places if known and wanted else wanted
 
 

@@ -1,4 +1,4 @@
-"""Take a small sample of datasets that keeps the rows they refer to."""
+"""Take a small sample of datasets that includes the rows they refer to."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def sample_frames(
 ) -> dict[str, pd.DataFrame]:
     """Return at most `rows` rows of each frame, in their order.
 
-    "first" takes the first rows, "random" a choice that `seed` repeats. "key" takes the first rows of the datasets
-    that refer to others, and of a dataset that is referred to exactly the rows that were chosen for, so that they
-    still join; these may be more than `rows`.
+    "first" takes the first rows, "random" a random choice by `seed`. "key" takes the first rows of datasets that no
+    other refers to, and exactly the referenced rows of the other datasets, so that references still join; these may be
+    more than `rows`.
     """
     sampled: dict[str, pd.DataFrame] = {}
     for name in _referring_first(contracts) if method == "key" else list(frames):
@@ -45,7 +45,7 @@ def sample_frames(
 
 
 def _referring_first(contracts: Mapping[str, DatasetContract]) -> list[str]:
-    """Return datasets in an order in which each follows all that refer to it; cycles come last."""
+    """Return datasets so that each comes after the datasets that refer to it; cycles come last."""
     waiting = dict(contracts)
     ordered: list[str] = []
     while waiting:
@@ -63,7 +63,7 @@ def _referred_rows(
     sampled: Mapping[str, pd.DataFrame],
     contracts: Mapping[str, DatasetContract],
 ) -> pd.Series | None:
-    """Return the rows that the samples so far refer to; None if none refers to this dataset."""
+    """Return the rows that the samples refer to; None if no sample refers to this dataset."""
     wanted: pd.Series | None = None
     for other, sample in sampled.items():
         for column in contracts[other].references:

@@ -31,8 +31,7 @@ _SOURCES = {
 def create_project(folder: Path, samples: Sequence[Sample]) -> list[Path]:
     """Write a project into a new or empty folder and return its files.
 
-    Raises ConfigError where the folder holds something, nothing that exists is touched, and for two samples of the same
-    name.
+    Raises ConfigError if the folder is not empty or two samples have the same name; existing files are never changed.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"'{folder}' exists and is not empty. Name a new folder; nothing was written.")
@@ -47,7 +46,7 @@ def create_project(folder: Path, samples: Sequence[Sample]) -> list[Path]:
 
 
 def package_name(folder_name: str) -> str:
-    """Return a package name for the project that hides no other module.
+    """Return a package name for the project that is not the name of another module.
 
     >>> package_name("my-project")
     'my_project'
@@ -85,7 +84,7 @@ def example_sample() -> Sample:
 def _refuse_same_names(samples: Sequence[Sample]) -> None:
     known: dict[str, str] = {}
     for sample in samples:
-        # As constants their names are in capitals; files whose names differ in case are one on some systems.
+        # The contracts are constants with names in capitals, so names that differ only in case would collide.
         name = sample.contract.name.lower()
         if name in known:
             raise ConfigError(
@@ -106,7 +105,7 @@ def _distinct_columns(samples: Sequence[Sample]) -> list[Sample]:
 
 def _prefixed(contract: DatasetContract) -> DatasetContract:
     prefix = f"{contract.name}_"
-    # A field that happens to start with the prefix would leave it unclear which names are the source's.
+    # With a field that starts with the prefix it would be unclear which names are source names.
     fields = [column.with_name(prefix + column.name) for column in contract.schema]
     sources = {prefix + column: contract.source_name(column) for column in contract.source_names}
     checks = {prefix + column: check for column, check in contract.checks.items()}
@@ -223,7 +222,7 @@ def _readme(package: str, contracts: Sequence[DatasetContract]) -> str:
     names = ", ".join(f"`{contract.name}`" for contract in contracts)
     return f"""# {package}
 
-Datasets: {names}. Sources: local, staging, prod; `configs/` says where each has its data.
+Datasets: {names}. Sources: local, staging, prod; the locations are in `configs/`.
 
     sourceswap run --env local
     pytest

@@ -1,4 +1,4 @@
-"""Write a dataset's frame to a file that reads back as the same frame."""
+"""Encode a dataset's frame as a file that reads back as the same frame."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ _COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
 def encode_table(frame: pd.DataFrame, contract: DatasetContract, name: str) -> bytes:
     """Return the bytes of a file for a frame, with the source's column names.
 
-    Format and compression are those that a read takes it for: the contract's where it says one, or the name's. Raises
-    ConfigError for an ending that is no format, and for a type that the format cannot hold.
+    Format and compression are those of the contract if it has them, otherwise those of the name, as for a read. Raises
+    ConfigError for an unknown ending, and for a type that the format cannot hold.
     """
     table = _source_table(frame, contract)
     plain, compression = compression_of(name, contract.format)
     kind = format_by_name(plain, contract.format)
     if kind is None:
         raise ConfigError(
-            f"Dataset '{contract.name}' cannot be written as '{name}': the ending is no format that can be written. "
+            f"Dataset '{contract.name}' cannot be written as '{name}': files with this ending cannot be written. "
             f"Set FormatOptions(format=…) in its contract to one of {', '.join(FORMATS)}, or end the name with one."
         )
     writers: dict[str, Callable[[], bytes]] = {
@@ -79,7 +79,7 @@ def _csv(table: pa.Table, options: FormatOptions, delimiter: str) -> bytes:
     import pyarrow.csv as csv
 
     if options.quote_char != '"' or "" not in options.null_values:
-        # What Arrow writes has these quotes, and nothing for a null.
+        # Arrow always writes these quotes, and an empty field for a null.
         return "".join(_csv_lines(table, options, delimiter)).encode(options.encoding)
     sink = pa.BufferOutputStream()
     csv.write_csv(table, sink, csv.WriteOptions(delimiter=delimiter, quoting_style="needed"))
@@ -101,12 +101,12 @@ def _csv_lines(table: pa.Table, options: FormatOptions, delimiter: str) -> Itera
         return f"{quote}{value.replace(quote, 2 * quote)}{quote}"
 
     def fields(column: pa.ChunkedArray) -> Iterator[str]:
-        quotes_tell = may_be_empty(column.type)
+        quotes_mark_text = may_be_empty(column.type)
         for value in column.cast(pa.large_string()).to_pylist():
             looks_null = value in options.null_values
             if value is None and null is None:
                 raise ValueError(f"there is no way to write null with FormatOptions(null_values={options.null_values})")
-            if looks_null and not quotes_tell:
+            if looks_null and not quotes_mark_text:
                 raise ValueError(f"{value!r} would be read as null with FormatOptions(null_values=…)")
             yield null or "" if value is None else field(value, looks_null=looks_null)
 

@@ -1,1 +1,1 @@
-"""A real S3 server on this machine, for tests and for running each environment without an account."""
+"""A real S3 server on this machine, for tests and for running any environment without an account."""

@@ -1,12 +1,12 @@
-"""Run a server in a folder of its own, and end it when the process that started it ends.
+"""Run a server in a temporary folder, and end it when the process that started it ends.
 
-Started as `python -I -S _lifeline.py`, so it imports the standard library alone. It reads one line of JSON from
-its standard input and ends the command at the next line, or when that pipe closes: `command`; `files` to write
-into the folder first; `leftovers`, a pattern that finds in the command's output the paths it made elsewhere.
+It is started as `python -I -S _lifeline.py`, so it imports only the standard library. It reads one line of JSON from
+standard input, with `command`, `files` to write into the folder first, and `leftovers`, a pattern that finds in the
+command's output the paths it made elsewhere. It ends the command at the next line, or when standard input closes.
 
-The kernel closes the pipe whatever way the other side dies, SIGKILL included; the parent's process id is watched
-as well, because a fork of the other side may hold a copy of the pipe open. Nothing is left: the folder and the
-leftovers go, and the end of the command's output is handed back on standard output.
+The kernel closes the pipe even if the parent is killed. The parent's process id is watched too, because a fork of the
+parent may hold a copy of the pipe open. At the end the folder and the leftovers are removed, and the end of the
+command's output is written to standard output.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ _OUTPUT_CHARACTERS = 4000
 
 
 def _die_with_this_process() -> None:
-    # The command watches no pipe of ours; where the kernel can, it ends the command should we be killed.
+    # The command does not watch our pipe; on Linux the kernel ends it if this process is killed.
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -41,14 +41,14 @@ def _wait_for_release(released: threading.Event) -> None:
 def _run(command: list[str], folder: Path, parent_id: int) -> None:
     environment = {"PATH": os.defpath, "HOME": str(folder), "TMPDIR": str(folder)}
     with (folder / "output").open("wb") as output:
-        child = subprocess.Popen(  # noqa: S603 - our parent says what to run; it could as well run it itself
+        child = subprocess.Popen(  # noqa: S603 - the parent chooses the command; it could run it itself
             command,
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            preexec_fn=_die_with_this_process,  # there is one thread yet, so it is safe
+            preexec_fn=_die_with_this_process,  # safe, because there is only one thread
         )
     try:
         released = threading.Event()
@@ -61,10 +61,10 @@ def _run(command: list[str], folder: Path, parent_id: int) -> None:
 
 
 def main() -> None:
-    """Read the command, run it until the parent ends or asks for it, and clean up."""
+    """Read the command, run it until the parent ends or asks to stop, and clean up."""
     parent_id = os.getppid()
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(1))  # so that the cleaning below happens
+        signal.signal(number, lambda *_: sys.exit(1))  # so that the cleanup below runs
     request = json.loads(sys.stdin.readline())
     folder = Path(tempfile.mkdtemp(prefix="sourceswap-"))
     output = ""

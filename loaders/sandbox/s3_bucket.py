@@ -28,7 +28,7 @@ class S3Bucket:
     def put(self, key: str, content: pd.DataFrame | Path | bytes, contract: DatasetContract | None = None) -> str:
         """Store a frame, a file or bytes as an object and return its location.
 
-        A frame needs its contract, which it is checked against; the format follows the ending of the key.
+        A frame needs its contract and is checked against it; the ending of the key determines the format.
         """
         self.client.put_object(Bucket=self.name, Key=key, Body=_body(key, content, contract))
         return self.location(key)

@@ -3,8 +3,8 @@
     with S3Server() as server:
         server.client().create_bucket(Bucket="acme-marketing")
 
-It listens on loopback only, keeps its data in a temporary folder, and ends with the process that started it,
-however that one ends.
+It listens on loopback only, keeps its data in a temporary folder, and ends with the process that started it, even if
+that process is killed.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ _PORTS = (
 class S3Server:
     """A local S3 server that runs between `start()` and `stop()`, or inside `with`.
 
-    Each server has credentials of its own making, so nothing can reach another server by mistake. `options` are
-    further ones of `weed mini`.
+    Each server creates its own credentials, so no client can use another server by mistake. `options` are additional
+    options of `weed mini`.
     """
 
     def __init__(self, *, timeout_seconds: float = 60.0, options: Sequence[str] = ()) -> None:
@@ -76,7 +76,7 @@ class S3Server:
 
     @property
     def endpoint_url(self) -> str:
-        """The URL of the running server; raises LoaderError if it does not run."""
+        """The URL of the server; raises LoaderError if it is not running."""
         if self._process is None:
             raise LoaderError("The S3 server is not running. Call start(), or use it as `with S3Server() as server:`.")
         return f"http://{_HOST}:{self._port}"
@@ -84,8 +84,8 @@ class S3Server:
     def environment(self) -> dict[str, str]:
         """Return the variables that point every AWS client at this server.
 
-        Put them over an environment without other `AWS_*` variables: a profile or a session token of the
-        machine's user would win over, or be sent along with, these credentials.
+        Add them to an environment without other `AWS_*` variables: a profile of the machine's user would have
+        precedence over these credentials, and a session token would be sent with them.
         """
         bypassed = ",".join(filter(None, (os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), _HOST)))
         return {
@@ -129,7 +129,7 @@ class S3Server:
             raise LoaderError("The S3 server is running already. Call stop() before you start it again.")
         weed = _find_weed()
         deadline = time.monotonic() + self._timeout_seconds
-        # Between choosing free ports and listening on them anybody can take one; the server then exits.
+        # Another process can take a free port before the server listens on it; the server then exits.
         for _ in range(_STARTS):
             self._launch(weed)
             try:
@@ -163,13 +163,13 @@ class S3Server:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            # Ctrl-C in a terminal is for the program that uses the server; that stops it when it is done.
+            # Ctrl-C in a terminal is for the server's user, who stops the server afterwards.
             start_new_session=True,
         )
         request = {
             "command": [weed, *_arguments(ports), *self._options],
             "files": {"s3.json": json.dumps(self._identities())},
-            # SeaweedFS puts these into /tmp, whatever TMPDIR says.
+            # SeaweedFS puts these into /tmp and ignores TMPDIR.
             "leftovers": r"listening on Unix socket (/\S+/seaweedfs-\S+\.sock)",
         }
         assert self._process.stdin is not None
@@ -183,7 +183,7 @@ class S3Server:
 
     def _wait_until_ready(self, deadline: float) -> bool:
         """Return whether the server answered before it exited or time ran out."""
-        # Whoever took our port may accept connections and never answer.
+        # Another process that took the port may accept connections and never answer.
         client = self.client(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 1})
         while time.monotonic() < deadline and self._process is not None and self._process.poll() is None:
             if _accepts_connections(self._port) and _stores(client):
@@ -229,12 +229,12 @@ def _find_weed() -> str:
 def _free_ports() -> dict[str, int]:
     """Return a free port for each option that takes one."""
     with contextlib.ExitStack() as held:
-        # All are held at once, so that none is given twice.
+        # All sockets are open at once, so that each port is different.
         sockets = {name: held.enter_context(socket.socket()) for name in (*_PORTS, "admin.port")}
         for name in _PORTS:
             sockets[name].bind((_HOST, 0))
-        # A maintenance worker that cannot be switched off dials 10000 ports above this one. There must be no
-        # such port, or it connects to another program that listens there.
+        # A maintenance worker that cannot be switched off connects to this port plus 10000. The sum must not be a
+        # valid port, or the worker would connect to another process.
         for port in random.sample(range(55_536, 65_536), k=1000):
             with contextlib.suppress(OSError):
                 sockets["admin.port"].bind((_HOST, port))

@@ -20,7 +20,7 @@ from loaders.sandbox.s3_server import S3Server
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A running sandbox: its environment variables, its content by environment, and what is left out and why."""
+    """A running sandbox: its variables, the written locations and the omitted datasets by environment."""
 
     variables: Mapping[str, str]
     filled: Mapping[str, list[str]]
@@ -31,11 +31,13 @@ class Sandbox:
 def open_sandbox(configs: str | os.PathLike[str], sample_env: str = "local") -> Iterator[Sandbox]:
     """Run an S3 server that holds, for each environment with s3:// locations, the data of `sample_env`.
 
-    Raises ConfigError where the sample environment or its data is missing. When the block is left nothing remains.
+    Raises ConfigError if the sample environment or its data is missing. All data is removed at the end of the block.
     """
     known = environments(configs)
     if sample_env not in known:
-        raise ConfigError(f"The sandbox takes its data from environment '{sample_env}'; there are: {quoted(known)}.")
+        raise ConfigError(
+            f"The sandbox copies environment '{sample_env}', which does not exist. Known: {quoted(known)}."
+        )
     with S3Server() as server:
         plans = {env: plan(load_config(env, configs)) for env in known if env != sample_env}
         wanted = {env: list(targets(planned, "s3")) for env, planned in plans.items()}
@@ -75,4 +77,4 @@ def _create_bucket(client: Any, bucket: str) -> None:
         client.create_bucket(Bucket=bucket)
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("BucketAlreadyExists", "BucketAlreadyOwnedByYou"):
-            raise ConfigError(f"Bucket '{bucket}' cannot be made in the sandbox: {error}.") from None
+            raise ConfigError(f"Bucket '{bucket}' cannot be created in the sandbox: {error}.") from None

@@ -1,4 +1,4 @@
-"""The format options in force: those of the contract, with the overrides of the environment that runs."""
+"""The active format options: the contract's, with the overrides of the running environment."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def active_format(contract: DatasetSchema) -> FormatOptions:
 
 @contextmanager
 def use_formats(overrides: Mapping[str, Mapping[str, Any]]) -> Iterator[None]:
-    """Override single format options, by dataset, for reads inside the block."""
+    """Override format options by dataset for reads inside the block."""
     token = _overrides.set(overrides)
     try:
         yield

@@ -12,10 +12,10 @@ from loaders.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """Rules for the values of a column; nulls are allowed or refused by nullability alone.
+    """Rules for the values of a column; they do not apply to nulls.
 
     `minimum` and `maximum` are inclusive; `allowed` lists every permitted value; `pattern` is a regular expression
-    that the whole text matches.
+    that must match the whole text.
     """
 
     minimum: Any = None
@@ -33,10 +33,12 @@ class Check:
             try:
                 re.compile(self.pattern)
             except (re.error, TypeError) as error:
-                raise ConfigError(f"Check pattern {self.pattern!r} is no regular expression: {error}.") from None
+                raise ConfigError(
+                    f"Check pattern {self.pattern!r} is not a valid regular expression: {error}."
+                ) from None
 
     def __str__(self) -> str:
-        """Return the rules in words, as `show` lists them."""
+        """Return the rules as text for `show`."""
         bounds = [("≥", self.minimum), ("≤", self.maximum)]
         rules = [f"{sign} {value}" for sign, value in bounds if value is not None]
         if self.allowed:

@@ -22,8 +22,8 @@ from loaders.schema.limits import limit_problem
 class DatasetSchema:
     """The data of a contract, without the operations: names, types, nullability, key and rules of a dataset.
 
-    Everything that reads, checks or generates data works on this class; `DatasetContract`, which documents the
-    attributes, adds what users call. Names are checked and completed with the prefix at construction.
+    Reading, checking and generating use this class; `DatasetContract` documents the attributes and adds the operations
+    for users. The constructor validates names and adds the prefix.
     """
 
     name: str
@@ -44,7 +44,7 @@ class DatasetSchema:
             )
         self._refuse_other_types()
         names = self.schema.names
-        # All or none: a schema read back from a frame already carries the prefix in every name.
+        # All or none: a schema that comes from a frame already has the prefix in every name.
         prefixed = all(name.startswith(self.prefix) for name in names)
         columns = names if prefixed else [self.prefix + name for name in names]
         fields = [f.with_name(column) for f, column in zip(self.schema, columns, strict=True)]
@@ -64,12 +64,12 @@ class DatasetSchema:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns of the frame, in order: what `@extract_columns` is given."""
+        """The columns of the frame, in order, for `@extract_columns`."""
         return tuple(self.schema.names)
 
     @property
     def dtypes(self) -> dict[str, PandasDtype]:
-        """The pandas dtype of each column; it depends on nothing but this contract."""
+        """The pandas dtype of each column; it depends on this contract alone."""
         return {column.name: pandas_dtype(column) for column in self.schema}
 
     def source_name(self, column: str) -> str:
@@ -92,13 +92,15 @@ class DatasetSchema:
             "format": (FormatOptions, "FormatOptions(…)"),
             "references": (Mapping, "a mapping of columns to 'dataset.column'"),
         }
-        for attribute, (kind, said) in expected.items():
+        for attribute, (kind, description) in expected.items():
             if not isinstance(found := getattr(self, attribute), kind):
-                self._refuse(f"{attribute} must be {said}, found {found!r}")
+                self._refuse(f"{attribute} must be {description}, found {found!r}")
 
     def _refuse_contradictions(self) -> None:
         if not self.name.isidentifier():
-            self._refuse(f"the name is a function's name, so it must be a Python identifier; found {self.name!r}")
+            self._refuse(
+                f"the name is used as a function's name, so it must be a Python identifier; found {self.name!r}"
+            )
         if not self.columns:
             self._refuse("it has no columns; give the schema at least one field")
         for column in self.schema:
@@ -107,7 +109,7 @@ class DatasetSchema:
         for what, names in (("column", self.columns), ("source name", sources), ("column of the key", self.key)):
             twice = sorted({name for name in names if list(names).count(name) > 1})
             if twice:
-                self._refuse(f"{what} {quoted(twice)} stands in it more than once; rename or drop one")
+                self._refuse(f"{what} {quoted(twice)} occurs more than once; rename or drop one")
         for what, named in (
             ("key", self.key),
             ("source_names", self.source_names),
@@ -135,8 +137,8 @@ class DatasetSchema:
     def _refuse_field(self, column: pa.Field) -> None:
         if not column.name.isidentifier() or keyword.iskeyword(column.name):
             self._refuse(
-                f"column {column.name!r} cannot be a node: no Python identifier. Give it one in the schema, and its "
-                f"name in the source by source_names={{'node_name': {column.name!r}}}"
+                f"column {column.name!r} cannot be a node: it is not a Python identifier. Rename it in the schema, and "
+                f"give its name in the source by source_names={{'node_name': {column.name!r}}}"
             )
         if column.name == self.name:
             self._refuse(f"column '{column.name}' has the name of the dataset; give it a prefix")
@@ -168,7 +170,7 @@ def _zones(arrow_type: pa.DataType) -> Iterator[str]:
 
 def _is_zone(zone: str) -> bool:
     if zone.startswith(("+", "-")):
-        # pandas and Arrow take no notice of seconds.
+        # pandas and Arrow ignore seconds.
         return re.fullmatch(r"[+-]([01][0-9]|2[0-3]):[0-5][0-9]", zone) is not None
     try:
         pandas_dtype(pa.field("", pa.timestamp("ns", zone)))

@@ -1,8 +1,8 @@
 """The pandas dtype of each Arrow type.
 
-It depends on the field alone (type and nullability), never on the data, so that the same frame comes out of every
-format and source. No column is ever `object`: what numpy cannot hold natively stays in Arrow memory, because turning
-dates and decimals into Python objects is most of what `pandas.read_parquet` spends on them.
+It depends on the field alone (type and nullability), never on the data, so that every format and source gives the same
+frame. No column is `object`: types that numpy lacks stay in Arrow memory, because converting dates and decimals to
+Python objects takes most of the time of `pandas.read_parquet`.
 
 | Arrow | pandas, `nullable=False` | pandas, nullable |
 |---|---|---|
@@ -39,14 +39,14 @@ _MASKED: dict[pa.DataType, PandasDtype] = {
 
 
 def is_text(arrow_type: pa.DataType) -> bool:
-    """Tell whether the type is text, in any layout."""
+    """Return whether the type is text, in any layout."""
     return bool(
         pa.types.is_string(arrow_type) or pa.types.is_large_string(arrow_type) or pa.types.is_string_view(arrow_type)
     )
 
 
 def is_supported(arrow_type: pa.DataType) -> bool:
-    """Tell whether a contract may use the type."""
+    """Return whether a contract may use the type."""
     unsupported = (
         pa.types.is_null(arrow_type)
         or pa.types.is_union(arrow_type)
@@ -57,7 +57,7 @@ def is_supported(arrow_type: pa.DataType) -> bool:
 
 
 def pandas_dtype(field: pa.Field) -> PandasDtype:
-    """Return the pandas dtype of a field, which does not depend on its values.
+    """Return the pandas dtype of a field.
 
     >>> import pyarrow as pa
     >>> pandas_dtype(pa.field("signups", pa.int64()))
@@ -84,7 +84,7 @@ def pandas_dtype(field: pa.Field) -> PandasDtype:
 
 
 def storage_type(arrow_type: pa.DataType) -> pa.DataType:
-    """Return the Arrow type from which a column's dtype is made."""
+    """Return the Arrow type that a column is cast to before it becomes its pandas dtype."""
     return pa.large_string() if is_text(arrow_type) else arrow_type
 
 

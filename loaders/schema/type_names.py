@@ -1,4 +1,4 @@
-"""Arrow types as text and back, as YAML writes them."""
+"""Convert Arrow types to the text used in YAML, and back."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _NESTED = re.compile(r"(\w+)<(.*)>(?:\[(\d+)\])?", re.DOTALL)
 
 
 def type_text(arrow_type: pa.DataType) -> str:
-    """Return a type as text that `parse_type` reads.
+    """Return a type as text that `parse_type` can parse.
 
     >>> type_text(pa.list_(pa.float64()))
     'list<item: float64>'
@@ -76,7 +76,7 @@ def parse_type(text: str) -> pa.DataType:
     except (pa.ArrowException, ValueError, TypeError, KeyError):
         known = [*_SIMPLE, *_LISTS, "timestamp[us]", "timestamp[us, tz=UTC]", "decimal128(12, 2)", "struct<name: type>"]
         raise ConfigError(
-            f"'{text}' is no type of Arrow.{did_you_mean(text, known)} Types are for example 'int64', 'string', "
+            f"'{text}' is not an Arrow type.{did_you_mean(text, known)} Types are for example 'int64', 'string', "
             "'date32', 'timestamp[us, tz=UTC]', 'decimal128(12, 2)', 'list<item: string>'."
         ) from None
 

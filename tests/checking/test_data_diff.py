@@ -15,8 +15,12 @@ from hypothesis import strategies as st
 
 from loaders.comparison.data_diff import DataDiff, diff_frames
 from loaders.comparison.html import as_html
-from loaders.comparison.text import as_table
+from loaders.comparison.text import column_rows, difference_lines, row_lines
 from loaders.contracts import MARKETING_SPEND
+
+
+def as_text(found: DataDiff) -> str:
+    return "\n".join([*row_lines(found), *map("  ".join, column_rows(found)), *difference_lines(found)])
 
 
 def diff(left: pd.DataFrame, right: pd.DataFrame, *key: str) -> DataDiff:
@@ -38,7 +42,7 @@ FRAME = pd.DataFrame(
 @pytest.mark.parametrize("key", [("k",), ("k", "s"), ()])
 def test_frame_is_the_same_as_itself_in_any_order(key: tuple[str, ...]) -> None:
     found = diff(FRAME, FRAME.sample(frac=1, random_state=3), *key)
-    assert found.same, as_table(found)
+    assert found.same, as_text(found)
     assert found.common == 4
 
 
@@ -72,7 +76,7 @@ def test_without_a_key_repeated_rows_count_as_often_as_they_stand() -> None:
 def test_columns_of_one_side_and_of_another_type_are_differences() -> None:
     found = diff(FRAME, FRAME.drop(columns="x").assign(k=FRAME["k"].astype("int32"), new=1), "k")
     assert {c.name for c in found.columns if c.differs} == {"x", "k", "new"}
-    assert "missing" in as_table(found)
+    assert "missing" in as_text(found)
     ET.fromstring(
         as_html(found).partition("<svg")[1] + as_html(found).partition("<svg")[2].partition("</svg>")[0] + "</svg>"
     )
@@ -82,7 +86,7 @@ def test_empty_frames_are_compared() -> None:
     assert diff(FRAME.iloc[:0], FRAME.iloc[:0], "k").same
     found = diff(FRAME, FRAME.iloc[:0], "k")
     assert found.only == (4, 0)
-    assert as_table(found)
+    assert as_text(found)
     assert as_html(found)
 
 
@@ -114,7 +118,7 @@ def test_a_large_difference_has_a_short_report() -> None:
     found = diff(left, right, "k")
     assert found.only == (rows // 2, rows // 2)
     assert next(column for column in found.columns if column.name == "x").changed == rows // 2
-    assert len(as_table(found)) < 6_000
+    assert len(as_text(found)) < 6_000
     assert len(as_html(found)) < 30_000
     assert len(json.dumps(found.as_dict(), default=str)) < 200_000
 

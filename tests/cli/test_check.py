@@ -71,7 +71,7 @@ def test_live_probe_shows_what_it_fetched(sourceswap: Run) -> None:
     ("words", "expected"),
     [
         (["check", "--env", "prd"], "Did you mean 'prod'?"),
-        (["check", "--all-parts"], "give --live too"),
+        (["check", "--all-parts"], "needs --live"),
         (["diff", "local", "prd", "marketing_spend"], "Did you mean 'prod'?"),
         (["diff", "local", "local", "marketing"], "Did you mean 'marketing_spend'?"),
         (["diff", "local", "local", "marketing_spend", "-o", "x.pdf"], "must end in .html"),

@@ -192,6 +192,6 @@ def test_an_environment_whose_file_is_none_is_told_and_listed(sourceswap: Run, p
     (project / "configs/qa.yaml").symlink_to("nowhere.yaml")
     result = sourceswap("run", "--env", "qa")
     assert result.returncode == 2
-    assert "'configs/qa.yaml' is no file" in result.stderr
+    assert "'configs/qa.yaml' is a folder or a broken link" in result.stderr
     assert "qa" in sourceswap("envs").stdout
     assert sourceswap("run", "--env", "local", "-s", "spend").returncode == 0

@@ -1,4 +1,4 @@
-"""On a terminal: how far reads are, what an interrupt ends, and what is told of a failure while others read."""
+"""On a terminal: the progress of reads, the end by an interrupt, and the report of a failure while others read."""
 
 from __future__ import annotations
 
@@ -64,6 +64,17 @@ class Terminal:
         return bool(piece)
 
 
+@pytest.fixture(autouse=True)
+def color_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"FORCE_COLOR": "1", "TERM": "xterm", "COLUMNS": "200"}.items():
+        monkeypatch.setenv(name, value)
+
+
+def last_drawn(capsys: pytest.CaptureFixture[str]) -> str:
+    """The text beside the bar, as it was drawn last."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().err.rpartition("\x1b[2K")[2]).lstrip("━╸╺ ")
+
+
 @pytest.fixture
 def slow(s3_server: S3Server, s3_bucket: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultProxy]:
     """The S3 of the test, at a rate at which the sample takes a minute."""
@@ -97,10 +108,11 @@ def test_an_interrupt_ends_the_process_and_leaves_the_line_empty(
 ) -> None:
     before = (project / SAMPLE).read_bytes()
     terminal = on_terminal(*words)
-    terminal.until(r"marketing_spend \d+% .*B/s")
+    terminal.until(r"marketing_spend \d+% .*/s")
     terminal.process.send_signal(signal.SIGINT)
     assert terminal.end() == 130
-    assert terminal.text.endswith("\r\x1b[K\r\nAborted!\r\n")
+    # The cursor is shown again, and the line is erased.
+    assert terminal.text.endswith("\x1b[?25h\r\x1b[1A\x1b[2K\r\nAborted!\r\n")
     assert "Traceback" not in terminal.text
     assert slow.bytes_sent() < len(before)
     assert (project / SAMPLE).read_bytes() == before
@@ -119,7 +131,7 @@ def test_an_interrupt_ends_a_function_that_runs_on(
     assert terminal.end() == 130
 
 
-def test_a_dataset_that_fails_is_told_while_another_is_read_and_ends_the_run(
+def test_a_dataset_that_fails_is_reported_while_another_is_read_and_ends_the_run(
     on_terminal: type[Terminal], project: Path
 ) -> None:
     (project / "two.py").write_text(
@@ -139,7 +151,7 @@ def test_a_dataset_that_fails_is_told_while_another_is_read_and_ends_the_run(
     config.write_text(config.read_text() + "sources: {prod: two}\n")
     os.mkfifo(project / "wait")
     terminal = on_terminal("run", "--no-cache", "-s", "spend", "-s", "clicks")
-    terminal.until(r"marketing_spend \d+% .*B/s")
+    terminal.until(r"marketing_spend \d+% .*/s")
     (project / "wait").write_text("Now.")
     assert terminal.end() == 1
     error = terminal.text[terminal.text.index("Error:") :]
@@ -160,23 +172,31 @@ def test_nothing_is_painted_but_on_a_terminal(
     assert result.stderr == ""
 
 
-def test_two_reads_of_one_dataset_are_two_and_nothing_is_painted_after_the_end(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_two_reads_of_one_dataset_are_two_and_names_are_literal(capsys: pytest.CaptureFixture[str]) -> None:
     line = _Line()
     for number, done in ((1, 10), (2, 20)):
-        line.update(ReadProgress("orders", "here", done, 100, 2.0, number=number))
-    assert capsys.readouterr().err.endswith("orders 10% 10 B 5 B/s  orders 20% 20 B 10 B/s")
-    line.update(ReadProgress("orders", "here", 100, 100, 3.0, finished=True, number=1))
-    assert capsys.readouterr().err.endswith("\x1b[Korders 20% 20 B 10 B/s")
+        line.update(ReadProgress("[red]orders[/]", "here", done, 100, 2.0, number=number))
+    assert last_drawn(capsys) == "[red]orders[/] 10% 10 bytes 5 bytes/s  [red]orders[/] 20% 20 bytes 10 bytes/s"
+    line.update(ReadProgress("[red]orders[/]", "here", 100, 100, 3.0, finished=True, number=1))
+    assert last_drawn(capsys) == "[red]orders[/] 20% 20 bytes 10 bytes/s"
     line.clear()
-    capsys.readouterr()
-    line.update(ReadProgress("orders", "here", 100, 100, 3.0, finished=True, number=2))
-    line.update(ReadProgress("orders", "here", 30, 100, 3.0, number=3))
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err.endswith("\x1b[?25h\r\x1b[1A\x1b[2K")
 
 
-def test_local_reads_are_counted_and_told_of_while_they_are_parsed(
+@pytest.mark.parametrize("columns", [10, 24, 40])
+def test_a_narrow_terminal_gets_one_line(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    line = _Line()
+    for number in range(5):
+        line.update(ReadProgress("orders", "here", 10, 100, 2.0, number=number))
+    line.update(ReadProgress("orders", "here", 0, 0, 2.0, number=6))
+    assert "\n" not in capsys.readouterr().err
+    line.clear()
+
+
+def test_local_reads_are_counted_and_reported_while_they_are_parsed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("loaders.clients.progress._QUIET_SECONDS", 0)
@@ -184,18 +204,18 @@ def test_local_reads_are_counted_and_told_of_while_they_are_parsed(
     (tmp_path / "orders.csv").write_bytes(bytes(100))
     location = parse_location(tmp_path / "orders.csv")
     seen: list[ReadProgress] = []
-    told = threading.Event()
+    reported = threading.Event()
 
     def observe(progress: ReadProgress) -> None:
         seen.append(progress)
         if progress.done_bytes == 100:
-            told.set()
+            reported.set()
 
     with watch_reads(observe), Tracker("orders", location.shown) as tracker:
         file = LocalFile(location, tracker)
         assert memoryview(file.read()).tobytes() == bytes(100)
         # No byte comes any more, as while it is parsed.
-        assert told.wait(10)
+        assert reported.wait(10)
         file.close()
     assert seen[-1].finished
     assert seen[-1].total_bytes == 100

@@ -128,7 +128,7 @@ def test_dry_run_says_that_a_local_file_is_missing_and_exits_as_the_run_would(so
 @pytest.mark.parametrize(
     ("env", "text", "place"),
     [
-        ("local", "outputs:\n  - spend\n  - nope\n", "4: Output 'nope' is no node"),
+        ("local", "outputs:\n  - spend\n  - nope\n", "4: Output 'nope' is not a node"),
         ("local", "modules:\n  - nope\n", "3: Dataflow module 'nope' cannot be imported"),
         ("local", "sources:\n  local: nope.local\n", "3: Source 'local' 'nope.local' cannot be imported"),
         ("prod", "storage:\n  profile: nope\n", "3: The config profile (nope) could not be found"),
@@ -239,7 +239,7 @@ def test_single_values_are_written_as_one_row(sourceswap: Run, tmp_path: Path) -
         (["run", "-e", "local", "-o", "no/such/folder/out.csv"], "folder 'no/such/folder' does not exist"),
         (["run", "-e", "local", "--no-cache", "--refresh"], "exclude each other"),
         (["run", "-e", "local", "--configs", "nowhere"], "Configuration folder 'nowhere' does not exist"),
-        (["run", "-e", "local", "--configs", "."], "Its configuration is in 'configs'; name that."),
+        (["run", "-e", "local", "--configs", "."], "Its configuration is in 'configs'; use that folder."),
         (["show", "orders", "-e", "local"], "has no dataset 'orders'"),
     ],
 )

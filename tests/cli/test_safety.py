@@ -193,7 +193,7 @@ def test_a_sample_never_replaces_what_its_source_reads(
     before = {path: path.read_bytes() for path in project.rglob("*.csv")}
     done = sourceswap("sample", "--env", "source", "--to", "target", "--rows", "1", "--force")
     assert done.returncode == 2, (done.stdout, done.stderr)
-    assert "is what environment 'source' reads itself" in done.stderr
+    assert "is read by environment 'source' itself" in done.stderr
     assert {path: path.read_bytes() for path in project.rglob("*.csv")} == before
 
 

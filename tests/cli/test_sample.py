@@ -39,7 +39,7 @@ def test_sample_does_not_replace_the_data_that_it_is_taken_from(sourceswap: Run,
     before = (project / SAMPLE).read_bytes()
     result = sourceswap("sample", "--env", "local", "--rows", "5", "--force")
     assert result.returncode == 2
-    assert "is what environment 'local' reads itself" in result.stderr
+    assert "is read by environment 'local' itself" in result.stderr
     assert (project / SAMPLE).read_bytes() == before
 
 
@@ -82,7 +82,7 @@ def test_sample_of_a_folder_takes_the_place_of_its_parts(sourceswap: Run, projec
 def test_environment_without_local_files_is_refused(sourceswap: Run) -> None:
     result = sourceswap("sample", "--env", "local", "--to", "prod")
     assert result.returncode == 2
-    assert "reads none of the datasets from a local file" in result.stderr
+    assert "reads no dataset from a local file" in result.stderr
 
 
 ORDERS = DatasetContract(

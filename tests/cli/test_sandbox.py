@@ -85,7 +85,7 @@ def test_without_a_command_it_stays_up_until_ctrl_c_and_leaves_nothing(project: 
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 0
-    assert "ended" in errors
+    assert "stopped" in errors
     assert list(temporary.iterdir()) == []
 
 

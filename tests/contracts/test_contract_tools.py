@@ -87,7 +87,7 @@ def test_every_type_reads_back_from_its_text(arrow_type: pa.DataType) -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"columns": {"a": "int46"}}, "column 'a': 'int46' is no type of Arrow. Did you mean 'int64'?"),
+        ({"columns": {"a": "int46"}}, "column 'a': 'int46' is not an Arrow type. Did you mean 'int64'?"),
         ({"columns": {"a": {"type": "int64", "minimun": 3}}}, "Did you mean 'minimum'?"),
         ({"colums": {}}, "Did you mean 'columns'?"),
         ({"columns": {"a": 3}}, "give its type"),
@@ -170,7 +170,7 @@ def test_draft_of_json_lines_reads_it(tmp_path: Path) -> None:
 
 def test_draft_of_a_json_array_says_what_to_write_instead(tmp_path: Path) -> None:
     (tmp_path / "events.json").write_text('[\n  {"id": 1}\n]\n')
-    with pytest.raises(ReadError, match="no JSON Lines but an array"):
+    with pytest.raises(ReadError, match="a JSON array, not JSON Lines"):
         DatasetContract.infer(tmp_path / "events.json")
 
 
@@ -295,7 +295,7 @@ def test_export_has_what_the_standard_requires_and_every_column() -> None:
         ({"format": "csv"}, r"format must be FormatOptions\(…\), found 'csv'"),
         ({"checks": []}, "checks must be a mapping of columns"),
         ({"key": 3}, "key must be the names of columns"),
-        ({"key": ("a", "a")}, "column of the key 'a' stands in it more than once"),
+        ({"key": ("a", "a")}, "column of the key 'a' occurs more than once"),
     ],
 )
 def test_an_argument_of_another_type_is_told(options: dict[str, Any], said: str) -> None:
@@ -309,7 +309,7 @@ def test_an_argument_of_another_type_is_told(options: dict[str, Any], said: str)
         ({"minimum": 5, "maximum": 1}, "minimum 5 is above its maximum 1"),
         ({"allowed": 3}, "allowed must list the values"),
         ({"allowed": "abc"}, "allowed must list the values"),
-        ({"pattern": 3}, "pattern 3 is no regular expression"),
+        ({"pattern": 3}, "pattern 3 is not a valid regular expression"),
     ],
 )
 def test_a_check_that_no_value_can_pass_is_told(options: dict[str, Any], said: str) -> None:

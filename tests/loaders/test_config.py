@@ -188,7 +188,7 @@ def test_broken_yaml_is_named_with_its_line_alone(configs: Path) -> None:
 def test_a_variable_within_a_default_is_refused_rather_than_read_as_text(configs: Path, nested: str) -> None:
     write(configs, "local", f"data_source: local\ninputs:\n  path: {nested}\n")
     message = refused(configs)
-    assert "local.yaml:3: 'inputs.path' holds a '${' that is no variable" in message
+    assert "local.yaml:3: 'inputs.path' has a '${' that begins no variable" in message
     assert "plain text for the default" in message
 
 

@@ -182,7 +182,7 @@ def test_source_that_cannot_be_imported_is_named(features: ModuleType) -> None:
 
 def test_source_without_a_dataset_is_refused(module: ModuleMaker, features: ModuleType) -> None:
     empty = module("from loaders.local import marketing_spend\n")
-    assert "offers no dataset" in refused({"data_source": "qa"}, features, sources={"qa": empty})
+    assert "has no dataset" in refused({"data_source": "qa"}, features, sources={"qa": empty})
 
 
 def test_variant_dropped_by_config_when_is_explained(module: ModuleMaker) -> None:

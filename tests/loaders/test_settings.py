@@ -62,7 +62,7 @@ TEXTS = DatasetContract("texts", pa.schema([("text", pa.string())]), format=Form
 
 def test_a_single_option_is_checked_together_with_the_contracts(tmp_path: Path) -> None:
     (tmp_path / "texts.csv").write_text("text\n'a'\n")
-    with use_formats({"texts": {"delimiter": "'"}}), pytest.raises(ConfigError, match="another character"):
+    with use_formats({"texts": {"delimiter": "'"}}), pytest.raises(ConfigError, match="must differ"):
         read_table(tmp_path / "texts.csv", TEXTS)
     with use_formats({"texts": {"delimiter": '"'}}):
         assert list(read_table(tmp_path / "texts.csv", TEXTS)["text"]) == ["a"]
@@ -75,7 +75,7 @@ def test_a_single_option_that_does_not_go_with_the_contracts_is_refused_before_a
         "frames": {},
         "formats": {"marketing_spend": {"delimiter": '"'}},
     }
-    with pytest.raises(ConfigError, match=r"'formats.marketing_spend' and its contract do not go together"):
+    with pytest.raises(ConfigError, match=r"'formats.marketing_spend' and its contract do not fit together"):
         build_driver(config, flow)
 
 
@@ -152,7 +152,7 @@ def test_a_refused_endpoint_shows_nothing_of_a_password_or_a_signature(before: s
         ("formats: {orders: {null_values: NA}}", "'formats.orders.null_values' must be a list, such as [NA]; found"),
         ("formats: {orders: {null_values: [1]}}", "'formats.orders.null_values.0' must be text (in quotes); found 1."),
         ("formats: {orders: {compression: gz}}", "'formats.orders.compression' must be one of none, gzip, zstd"),
-        ("formats: {orders: {encoding: rot13}}", "'formats.orders.encoding' must name an encoding of text"),
+        ("formats: {orders: {encoding: rot13}}", "'formats.orders.encoding' must name a text encoding"),
         ("formats: {orders: {hive_partitions: perhaps}}", "must be true or false; found 'perhaps'."),
         ("outputs: nope", "'outputs' must be a list, such as [nope]; found 'nope'."),
         ("modules: flow", "'modules' must be a list, such as [flow]; found 'flow'."),

@@ -211,8 +211,8 @@ def test_nan_is_a_value_in_a_list_of_another_layout() -> None:
         ([[1], [300]], pa.list_(INT), pa.list_(pa.int8()), "[300] in row 2"),
         ([[1], [1, 2]], pa.list_(INT), pa.list_(INT, 2), "[1] in row 1"),
         ([{"a": "1"}], structs(a=TEXT), structs(a=INT), "expected int64, found text"),
-        ([{"a": 1}], structs(a=INT), structs(a=INT, b=INT), "fields of other names"),
-        ([{"a": 1, "b": 2}], structs(a=INT, b=INT), structs(a=INT), "fields of other names"),
+        ([{"a": 1}], structs(a=INT), structs(a=INT, b=INT), "the field names differ"),
+        ([{"a": 1, "b": 2}], structs(a=INT, b=INT), structs(a=INT), "the field names differ"),
         ([{"a": None}], structs(a=INT), pa.struct([pa.field("a", INT, nullable=False)]), "in row 1"),
         ([[("a", "1")]], pa.map_(TEXT, TEXT), pa.map_(TEXT, INT), "expected int64, found text"),
         ([[("1", 1)]], pa.map_(TEXT, INT), pa.map_(INT, INT), "expected int64, found text"),
@@ -245,7 +245,7 @@ def test_a_time_that_pandas_takes_for_a_null_is_refused(arrow_type: pa.DataType,
     table = pa.table({"value": pa.array([0, -(2**63) + 1], INT).view(arrow_type)})
     assert conform(table, contract, location="memory")["value"].notna().all()
     table = pa.table({"value": pa.array([0, -(2**63)], INT).view(arrow_type)})
-    with pytest.raises(ContractError, match=r"pandas takes for a null; 1 row: .* in row 2"):
+    with pytest.raises(ContractError, match=r"pandas reads as a null; 1 row: .* in row 2"):
         conform(table, contract, location="memory")
 
 
@@ -261,15 +261,15 @@ def test_a_null_in_a_dictionary_is_a_null() -> None:
     table = coded(([0, 1], ["x", None]))
     found = conform(table, contract_of(CODED), location="memory")["value"]
     assert found.isna().tolist() == [False, True]
-    with pytest.raises(ContractError, match="null in a column that holds none; 1 row: null in row 2"):
+    with pytest.raises(ContractError, match="null in a column that is not nullable; 1 row: null in row 2"):
         conform(table, contract_of(CODED, nullable=False), location="memory")
 
 
 def test_a_key_of_codes_is_compared_by_its_values() -> None:
     contract = contract_of(CODED, nullable=False, key="value")
-    with pytest.raises(ContractError, match="key that stands in more than one row; 1 row: 'x' in row 2"):
+    with pytest.raises(ContractError, match="key that occurs in more than one row; 1 row: 'x' in row 2"):
         conform(coded(([0, 1], ["x", "x"])), contract, location="memory")
-    with pytest.raises(ContractError, match="key that stands in more than one row; 1 row: 'y' in row 3"):
+    with pytest.raises(ContractError, match="key that occurs in more than one row; 1 row: 'y' in row 3"):
         conform(coded(([0, 1], ["x", "y"]), ([0, 1], ["y", "z"])), contract, location="memory")
     # Together these have more values than codes.
     halves = [(list(range(100)), [f"{half}{i}" for i in range(100)]) for half in "ab"]
@@ -278,7 +278,7 @@ def test_a_key_of_codes_is_compared_by_its_values() -> None:
 
 def test_nan_is_a_value_of_a_float_that_holds_no_nulls() -> None:
     assert conformed([1.0, np.nan], pa.float64(), nullable=False) == [1.0, None]
-    assert "null in a column that holds none; 1 row: null in row 2" in refusal(
+    assert "null in a column that is not nullable; 1 row: null in row 2" in refusal(
         pd.array([1.0, None], "Float64"), pa.float64(), nullable=False
     )
 
@@ -287,7 +287,7 @@ def test_nan_is_a_value_of_a_float_that_holds_no_nulls() -> None:
     ("values", "arrow_type"), [([1, None], pa.int64()), (["a", None], pa.string()), ([DAY, None], pa.date32())]
 )
 def test_null_where_none_is_allowed_is_refused(values: Any, arrow_type: pa.DataType) -> None:
-    assert "null in a column that holds none; 1 row: null in row 2" in refusal(values, arrow_type, nullable=False)
+    assert "null in a column that is not nullable; 1 row: null in row 2" in refusal(values, arrow_type, nullable=False)
 
 
 @pytest.mark.parametrize(
@@ -342,7 +342,7 @@ def test_a_pattern_matches_the_whole_text_by_pythons_rules() -> None:
 )
 def test_a_repeated_key_is_refused(values: Any, arrow_type: pa.DataType) -> None:
     message = refusal(values, arrow_type, nullable=False, key=("value",))
-    assert "key that stands in more than one row; 1 row" in message
+    assert "key that occurs in more than one row; 1 row" in message
     assert "in row 3" in message
 
 
@@ -353,7 +353,7 @@ def test_a_key_of_several_columns_is_compared_as_a_whole() -> None:
     frame = pd.DataFrame({"a": [1, 1, -big, big], "b": ["x", "y", "x", "x"], "c": [-big, -big, big, big]})
     assert len(conform(frame, contract, location="memory")) == 4
     again = pd.concat([frame, frame.iloc[[2]]])
-    with pytest.raises(ContractError, match=r"a, b, c: key that stands in more than one row; 1 row: .* in row 5"):
+    with pytest.raises(ContractError, match=r"a, b, c: key that occurs in more than one row; 1 row: .* in row 5"):
         conform(again, contract, location="memory")
 
 

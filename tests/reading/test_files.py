@@ -54,21 +54,21 @@ def error(path: Path, contract: DatasetContract = MARKETING_SPEND) -> str:
         ("a.csv", b"week,spend,signups,note\n2024-01-01,1,2,\xff\n", "is not UTF-8: byte 39, in line 2, is 0xff"),
         ("a.csv", b"w\xe9ek,spend\n", "is not UTF-8"),
         ("a.csv", b"\xff\xfew\0e\0", "is UTF-16, not UTF-8"),
-        ("a.csv", b"PAR1" + b"\0" * 30, "holds parquet"),
-        ("a.jsonl", b'{"week": "2024-01-01"\n', "line 1 is no JSON"),
-        ("a.jsonl", b"3\n", "line 1 is no object"),
-        ("a.json", b'[\n  {"week": "2024-01-01"}\n]\n', "line 1 begins an array. Write one object a line"),
-        ("a.jsonl", b'{"week": "2024-01-01", "spend": 1, "signups": 1}\n{"week": "20', "line 2 is no JSON"),
+        ("a.csv", b"PAR1" + b"\0" * 30, "contains parquet"),
+        ("a.jsonl", b'{"week": "2024-01-01"\n', "line 1 is not JSON"),
+        ("a.jsonl", b"3\n", "line 1 is not an object"),
+        ("a.json", b'[\n  {"week": "2024-01-01"}\n]\n', "line 1 begins an array. Write one object per line"),
+        ("a.jsonl", b'{"week": "2024-01-01", "spend": 1, "signups": 1}\n{"week": "20', "line 2 is not JSON"),
         ("a.parquet", b"PAR1 and something else entirely", "its footer is missing"),
         ("a.parquet", b"PAR1" + b"\1" * 40 + b"\x10\0\0\0PAR1", "damaged"),
-        ("a.feather", b"ARROW1\0\0" + b"\1" * 40, "no whole Arrow file"),
+        ("a.feather", b"ARROW1\0\0" + b"\1" * 40, "not a complete Arrow file"),
         ("a.feather", b"FEA1" + b"\1" * 40, "Feather version 1"),
         ("a.csv.gz", gzip.compress(HEADER, mtime=0)[:-4], "damaged or ends early"),
         ("a.csv.bz2", bz2.compress(HEADER)[:-4], "damaged or ends early"),
         ("a.csv.xz", lzma.compress(HEADER)[:-4], "damaged or ends early"),
         ("a.csv.zst", pa.compress(HEADER * 100, "zstd", asbytes=True)[:-4], "damaged or ends early"),
         ("a.csv.gz", HEADER, "is not gzip data"),
-        ("a.dat", HEADER, "cannot be told from its name"),
+        ("a.dat", HEADER, "cannot be recognized by its name"),
     ],
 )
 def test_a_broken_file_is_a_clear_error(name: str, data: bytes, said: str, tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_an_arrow_stream_is_read_to_its_end_or_refused(compression: str | None, 
         path.write_bytes(broken)
         error(path, TEXTS)
     path.write_bytes(whole + whole)
-    assert "something follows its end" in error(path, TEXTS)
+    assert "more bytes follow its end" in error(path, TEXTS)
     path.write_bytes(whole[:-8])
     assert "its end is missing" in error(path, TEXTS)
 
@@ -113,7 +113,7 @@ def test_a_column_name_that_is_no_text_is_an_error(is_file: bool, tmp_path: Path
     with (pa.ipc.new_file if is_file else pa.ipc.new_stream)(sink, table.schema) as writer:
         writer.write_table(table)
     (tmp_path / "a.arrow").write_bytes(sink.getvalue().to_pybytes().replace(b"NAME", b"NA\xff\xfe"))
-    assert "is no whole Arrow file" in error(tmp_path / "a.arrow", TEXTS)
+    assert "is not a complete Arrow file" in error(tmp_path / "a.arrow", TEXTS)
 
 
 @pytest.mark.parametrize("format_name", ["parquet", "csv.gz"])
@@ -293,14 +293,14 @@ def test_a_zstd_file_may_begin_with_a_frame_to_be_skipped(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        (b"2024-01-01,abc,1", "spend: text that is no float64; 1 row: 'abc' in row 1"),
+        (b"2024-01-01,abc,1", "spend: text that is not a valid float64; 1 row: 'abc' in row 1"),
         (b"2024-01-01,1e999,1", "'1e999' in row 1"),
-        (b"2024-01-01,1,1.5", "signups: text that is no int64; 1 row: '1.5' in row 1"),
+        (b"2024-01-01,1,1.5", "signups: text that is not a valid int64; 1 row: '1.5' in row 1"),
         (b"2024-01-01,1,9223372036854775808", "'9223372036854775808' in row 1"),
-        (b"2024-02-30,1,1", "week: text that is no date32; 1 row: '2024-02-30' in row 1"),
+        (b"2024-02-30,1,1", "week: text that is not a valid date32; 1 row: '2024-02-30' in row 1"),
         (b"01/02/2024,1,1", "'01/02/2024' in row 1"),
         (b"2024-01-01 12:00,1,1", "'2024-01-01 12:00' in row 1"),
-        (b",1,1", "week: null in a column that holds none; 1 row: null in row 1"),
+        (b",1,1", "week: null in a column that is not nullable; 1 row: null in row 1"),
         (b"2024-01-01,-1,1", "spend: below the minimum 0; 1 row: -1.0 in row 1"),
         (b"2024-01-01,1,yes", "'yes' in row 1"),
     ],
@@ -321,7 +321,7 @@ def test_a_value_that_does_not_fit_is_named(row: bytes, said: str, tmp_path: Pat
         ('{"week": "2024-01-01", "spend": 1, "signups": 1.5}', "'1.5' in row 1"),
         ('{"week": "2024-01-01", "spend": 1, "signups": true}', "found bool"),
         ('{"week": 5, "spend": 1, "signups": 1}', "week: expected date32, found number"),
-        ('{"week": "2024-01-01T00:00:00Z", "spend": 1, "signups": 1}', "text that is no date32"),
+        ('{"week": "2024-01-01T00:00:00Z", "spend": 1, "signups": 1}', "text that is not a valid date32"),
         ('{"week": "2024-01-01", "spend": 1}', "lacks 'signups'"),
     ],
 )
@@ -336,14 +336,14 @@ def test_a_local_time_is_never_taken_from_an_instant(tmp_path: Path) -> None:
     contract = DatasetContract("one", pa.schema([("value", pa.timestamp("us"))]))
     for name, data in (("a.csv", "value\n2024-01-01T00:00:00Z\n"), ("a.jsonl", '{"value": "2024-01-01T00:00:00Z"}\n')):
         (tmp_path / name).write_text(data)
-        with pytest.raises(ContractError, match="text that is no timestamp"):
+        with pytest.raises(ContractError, match="text that is not a valid timestamp"):
             read_table(tmp_path / name, contract)
 
 
 def test_a_million_wrong_rows_are_a_short_report(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"id,text\n" + b"x,y\n" * 1_000_000)
     started = time.monotonic()
-    with pytest.raises(ContractError, match="id: text that is no int64; 1000000 rows: 'x' in row 1") as caught:
+    with pytest.raises(ContractError, match="id: text that is not a valid int64; 1000000 rows: 'x' in row 1") as caught:
         read_table(tmp_path / "a.csv", TEXTS)
     assert len(str(caught.value)) < 600
     assert time.monotonic() - started < 10

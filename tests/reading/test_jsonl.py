@@ -1,4 +1,4 @@
-"""JSON Lines: one object a line, each value exactly of its type at any depth, whichever parser reads it."""
+"""JSON Lines: one object per line, each value exactly of its type at any depth, whichever parser reads it."""
 
 from __future__ import annotations
 
@@ -62,30 +62,30 @@ def test_nested_values_are_read(written: str, arrow_type: pa.DataType, expected:
 @pytest.mark.parametrize(
     ("written", "arrow_type", "said"),
     [
-        ("[1.5, 2]", pa.list_(INT), "text that is no int64 (in a.item); 1 row: '1.5' in row 2"),
-        ('{"x": 1.5}', pa.struct([("x", INT)]), "text that is no int64 (in a.x); 1 row: '1.5' in row 2"),
+        ("[1.5, 2]", pa.list_(INT), "text that is not a valid int64 (in a.item); 1 row: '1.5' in row 2"),
+        ('{"x": 1.5}', pa.struct([("x", INT)]), "text that is not a valid int64 (in a.x); 1 row: '1.5' in row 2"),
         ('{"x": [[1, "2"]]}', pa.struct([("x", pa.list_(pa.list_(INT)))]), "found text (in a.x.item.item); 1 row: '2'"),
         ("[1e999]", pa.list_(DOUBLE), "'1e999' in row 2"),
         ("[99999]", pa.list_(pa.decimal128(5, 2)), "'99999' in row 2"),
         ("[5]", pa.list_(pa.timestamp("s")), "expected timestamp[s], found number (in a.item); 1 row: 5 in row 2"),
-        ('["2024-01-01T00:00"]', pa.list_(UTC), "text that is no timestamp[s, tz=UTC] (in a.item)"),
-        ('["2024-01-01T00:00Z"]', pa.list_(pa.timestamp("s")), "text that is no timestamp[s] (in a.item)"),
+        ('["2024-01-01T00:00"]', pa.list_(UTC), "text that is not a valid timestamp[s, tz=UTC] (in a.item)"),
+        ('["2024-01-01T00:00Z"]', pa.list_(pa.timestamp("s")), "text that is not a valid timestamp[s] (in a.item)"),
         ('["1"]', pa.list_(INT), "expected int64, found text"),
         ("[1]", pa.list_(TEXT), "expected string, found number"),
         ("[true]", pa.list_(INT), "found bool"),
-        ("[1, null]", pa.list_(REQUIRED), "null where none may be (in a.item); 1 row: null in row 2"),
-        ("{}", pa.struct([pa.field("x", INT, nullable=False)]), "null where none may be (in a.x)"),
-        ("[1, 2, 3]", pa.list_(INT, 2), "list that is not of 2 items; 1 row: [1, 2, 3] in row 2"),
+        ("[1, null]", pa.list_(REQUIRED), "null in a value that is not nullable (in a.item); 1 row: null in row 2"),
+        ("{}", pa.struct([pa.field("x", INT, nullable=False)]), "null in a value that is not nullable (in a.x)"),
+        ("[1, 2, 3]", pa.list_(INT, 2), "list without exactly 2 items; 1 row: [1, 2, 3] in row 2"),
         ("{}", pa.list_(INT), "found object"),
         ('"x"', pa.map_(TEXT, INT), "found neither an object nor an array of pairs"),
         ('{"1": 2}', pa.map_(INT, INT), "expected int64, found text (in a.key)"),
         ('{"x": 1, "x": 2}', pa.map_(TEXT, INT), "neither an object nor"),
         ('{"x": 1, "x": 2}', pa.struct([("x", INT)]), "object with a name more than once"),
         ('["\\ud800"]', pa.list_(TEXT), "text with half a surrogate pair (in a.item); 1 row: '\\ud800' in row 2"),
-        ("99999", pa.decimal128(5, 2), "text that is no decimal128(5, 2); 1 row: '99999' in row 2"),
+        ("99999", pa.decimal128(5, 2), "text that is not a valid decimal128(5, 2); 1 row: '99999' in row 2"),
         ("1E30", pa.decimal128(38, 10), "'1E30' in row 2"),
         ("[1, 2, 3.5]", pa.month_day_nano_interval(), "no month_day_nano_interval"),
-        ('"ab"', pa.binary(3), "text that is not of 3 bytes; 1 row: 'ab' in row 2"),
+        ('"ab"', pa.binary(3), "text that is not 3 bytes long; 1 row: 'ab' in row 2"),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused_at_any_depth(

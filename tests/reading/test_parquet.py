@@ -75,7 +75,7 @@ def test_a_sound_file_is_read_in_whatever_words_arrow_speaks_of_missing_bytes(
 ) -> None:
     path = tmp_path / "things.parquet"
     whole = written(path)
-    monkeypatch.setattr(parquet_footer, "_NOTHING_THERE", "other words")
+    monkeypatch.setattr(parquet_footer, "_MISSING_CHUNK", "other words")
     pd.testing.assert_frame_equal(read_table(path, CONTRACT), whole)
 
 

@@ -110,7 +110,7 @@ def test_a_wrong_value_is_named_with_its_part(place: Place) -> None:
     place("a.csv", b"day,region,amount\n2024-01-01,x,1\n2024-01-01,x,1\n")
     folder = place("b.csv", b"day,region,amount\n2024-01-01,x,1\n2024-01-01,x,\n")
     with pytest.raises(
-        ContractError, match=r"amount: null in a column that holds none; 1 row: null in row 2 of \S*/b.csv"
+        ContractError, match=r"amount: null in a column that is not nullable; 1 row: null in row 2 of \S*/b.csv"
     ):
         read_table(folder, SALES)
     place("b.csv", b"day,region,amount\n2024-01-01,x,1\n2024-01-01,x,y\n")
