@@ -34,7 +34,7 @@ class Cancellation:
     def __init__(self) -> None:
         self._cancelled = threading.Event()
         self._lock = threading.Lock()
-        self._endings: set[Callable[[], None]] = set()
+        self._endings: set[Callable[[], object]] = set()
 
     def cancel(self) -> None:
         """Set the flag, wake the threads that wait on it, and call the registered functions."""
@@ -57,7 +57,7 @@ class Cancellation:
         raise ReadCancelledError
 
     @contextmanager
-    def ending(self, end: Callable[[], None]) -> Iterator[None]:
+    def ending(self, end: Callable[[], object]) -> Iterator[None]:
         """Call `end` when the flag is set inside the block, at most once."""
         with self._lock:
             self._endings.add(end)

@@ -36,6 +36,18 @@ class Expected:
     is_etag: bool = False
 
 
+Checksum = tuple[Expected, Sequence[tuple[int, int]]]
+"""A checksum, and the stretches of the object that it was made from: all of it, or its parts."""
+
+
+def md5_of_etag(etag: str, size_bytes: int) -> Checksum | None:
+    """Return the checksum that a plain ETag may be; None for an ETag that is not an MD5 of the whole object."""
+    found = _ETAG.fullmatch(etag.strip())
+    if found is None or found[2]:
+        return None
+    return Expected("md5", bytes.fromhex(found[1]), is_etag=True), [(0, size_bytes)]
+
+
 def expected(headers: Mapping[str, str], *, etag_is_md5: bool) -> Expected | None:
     """Return the checksum of an object from the headers of a HEAD; None if it has none.
 

@@ -12,11 +12,16 @@ from loaders.config.project_root import project_root
 from loaders.errors import ConfigError, ReadError
 from loaders.redaction import redact
 
+#: The protocols of object stores.
+OBJECT_STORES = ("s3", "gs", "az", "abfs", "abfss")
+_ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "azure": "az", "adl": "az"}
 _PROTOCOL = re.compile(r"^([A-Za-z][A-Za-z0-9+.\-]*(?:::[A-Za-z][A-Za-z0-9+.\-]*)*)://")
 _QUERY = re.compile(r"\?.*$", re.DOTALL)
 _MAGIC = re.compile(r"[*?\[]")
 # It may become part of a host's name: no character that would end one.
 _BUCKET = re.compile(r"[A-Za-z0-9._\-]+")
+# Azure's driver writes the account behind the container.
+_AZURE_CONTAINER = re.compile(r"[A-Za-z0-9_\-]+@[A-Za-z0-9_\-]+\.[A-Za-z0-9.\-]+")
 
 
 @dataclass(frozen=True, repr=False)
@@ -76,22 +81,23 @@ def parse_location(location: str | os.PathLike[str]) -> Location:
         raise ReadError(f"'{shown}' holds characters that are none (lone surrogates). Correct the location.")
     if protocol in ("file", "local"):
         return Location("file", path, text)
-    if protocol in ("s3", "s3a", "s3n"):
-        return Location("s3", path, text)
-    return Location(protocol, path, text)
+    return Location(_ALIASES.get(protocol, protocol), path, text)
 
 
 def bucket_and_key(location: Location) -> tuple[str, str]:
-    """Return bucket and key of an S3 location; the key is "" for a whole bucket."""
+    """Return bucket and key of a location in an object store; the key is "" for a whole bucket."""
     bucket, _, key = location.path.partition("/")
+    is_azure = location.protocol in ("abfs", "abfss") and _AZURE_CONTAINER.fullmatch(bucket)
+    if is_azure:
+        return bucket, key
     if "@" in bucket or ":" in bucket:
         # Not shown: who writes this means the first part for a user and password.
         raise ReadError(
-            f"'s3://***/{key}': the name of a bucket holds no '@' and no ':'. Keys are not written into a location: "
-            "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+            f"'{location.protocol}://***/{key}': the name of a bucket holds no '@' and no ':'. "
+            "Keys are not written into a location: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
         )
     if not _BUCKET.fullmatch(bucket):
-        raise ReadError(f"'{location.shown}' names no bucket; write s3://bucket/key.")
+        raise ReadError(f"'{location.shown}' names no bucket; write {location.protocol}://bucket/key.")
     return bucket, key
 
 

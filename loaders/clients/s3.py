@@ -1,243 +1,356 @@
-"""Read one version of an S3 object: HEAD pins it, and each GET demands it."""
+"""Requests to an S3 bucket: obstore carries the bytes, and boto3 knows the account, the checksums and the lists."""
 
 from __future__ import annotations
 
+import asyncio
+import difflib
 import itertools
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import NoReturn
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
 
-import pyarrow as pa
+import obstore.store
 
-from loaders.clients.cancellation import cancellable, results_of
-from loaders.clients.checksums import Expected, ObjectSum, expected
+from loaders.clients.account import Account, resolve_account
+from loaders.clients.bucket import Bucket, Pin, without_markers
+from loaders.clients.checksums import Checksum, expected, md5_of_etag
+from loaders.clients.client import Listed
 from loaders.clients.location import Location
-from loaders.clients.progress import Tracker
 from loaders.clients.retry import Deadline, TryAgainError
-from loaders.clients.s3_client import S3Client, StoreRefusedError
-from loaders.clients.s3_refusal import refusal
-from loaders.clients.source import ChangedError, fresh_memory
-from loaders.errors import ReadError
+from loaders.clients.source import MissingError, PartialListError, Range
+from loaders.clients.store_errors import STATUS_CODES, StoreRefusedError, refusal_or_retry
+from loaders.config.storage import StorageSettings, region_problem
+from loaders.errors import ConfigError, ReadError
+from loaders.redaction import first_line, redact
 
-# An object of more parts is not asked for the size of each.
+T = TypeVar("T")
+
+# The sizes of the parts of an object with more parts are not requested.
 _MOST_PARTS = 1000
-Range = tuple[int, int]
+# A list ends, or is an error. Where many objects were deleted, stores return empty pages; no store so many in a row.
+_MOST_EMPTY_PAGES = 100
+_MOST_PAGES = 10_000
+_REGION_CODES = {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
+_ASKED_STATUSES = {301, 307, 400, 401, 403, 404, 405, 416}
+_CLARIFYING_SECONDS = 3.0
+_CREDENTIALS = (
+    "Check AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or storage.profile in the environment's config."
+)
 
 
-@dataclass(frozen=True)
-class _Pin:
-    """The version of an object that its HEAD found."""
-
-    etag: str
-    size_bytes: int
-    checksum: Expected | None
-    modified: str = ""
+class OtherRegionError(TryAgainError):
+    """Raised when the bucket is in another region than the request was signed for; the next one uses that region."""
 
 
-class S3Object:
-    """An object at the version that it had when it was opened."""
+class S3(Bucket):
+    """An S3 bucket."""
 
-    def __init__(self, location: Location, client: S3Client, tracker: Tracker) -> None:
-        self.location = location
-        self.bucket, _, self.key = location.path.partition("/")
-        self._client = client
-        self._tracker = tracker
-        self._deadline = Deadline(client.settings, location.shown)
-        self._pin = self._deadline.retry("HEAD", self._head)
-        self.size_bytes = self._deadline.size_bytes = self._pin.size_bytes
-        self.version = client.version(self._pin.etag, self._pin.size_bytes)
-        self.modified = self._pin.modified
-        self.prefers_whole = client.reads_whole
+    def __init__(self, bucket: str, settings: StorageSettings, account: Account | None = None) -> None:
+        super().__init__("s3", bucket, settings)
+        self._use(account or resolve_account(settings))
 
-    def read(self) -> pa.Buffer:
-        """Return every byte of the object, held against the checksum that the store has."""
-        summed = self._summed()
-        if summed is None and self._client.settings.verify == "object":
-            raise ReadError(
-                f"'{self.location.shown}' has no checksum that it could be held against, and storage.verify is "
-                "'object'. Upload it again with one (the default of present clients), or set verify: auto."
-            )
-        self._tracker.expect(self.size_bytes)
-        return self._deadline.retry("GET", lambda: self._whole(summed))
+    @property
+    def reads_whole(self) -> bool:
+        """Whether only whole objects are fetched: by the settings, or because nothing protects the connection."""
+        plain = self.account.endpoint_url.lower().startswith("http:")
+        return self.settings.verify == "object" or (self.settings.verify == "auto" and plain)
 
-    def read_ranges(self, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
-        """Return the bytes from each start up to each end: of this version, and as many as asked for."""
-        ends = list(itertools.accumulate(end - start for start, end in ranges))
-        # All of it at once: large pages take a tenth of the time that small ones do.
-        memory = fresh_memory(ends[-1] if ends else 0, self.location.shown)
-        targets = [memory[start:end] for start, end in itertools.pairwise([0, *ends])]
-        pieces = [
-            (start + low, target[low : low + self._client.settings.range_bytes])
-            for (start, _), target in zip(ranges, targets, strict=True)
-            for low in range(0, len(target), self._client.settings.range_bytes)
-        ]
-        self._tracker.expect(sum(map(len, targets)))
-        self._fetch(pieces, None)
-        return [pa.py_buffer(target) for target in targets]
+    async def checksums(self, key: str, pin: Pin, deadline: Deadline) -> AsyncIterator[Checksum | None]:
+        """Yield the checksums that the object may have, the most probable first; None if it has none."""
+        etag = md5_of_etag(pin.etag, pin.size_bytes) if self.settings.etag_is_md5 else None
+        if etag is not None:
+            # An MD5 that matches is proof. Of an encrypted object the ETag only looks like one; boto3 can tell.
+            yield etag
+        headers = await self._head(key, pin, deadline)
+        stored = expected(headers, etag_is_md5=self.settings.etag_is_md5)
+        if etag is not None and stored == etag[0]:
+            return
+        if stored is None or stored.parts is None:
+            yield (stored, [(0, pin.size_bytes)]) if stored else None
+            return
+        first = await self._part_bytes(key, pin, 1, deadline)
+        even = first and -(-pin.size_bytes // first) == stored.parts
+        if first and even:
+            # Nearly every uploader makes all parts but the last of one size.
+            starts = range(0, pin.size_bytes, first)
+            yield stored, [(start, min(start + first, pin.size_bytes)) for start in starts]
+        parts = await self._parts(key, pin, stored.parts, deadline) if first else None
+        if parts is not None or not even:
+            yield (stored, parts) if parts else None
 
-    def close(self) -> None:
-        """Let go of the object; each GET has checked its version."""
+    async def explained(self, location: Location, error: StoreRefusedError, deadline: Deadline) -> ReadError:
+        """Return the error for a refused request: what was refused and what to do.
 
-    def _head(self) -> _Pin:
-        headers = {"x-amz-checksum-mode": "ENABLED"}
+        Raises:
+            OtherRegionError: the request can be repeated for the region of the bucket.
+        """
+        key = self.key_of(location)
+        error = await self._with_reason(key, error, deadline)
+        shown, store = location.shown, self.endpoint
+        match error.code or STATUS_CODES.get(error.status, ""):
+            case "NoSuchBucket":
+                reason = (
+                    f"there is no bucket '{self.bucket}' at {store}. Correct the location, or storage.endpoint_url."
+                )
+            case "NoSuchKey" | "NoSuchVersion" | "NotFound" | "" if error.status == 404:
+                missing = MissingError(f"'{shown}': {await self._missing(key, deadline)}")
+                missing.deadline = deadline
+                return missing
+            case "InvalidAccessKeyId":
+                reason = f"{store} does not know the access key. {_CREDENTIALS}"
+            case "SignatureDoesNotMatch":
+                reason = f"the secret key does not belong to the access key, says {store}. {_CREDENTIALS}"
+            case "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired":
+                reason = f"the credentials have expired or their token is not valid ({error.code}). Log in again."
+            case "AccessDenied" | "AllAccessDisabled":
+                reason = f"access denied by {store}. " + (
+                    "The bucket is not public: unset storage.anonymous and give credentials."
+                    if self.settings.anonymous
+                    else "These credentials may not read it: they need s3:GetObject, and s3:ListBucket to tell a "
+                    f"missing object. {_CREDENTIALS}"
+                )
+            case "RequestTimeTooSkewed":
+                reason = "this machine's clock differs too much from the store's. Set the clock."
+            case "PermanentRedirect" | "TemporaryRedirect" | "AuthorizationHeaderMalformed":
+                reason = (
+                    f"{store} answered {error}. The bucket is in another region, or at another endpoint: set "
+                    "storage.region or AWS_REGION, or storage.endpoint_url."
+                )
+            case "MethodNotAllowed":
+                reason = f"{store} answered {error}. Check storage.endpoint_url: what is there may be no S3."
+            case _:
+                reason = f"{store} answered {error}."
+        return ReadError(f"'{shown}': {reason}")
+
+    async def list(self, folder: Location, deadline: Deadline) -> list[Listed]:
+        """Return all objects below a folder; by boto3, because obstore does not report whether a list is complete."""
+        prefix = self.key_of(folder)
+        found: dict[str, Listed] = {}
+        tokens: set[str | None] = {None}
+        empty = 0
+        more: dict[str, Any] = {}
+        while True:
+            try:
+                page = await deadline.retry("listing", lambda more=more: self._page(prefix, more, deadline))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+            except StoreRefusedError as error:
+                raise await self.explained(folder, error, deadline) from None
+            before = len(found)
+            for item in page.get("Contents", ()):
+                listed = self._listed(item, prefix, deadline)
+                found.setdefault(listed.path, listed)
+            token = page.get("NextContinuationToken")
+            empty = 0 if len(found) > before else empty + 1
+            if not token and not page.get("IsTruncated"):
+                return without_markers(found)
+            # A store that reports the end and gives a token is asked for more, and may be done any time.
+            if not page.get("IsTruncated") and (token in tokens or empty):
+                return without_markers(found)
+            problem = _list_problem(token, tokens, empty, len(found))
+            if problem:
+                raise _uncertain(deadline, problem, PartialListError if found else ReadError)
+            tokens.add(token)
+            more = {"ContinuationToken": token}
+
+    def _use(self, account: Account) -> None:
+        self.account = account
+        self.endpoint = redact(account.endpoint_url)
+        self._obstore = self._boto3 = None
+
+    def _opened(self) -> Any:
+        account = self.account
+        endpoint = account.endpoint_url
+        if self.settings.virtual_hosted:
+            scheme, _, host = endpoint.partition("://")
+            endpoint = f"{scheme}://{self.bucket}.{host}"
+        config: dict[str, Any] = {
+            **account.credentials,
+            "region": account.region,
+            "endpoint": endpoint,
+            # Else the variable of this name would come before the endpoint.
+            "aws_endpoint_url_s3": endpoint,
+            "virtual_hosted_style_request": self.settings.virtual_hosted,
+        }
+        if self.settings.anonymous:
+            config["skip_signature"] = True
+        if self.settings.requester_pays:
+            config["request_payer"] = True
+        more: dict[str, Any] = {"credential_provider": account.provider} if account.provider else {}
+        if account.ca_bundle:
+            more["client_options"] = {"root_certificate": _certificates(account.ca_bundle)}
+        return self.opened(obstore.store.S3Store, self.bucket, config=config, **more)
+
+    async def _ask(self, name: str, deadline: Deadline, **parameters: Any) -> Any:
+        """Return the answer to a request of boto3, which is made once."""
+        import botocore.exceptions
+
+        def call() -> Any:
+            if self.settings.requester_pays:
+                parameters["RequestPayer"] = "requester"
+            return getattr(self._boto3_client(), name)(Bucket=self.bucket, **parameters)
+
         try:
-            with self._client.request("HEAD", self.bucket, self.key, self._deadline, headers=headers) as answer:
-                found = answer.headers
-                if answer.length is None or not found.get("etag"):
-                    raise TryAgainError(_stranger(found, "HEAD came back without length and ETag"))
-                checksum = expected(found, etag_is_md5=self._client.settings.etag_is_md5)
-                return _Pin(found["etag"], answer.length, checksum, found.get("last-modified", ""))
+            return await deadline.within(asyncio.to_thread(call), "stalled before an answer came")
+        except botocore.exceptions.ClientError as error:
+            raise _converted(error.response) from None
+        except botocore.exceptions.ParamValidationError as error:
+            raise StoreRefusedError(400, "InvalidRequest", first_line(str(error))) from None
+        except (botocore.exceptions.BotoCoreError, ValueError, TypeError) as error:
+            raise TryAgainError(f"no answer of the store could be used: {first_line(str(error))}") from None
+
+    def _boto3_client(self) -> Any:
+        if self._boto3 is None:
+            from botocore import UNSIGNED
+            from botocore.config import Config
+
+            settings = self.settings
+            config = Config(
+                connect_timeout=settings.connect_timeout_seconds,
+                read_timeout=settings.stall_timeout_seconds,
+                retries={"total_max_attempts": 1},
+                user_agent_extra="sourceswap",
+                s3={"addressing_style": "virtual" if settings.virtual_hosted else "path"},
+                **({"signature_version": UNSIGNED} if settings.anonymous else {}),
+            )
+            self._boto3 = self.account.session().client(
+                "s3",
+                region_name=self.account.region,
+                endpoint_url=self.account.endpoint_url,
+                verify=self.account.ca_bundle,
+                config=config,
+            )
+        return self._boto3
+
+    async def _head(self, key: str, pin: Pin, deadline: Deadline, **more: Any) -> dict[str, str]:
+        """Return the headers of an object's HEAD; boto3 asks, because obstore shows no checksum and no encryption."""
+        version = {"VersionId": pin.requested} if pin.requested else {}
+
+        async def ask() -> dict[str, str]:
+            answer = await self._ask("head_object", deadline, Key=key, IfMatch=pin.etag, **version, **more)
+            headers: dict[str, str] = answer["ResponseMetadata"]["HTTPHeaders"]
+            return headers
+
+        try:
+            return await deadline.retry("HEAD", lambda: ask())
         except StoreRefusedError as error:
-            self._refuse(error)
+            if error.status == 412:
+                raise TryAgainError("it was overwritten while its checksum was asked for") from None
+            raise
 
-    def _summed(self) -> list[Range] | None:
-        """Return the stretches whose bytes the checksum was made from, each for itself; None where there is none."""
-        checksum = self._pin.checksum
-        if checksum is None or checksum.parts is None:
-            return None if checksum is None else [(0, self.size_bytes)]
-        first = self._part_bytes(1)
-        if not first or -(-self.size_bytes // first) != checksum.parts:
-            return self._parts() if first else None
-        # Nearly every uploader makes all parts but the last of one size; if this one did not, it will show.
-        starts = range(0, self.size_bytes, first)
-        return [(start, min(start + first, self.size_bytes)) for start in starts]
-
-    def _parts(self) -> list[Range] | None:
-        """Return the parts that the object was uploaded in, each asked for; None where that cannot be told."""
-        count = self._pin.checksum.parts if self._pin.checksum else None
-        if count is None or count > _MOST_PARTS:
+    async def _part_bytes(self, key: str, pin: Pin, number: int, deadline: Deadline) -> int | None:
+        """Return the size of a part; None if the store does not tell it."""
+        try:
+            headers = await self._head(key, pin, deadline, PartNumber=number)
+        except StoreRefusedError:
             return None
-        sizes = list(self._client.executor.map(self._part_bytes, range(1, count + 1)))
+        return int(headers["content-length"]) if headers.get("content-length", "").isdecimal() else None
+
+    async def _parts(self, key: str, pin: Pin, count: int, deadline: Deadline) -> Sequence[Range] | None:
+        """Return the parts in which the object was uploaded; None if that is unknown."""
+        if count > _MOST_PARTS:
+            return None
+        numbers = range(1, count + 1)
+        sizes = await asyncio.gather(*(self._part_bytes(key, pin, number, deadline) for number in numbers))
         if None in sizes:
             return None
         ends = list(itertools.accumulate(size or 0 for size in sizes))
-        return list(itertools.pairwise([0, *ends])) if ends[-1] == self.size_bytes else None
+        return list(itertools.pairwise([0, *ends])) if ends[-1] == pin.size_bytes else None
 
-    def _part_bytes(self, number: int) -> int | None:
-        """Return the size of a part; None where the store does not say."""
+    async def _page(self, prefix: str, more: dict[str, str], deadline: Deadline) -> dict[str, Any]:
+        page: dict[str, Any] = await self._ask("list_objects_v2", deadline, Prefix=prefix, **more)
+        return page
 
-        def ask() -> int | None:
-            query = {"partNumber": str(number)}
-            with self._client.request(
-                "HEAD", self.bucket, self.key, self._deadline, headers=self._match, query=query
-            ) as answer:
-                return answer.length
+    def _listed(self, item: dict[str, Any], prefix: str, deadline: Deadline) -> Listed:
+        key, size = item.get("Key", ""), item.get("Size", 0)
+        if not key.startswith(prefix):
+            raise _uncertain(deadline, f"it has {key[:200]!r}, which does not begin with {prefix!r} as requested")
+        if size < 0:
+            raise _uncertain(deadline, f"it gives {str(size)[:40]!r} for the size of {key[:200]!r}")
+        return Listed(f"{self.bucket}/{key}", size, self.version(item.get("ETag", ""), size))
 
-        try:
-            return self._deadline.retry(f"HEAD of part {number}", ask)
-        except StoreRefusedError as error:
-            if error.status == 412:
-                self._refuse(error)
-            return None
+    async def _with_reason(self, key: str, error: StoreRefusedError, deadline: Deadline) -> StoreRefusedError:
+        """Return the refusal with the store's reason, which the answer to a HEAD does not have.
 
-    def _whole(self, summed: list[Range] | None) -> pa.Buffer:
-        view = fresh_memory(self.size_bytes, self.location.shown)
-        step = self._client.settings.range_bytes
-        pieces = [(start, view[start : start + step]) for start in range(0, max(self.size_bytes, 1), step)]
-        checksum = self._pin.checksum
-        if checksum is None or summed is None:
-            self._fetch(pieces, None)
-            return pa.py_buffer(view)
-        total = ObjectSum(checksum, summed)
-        self._fetch(pieces, total.add)
-        mismatch = total.mismatch()
-        if mismatch and checksum.parts is not None and (parts := self._parts()) not in (None, summed):
-            total = ObjectSum(checksum, parts or summed)
-            total.add(0, view)
-            mismatch = total.mismatch()
-        if mismatch:
-            self._tracker.add(-self.size_bytes)
-            raise TryAgainError(mismatch)
-        return pa.py_buffer(view)
-
-    def _fetch(self, pieces: list[tuple[int, memoryview]], arrived: Callable[[int, memoryview], None] | None) -> None:
-        """Fill each piece from its place in the object, several at a time."""
-
-        def fetch(start: int, view: memoryview, deadline: Deadline) -> None:
-            self._piece(start, view, deadline)
-            if arrived is not None:
-                arrived(start, view)
-
-        if len(pieces) == 1:
-            fetch(*pieces[0], self._deadline)
-            return
-        with cancellable() as cancellation:
-            deadline = replace(self._deadline, cancellation=cancellation)
-            results_of([self._client.executor.submit(fetch, start, view, deadline) for start, view in pieces])
-
-    def _piece(self, start: int, view: memoryview, deadline: Deadline) -> None:
-        """Fill the view from `start` of the object; what came before a connection broke is not fetched again."""
-        got = 0
-
-        def attempt() -> None:
-            nonlocal got
-            low = start + got
-            got += self._get(low, view[got:], deadline)
-            if got < len(view):
-                raise TryAgainError(f"the body ended after {low + got - start:,} of {len(view):,} bytes")
-
-        def keep_and_attempt() -> None:
-            nonlocal got
+        Raises:
+            OtherRegionError: the bucket is in another region; from now on requests go there.
+        """
+        if not error.code and error.status in _ASKED_STATUSES:
             try:
-                attempt()
-            except _BrokenOffError as error:
-                got += error.received
-                raise
+                await self._ask("get_object", _brief(deadline), Key=key, Range="bytes=0-0")
+            except StoreRefusedError as reason:
+                error = reason if reason.status == error.status else error
+            except TryAgainError:
+                pass
+        if error.status in (301, 307, 400) or error.code in _REGION_CODES:
+            region = error.region or await self._bucket_region(deadline)
+            if region_problem(region) is None and region != self.account.region:
+                before, account = self.account, resolve_account(self.settings, region)
+                self._use(account)
+                raise OtherRegionError(f"the bucket is in {region}, not {before.region}")
+        return error
 
-        deadline.retry("GET", keep_and_attempt)
-
-    def _get(self, start: int, view: memoryview, deadline: Deadline) -> int:
-        end = start + len(view)
-        whole = len(view) == self.size_bytes
-        headers = self._match if whole else {**self._match, "range": f"bytes={start}-{end - 1}"}
-        received = 0
-
-        def count(size_bytes: int) -> None:
-            nonlocal received
-            received += size_bytes
-            self._tracker.add(size_bytes)
-
+    async def _bucket_region(self, deadline: Deadline) -> str:
         try:
-            with self._client.request("GET", self.bucket, self.key, deadline, headers=headers) as answer:
-                found = answer.headers
-                if "etag" not in found:
-                    raise TryAgainError(_stranger(found, "the answer has no ETag"))
-                if found["etag"] != self._pin.etag:
-                    # A store that does not know If-Match answers with whatever version there is.
-                    raise self._overwritten()
-                place = f"bytes {start}-{end - 1}/{self.size_bytes}"
-                if not whole and (answer.status != 206 or found.get("content-range") != place):
-                    given = found.get("content-range", "the whole object")
-                    raise TryAgainError(f"the store ignored the range that was asked for: it sent {given[:60]}")
-                if answer.length != len(view):
-                    raise TryAgainError(f"the answer announces {answer.length} bytes, not {len(view):,}")
-                return answer.read_into(view, deadline, count)
+            answer = await self._ask("head_bucket", _brief(deadline))
+        except StoreRefusedError as refused:
+            return refused.region
+        except TryAgainError:
+            return ""
+        return str(answer.get("BucketRegion") or "")
+
+    async def _missing(self, key: str, deadline: Deadline) -> str:
+        folder, _, name = key.rpartition("/")
+        prefix = f"{folder}/" if folder else ""
+        hint = ""
+        try:
+            page = await self._ask("list_objects_v2", _brief(deadline), Prefix=prefix)
+            keys = [str(item["Key"])[len(prefix) :] for item in page.get("Contents", ())]
+            near = difflib.get_close_matches(name, keys, n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
         except StoreRefusedError as error:
-            self._refuse(error)
-        except TryAgainError as error:
-            raise _BrokenOffError(str(error), received) from None
-
-    @property
-    def _match(self) -> dict[str, str]:
-        return {"if-match": self._pin.etag}
-
-    def _refuse(self, error: StoreRefusedError) -> NoReturn:
-        if error.status == 412:
-            raise self._overwritten()
-        raise refusal(self._client, self.location, self.bucket, self.key, error) from None
-
-    def _overwritten(self) -> ChangedError:
-        return ChangedError(
-            f"'{self.location.shown}' was overwritten while it was read. Run again when its writer is done."
-        )
+            hint = f" A folder of this name would not be seen: the store refused to list it ({error})."
+        except TryAgainError:
+            hint = " A folder of this name would not be seen: the store did not list it."
+        return f"there is no object '{key}' in bucket '{self.bucket}'.{hint} Correct the location, or upload it."
 
 
-class _BrokenOffError(TryAgainError):
-    def __init__(self, text: str, received: int) -> None:
-        super().__init__(text)
-        self.received = received
+def _converted(response: Any) -> Exception:
+    error, metadata = response.get("Error", {}), response.get("ResponseMetadata", {})
+    status = int(metadata.get("HTTPStatusCode") or 0)
+    code = str(error.get("Code") or "")
+    region = metadata.get("HTTPHeaders", {}).get("x-amz-bucket-region") or str(error.get("Region") or "")
+    # For an answer without a body boto3 gives the status as the code.
+    return refusal_or_retry(status, "" if code.isdecimal() else code, str(error.get("Message") or ""), region)
 
 
-def _stranger(headers: dict[str, str], what: str) -> str:
-    kind = headers.get("content-type", "")
-    return f"{what}; it is {kind}, perhaps of a proxy in between" if "html" in kind else what
+def _list_problem(token: str | None, tokens: set[str | None], empty: int, count: int) -> str | None:
+    if not token:
+        return "it says that there is more, and gives no NextContinuationToken to ask for it"
+    if token in tokens:
+        return "it leads back to a page that came before, without an end"
+    if empty > _MOST_EMPTY_PAGES:
+        return f"{empty} pages in a row brought nothing new, and each says that there is more"
+    if len(tokens) >= _MOST_PAGES:
+        return f"it goes on after {_MOST_PAGES:,} pages with {count:,} objects"
+    return None
+
+
+def _uncertain(deadline: Deadline, reason: str, kind: type[ReadError] = ReadError) -> ReadError:
+    """Return the error for a list that may lack objects or have others; one less would be a wrong frame."""
+    return kind(
+        f"'{deadline.location}': the store's list of objects is unreliable: {reason}. Nothing of it was used. "
+        "Check storage.endpoint_url, and that the store speaks S3's ListObjectsV2; or name the file itself."
+    )
+
+
+def _brief(deadline: Deadline) -> Deadline:
+    """Return the deadline for a request that only makes an error clearer: a few seconds of what is left."""
+    seconds = max(0.01, min(_CLARIFYING_SECONDS, deadline.left()))
+    return Deadline(replace(deadline.settings, attempts=1, deadline_seconds=seconds), deadline.location)
+
+
+def _certificates(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigError(f"The certificates in '{path}' (AWS_CA_BUNDLE) cannot be read: {error.strerror}.") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -13,18 +14,28 @@ from loaders.errors import ReadError
 if TYPE_CHECKING:
     from loaders.clients.retry import Deadline
 
+Range = tuple[int, int]
+
 
 class ChangedError(ReadError):
     """Raised when an object was overwritten while it was read; its new version may be read from the start."""
 
 
 class MissingError(ReadError):
-    """There is nothing at the location; `deadline` is what finding that out has left, where it is bounded."""
+    """Raised when there is no object at the location.
+
+    Attributes:
+        deadline: the time left of the search, if it is limited.
+    """
 
     deadline: Deadline | None = None
 
     def __reduce__(self) -> tuple[type[MissingError], tuple[object, ...]]:
         return type(self), self.args  # the deadline belongs to this process
+
+
+class PartialListError(ReadError):
+    """Raised when a list has objects and it is unknown whether there are more."""
 
 
 def fresh_memory(size_bytes: int, shown: str) -> memoryview:
@@ -36,21 +47,35 @@ def fresh_memory(size_bytes: int, shown: str) -> memoryview:
 
 
 class Source(Protocol):
-    """Interface of an object pinned to one version: every byte it returns belongs to `version`.
-
-    `prefers_whole` says that only a whole read can be verified as the settings ask for.
-    """
+    """Interface of an object pinned to one version: every byte it returns belongs to `version`."""
 
     location: Location
-    size_bytes: int
-    version: str
-    prefers_whole: bool
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of the object."""
+
+    @property
+    def version(self) -> str:
+        """The text that identifies the version."""
+
+    @property
+    def modified(self) -> datetime | None:
+        """The time when the version was written; None if unknown."""
+
+    @property
+    def prefers_whole(self) -> bool:
+        """Whether only a whole read can be verified as the settings require."""
+
+    @property
+    def serves_ranges(self) -> bool:
+        """Whether a range can be fetched without the rest of the object."""
 
     def read(self) -> pa.Buffer:
         """Return every byte, verified."""
 
-    def read_ranges(self, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
-        """Return the bytes from each start up to each end, in the order asked for."""
+    def read_ranges(self, ranges: list[Range]) -> list[pa.Buffer]:
+        """Return the bytes of each range, from its start to its end (exclusive), in the given order."""
 
     def close(self) -> None:
         """Check that all bytes were of one version, and close the object."""

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
@@ -22,7 +22,8 @@ MEBIBYTE = 1 << 20
 SANDBOX_VARIABLE = "SOURCESWAP_SANDBOX"
 
 
-_VERIFY = ("auto", "object", "ranges")
+_CHOICES = {"verify": ("auto", "object", "ranges"), "client": ("obstore", "fsspec")}
+_SECRET_OPTION = re.compile(r"key|secret|token|password|sas|signature", re.IGNORECASE)
 _HOST_AND_PORT = "must name a host, and a port within 1 and 65535 if any, such as http://localhost:9000"
 _LONGEST_SECONDS = 7 * 86_400
 _SECONDS = (int | float, 0, _LONGEST_SECONDS, f"a number of seconds greater than 0 and at most {_LONGEST_SECONDS:,}")
@@ -63,6 +64,12 @@ class StorageSettings:
             whose ETags only look like an MD5.
         range_bytes: size of the ranges in which large objects are fetched, at least 4 KiB.
         connections: concurrent requests to one store, at most 256.
+        client: "obstore", or "fsspec" to read object stores through s3fs, gcsfs or adlfs, which verify less.
+        requester_pays: pay for requests to buckets whose owner does not.
+        virtual_hosted: address the bucket in the host name instead of the path.
+        version: version id (S3) or generation (Google Cloud Storage) of the object; for an environment that reads one
+            object. `read_table(version=…)` chooses it for one dataset.
+        options: further options of obstore's store, by name; not for secrets, which come from the environment.
     """
 
     # Configuration files are validated against this class; an unknown key is an error there.
@@ -81,6 +88,11 @@ class StorageSettings:
     etag_is_md5: bool = True
     range_bytes: int = 16 * MEBIBYTE
     connections: int = 16
+    client: Literal["obstore", "fsspec"] = "obstore"
+    requester_pays: bool = False
+    virtual_hosted: bool = False
+    version: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -97,7 +109,7 @@ class StorageSettings:
 
 def _problem(name: str, value: Any) -> str | None:
     """Return the condition that a setting violates, or None."""
-    if value is None and name in ("endpoint_url", "region", "profile", "deadline_seconds"):
+    if value is None and name in ("endpoint_url", "region", "profile", "deadline_seconds", "version"):
         return None
     if name in _BOUNDS:
         kind, lowest, highest, expected = _BOUNDS[name]
@@ -111,9 +123,23 @@ def _problem(name: str, value: Any) -> str | None:
             return region_problem(value)
         case "profile":
             return None if isinstance(value, str) else "must be the name of a profile"
-        case "verify":
-            return None if value in _VERIFY else f"must be one of {', '.join(_VERIFY)}"
+        case "verify" | "client":
+            choices = _CHOICES[name]
+            return None if value in choices else f"must be one of {', '.join(choices)}"
+        case "version":
+            return None if isinstance(value, str) and value else "must be the id of a version"
+        case "options":
+            return _options_problem(value)
     return None if isinstance(value, bool) else "must be true or false"
+
+
+def _options_problem(options: Any) -> str | None:
+    if not isinstance(options, Mapping) or not all(
+        isinstance(name, str) and isinstance(value, str | bool | int) for name, value in options.items()
+    ):
+        return "must map names of obstore's options to text, numbers or booleans"
+    secret = next((name for name in options if _SECRET_OPTION.search(name) and name != "skip_signature"), None)
+    return f"must not hold {secret!r}: credentials come from the environment's variables" if secret else None
 
 
 def refuse_booleans(section: Mapping[str, Any]) -> None:
@@ -125,6 +151,8 @@ def refuse_booleans(section: Mapping[str, Any]) -> None:
 
 def _refused(name: str, value: Any, problem: str) -> OptionError:
     shown = shown_endpoint(value) if name == "endpoint_url" else repr(value)
+    if name == "options":
+        shown = repr(sorted(map(str, value))) if isinstance(value, Mapping) else type(value).__name__
     return OptionError("Storage setting", name, problem, shown)
 
 

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from pathlib import Path
-
 import pyarrow as pa
 
-from loaders.clients.fsspec_object import FsspecObject
+from loaders.clients.client import client_for
 from loaders.clients.location import Location
 from loaders.clients.progress import Tracker
-from loaders.clients.source import Source
 from loaders.formats.random_access import RandomAccessFile
 from loaders.probing.budget import BUDGET_BYTES, PIECE_BYTES, OverBudgetError
-from loaders.reading.table import open_source
 
 
 class RangedFile(RandomAccessFile):
@@ -28,10 +22,10 @@ class RangedFile(RandomAccessFile):
 
     def __init__(self, location: Location) -> None:
         self.location = location
-        self._source = _open(location)
+        self._source = client_for(location).open(location, Tracker("", location.shown))
         super().__init__(self._source.size_bytes)
         self.fetched_bytes = 0
-        self.modified = _modified(self._source, location)
+        self.modified = self._source.modified
         self._ranges: dict[int, bytes] = {}
 
     @property
@@ -60,7 +54,7 @@ class RangedFile(RandomAccessFile):
             return b""
         if self.fetched_bytes + end - start > BUDGET_BYTES:
             raise OverBudgetError(f"more than {BUDGET_BYTES >> 10} KiB of it would have to be fetched")
-        if not getattr(self._source, "serves_ranges", True):
+        if not self._source.serves_ranges:
             # The server would send the whole file for each range: fetch it once.
             if self.size_bytes > BUDGET_BYTES:
                 raise OverBudgetError("its server does not support range requests")
@@ -75,22 +69,6 @@ class RangedFile(RandomAccessFile):
     def release(self) -> None:
         """Close the object; raise if a local file changed meanwhile."""
         self._source.close()
-
-
-def _open(location: Location) -> Source:
-    tracker = Tracker("", location.shown)
-    # The web client reads whole files; fsspec's client reads ranges.
-    return FsspecObject(location, tracker) if location.protocol in ("http", "https") else open_source(location, tracker)
-
-
-def _modified(source: Source, location: Location) -> datetime | None:
-    if location.protocol == "file":
-        return datetime.fromtimestamp(Path(location.path).stat().st_mtime, UTC)
-    text = getattr(source, "modified", "")
-    try:
-        return parsedate_to_datetime(text) if text else None
-    except ValueError:
-        return None
 
 
 def buffer(data: bytes) -> pa.Buffer:

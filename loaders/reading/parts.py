@@ -5,17 +5,15 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import unquote
 
-from loaders.clients.fsspec_object import file_system, readable
-from loaders.clients.location import Location, bucket_and_key
+from loaders.clients.client import client_for
+from loaders.clients.local import entries, walk
+from loaders.clients.location import OBJECT_STORES, Location, bucket_and_key
 from loaders.clients.retry import Deadline
-from loaders.clients.s3_client import PartialListError, StoreRefusedError, client_for
-from loaders.clients.s3_refusal import refusal
-from loaders.clients.source import MissingError
+from loaders.clients.source import MissingError, PartialListError
 from loaders.compression import split_compression
 from loaders.errors import ReadError
 from loaders.formats.formats import format_by_name
@@ -42,14 +40,7 @@ class Part:
 
 def parts_of(location: Location, options: FormatOptions) -> list[Part]:
     """Return the files of a location, sorted by path; a single file need not exist."""
-    if location.protocol == "file":
-        found = _local_paths(location)
-    elif location.protocol == "s3":
-        found = _s3_paths(location)
-    elif location.protocol in ("http", "https"):
-        found = None
-    else:
-        found = _fsspec_paths(location)
+    found = _local_paths(location) if location.protocol == "file" else _remote_paths(location)
     if found is None:
         return [_part(location, options)]
     if not found:
@@ -58,15 +49,16 @@ def parts_of(location: Location, options: FormatOptions) -> list[Part]:
     return _sorted_parts(location, found, options)
 
 
-def folder_parts(location: Location, options: FormatOptions, missing: MissingError | None = None) -> list[Part]:
-    """Return the parts in the folder of an S3 location; none if there is no such folder.
+def folder_parts(location: Location, options: FormatOptions, missing: MissingError) -> list[Part]:
+    """Return the parts in a remote folder of a location that is not a file; none if there is no such folder.
 
-    Nor where it cannot be listed: that `missing` says of the location is right, and an error about a folder that
-    nobody named would hide it. Its time is what the location's own has left.
+    Nor if the folder cannot be listed: the error `missing` of the location itself is right then, and an error about a
+    folder that nobody named would hide it. The list has the time that the search for the location left.
     """
+    if location.protocol in ("file", "http", "https"):
+        return []
     try:
-        folder = location.at(location.path.rstrip("/") + "/")
-        found = _s3_paths(folder, missing.deadline if missing else None)
+        found = _remote_paths(location.at(location.path.rstrip("/") + "/"), missing.deadline)
     except PartialListError:
         raise
     except ReadError:
@@ -110,7 +102,7 @@ def _local_paths(location: Location) -> Found | None:
         raise ReadError(f"No file has a name such as {location.shown!r}: it has a zero byte. Correct the location.")
     # Not Path's own, which raises for a name that is too long.
     if os.path.isdir(path):  # noqa: PTH112
-        return _in_folder(path, {str(found): None for found in _walk(Path(path))})
+        return _in_folder(path, dict.fromkeys(walk(path)))
     literal, pattern = _split(path)
     if not _MAGIC.search(pattern) or os.path.lexists(path):
         return None
@@ -139,7 +131,7 @@ def _matches(folder: str, pattern: list[str], above: frozenset[tuple[int, int]] 
         if rest:
             yield from _matches(f"{folder}{component}/" if component else folder, rest)
         return
-    here, names = _listed(folder or ".")
+    here, names = entries(folder or ".")
     if here in above:
         return
     if component == "**":
@@ -156,43 +148,19 @@ def _matches(folder: str, pattern: list[str], above: frozenset[tuple[int, int]] 
             yield folder + name
 
 
-def _walk(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterable[Path]:
-    """Yield the files in a folder, without following links in a circle."""
-    here, names = _listed(folder)
-    if here in above:
-        return
-    for entry in (folder / name for name in names):
-        if entry.is_dir():
-            yield from _walk(entry, above | {here})
-        else:
-            yield entry
-
-
-def _listed(folder: str | Path) -> tuple[tuple[int, int], list[str]]:
-    """Return the identity of a folder, and the names in it."""
-    try:
-        status = os.stat(folder)  # noqa: PTH116
-        return (status.st_dev, status.st_ino), sorted(os.listdir(folder))  # noqa: PTH208
-    except OSError as error:
-        raise ReadError(f"'{folder}' cannot be listed: {error.strerror}.") from None
-
-
-def _s3_paths(location: Location, deadline: Deadline | None = None) -> Found | None:
-    bucket, key = bucket_and_key(location)
-    pattern = _MAGIC.search(key)
-    if pattern is None and key and not key.endswith("/"):
+def _remote_paths(location: Location, deadline: Deadline | None = None) -> Found | None:
+    """Return the files of a folder or pattern; None for a location that may be a single file."""
+    bucket, key = bucket_and_key(location) if location.protocol in OBJECT_STORES else ("", location.path)
+    is_folder = key.endswith("/") or (bucket and not key)
+    if location.protocol in ("http", "https") or not (is_folder or location.is_glob):
         return None
-    prefix = key if pattern is None else key[: pattern.start()]
-    client = client_for()
-    try:
-        deadline = deadline or Deadline(client.settings, location.shown)
-        keys: Found = {
-            found.key: client.version(found.etag, found.size_bytes) for found in client.list(bucket, prefix, deadline)
-        }
-    except StoreRefusedError as error:
-        raise refusal(client, location, bucket, key, error) from None
-    chosen = _in_folder(key, keys) if pattern is None else _matching(key, keys)
-    return {f"{bucket}/{found}": chosen[found] for found in chosen if not found.endswith("/")}
+    folder = f"{_literal(key)}/" if location.is_glob else f"{key.rstrip('/')}/"
+    place = location.at(f"{bucket}/{folder.removeprefix('/')}" if bucket else folder)
+    listed = client_for(place).list(place, deadline)
+    root = f"{bucket}/" if bucket else ""
+    keys: Found = {found.path.removeprefix(root): found.version for found in listed}
+    chosen = _matching(key, keys) if location.is_glob else _in_folder(folder.removeprefix("/"), keys)
+    return {f"{root}{found}": chosen[found] for found in chosen if not found.endswith("/")}
 
 
 def _matching(pattern: str, keys: Found) -> Found:
@@ -206,20 +174,6 @@ def _matching(pattern: str, keys: Found) -> Found:
     components = pattern.split("/")
     matching = {found: keys[found] for found in keys if _is_matched(found.split("/"), components)}
     return _in_folder(_literal(pattern), matching, pattern)
-
-
-def _fsspec_paths(location: Location) -> Found | None:
-    fs, path = file_system(location)
-    with readable(location):
-        if fs.isdir(path):
-            found = _in_folder(path, dict.fromkeys(fs.find(path)))
-        elif not location.is_glob or fs.exists(path):
-            return None
-        else:
-            matching: Found = {str(name): None for name in fs.glob(path) if fs.isfile(name)}
-            found = _in_folder(_literal(path), matching, path)
-    rooted = location.path.startswith("/")
-    return {str(name) if rooted else str(name).removeprefix("/"): None for name in found}
 
 
 def _literal(pattern: str) -> str:

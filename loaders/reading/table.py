@@ -13,13 +13,9 @@ import pyarrow as pa
 
 from caching import record_rule, versioned_reads
 from loaders.clients.cancellation import active_cancellation, cancellable, results_of
-from loaders.clients.fsspec_object import FsspecObject
-from loaders.clients.http_object import HttpObject
-from loaders.clients.local_file import LocalFile
+from loaders.clients.client import client_for
 from loaders.clients.location import Location, parse_location, refuse_others
 from loaders.clients.progress import Tracker
-from loaders.clients.s3 import S3Object
-from loaders.clients.s3_client import client_for
 from loaders.clients.source import ChangedError, MissingError, Source
 from loaders.conforming.conformity import frame_of, typed_table, wanted_columns
 from loaders.conforming.exact_cast import type_name
@@ -46,6 +42,7 @@ def read_table(
     *,
     columns: Sequence[str] | None = None,
     allow: Collection[str] | None = None,
+    version: str | None = None,
 ) -> pd.DataFrame:
     """Return the dataset at a location as its contract says: verified bytes, exact values, checked rules.
 
@@ -53,6 +50,8 @@ def read_table(
         location: a path or a URL of a file, a pattern (`parts/*.csv`), or a folder of parts.
         contract: what the frame is to be.
         columns: the columns wanted, by node name; where None, those that the running dataflow needs, or all.
+        version: the version id (S3) or generation (Google Cloud Storage) of the object to read; the present one if
+            None.
         allow: the protocols that the calling source reads, such as `("file",)` or `("s3",)`; any where None.
 
     Raises:
@@ -69,19 +68,25 @@ def read_table(
     if len(contract.key) > 1:
         record_rule(contract.key)
     with Tracker(contract.name, place.shown) as tracker, versioned_reads():
-        return _Reading(contract, wanted, active_format(contract), tracker).read(place)
+        return _Reading(contract, wanted, active_format(contract), tracker, version).read(place)
 
 
 class _Reading:
     """One call of `read_table`."""
 
     def __init__(
-        self, contract: DatasetSchema, wanted: tuple[str, ...], options: FormatOptions, tracker: Tracker
+        self,
+        contract: DatasetSchema,
+        wanted: tuple[str, ...],
+        options: FormatOptions,
+        tracker: Tracker,
+        version: str | None,
     ) -> None:
         self._contract = contract
         self._wanted = wanted
         self._options = options
         self._tracker = tracker
+        self._version_id = version
         self._versions: dict[str, str] = {}
 
     def read(self, location: Location) -> pd.DataFrame:
@@ -92,12 +97,12 @@ class _Reading:
         try:
             tables = self._tables(parts)
         except MissingError as missing:
-            parts = folder_parts(location, self._options, missing) if location.protocol == "s3" else []
+            parts = folder_parts(location, self._options, missing)
             if not parts:
                 raise
             tables = self._tables(parts)
         if location.protocol != "file":
-            record_remote(location, self._versions)
+            record_remote(location, self._versions, self._version_id)
         shown = [part.location.shown for part in parts]
         rows = [count for _, count in tables]
         table = pa.concat_tables([table for table, _ in tables])
@@ -131,7 +136,7 @@ class _Reading:
 
     def _version(self, part: Part) -> tuple[pa.Table, int]:
         active_cancellation().check()
-        source = open_source(part.location, self._tracker)
+        source = client_for(part.location).open(part.location, self._tracker, self._version_id)
         origin = Origin(part.location.shown)
         try:
             table = parse(source, Request(self._contract, self._options, self._wanted, origin, part.partitions))
@@ -167,14 +172,3 @@ def _close_after(error: BaseException, source: Source) -> None:
         source.close()
     except ChangedError as change:
         raise change from error
-
-
-def open_source(location: Location, tracker: Tracker) -> Source:
-    """Open the object at a location in its present version."""
-    if location.protocol == "file":
-        return LocalFile(location, tracker)
-    if location.protocol == "s3":
-        return S3Object(location, client_for(), tracker)
-    if location.protocol in ("http", "https"):
-        return HttpObject(location, tracker)
-    return FsspecObject(location, tracker)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import http.server
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
@@ -16,8 +18,8 @@ import pytest
 
 from loaders import ReadError, read_table
 from loaders.clients.cancellation import Cancellation, ReadCancelledError, active_cancellation, cancellable
+from loaders.clients.event_loop import run
 from loaders.clients.retry import Deadline, TryAgainError
-from loaders.clients.s3_client import client_for
 from loaders.config.storage import StorageSettings, use_storage
 from tests.fault_proxy import FaultProxy
 from tests.reading.conftest import ORDERS, Put, encoded, orders
@@ -54,11 +56,16 @@ def interrupt() -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
 
-def assert_no_thread_reads() -> None:
-    """All threads of the client meet: each is free."""
-    meeting = threading.Barrier(PATIENT.connections)
-    for met in [client_for().executor.submit(meeting.wait, SOON) for _ in range(PATIENT.connections)]:
-        met.result()
+def assert_nothing_reads() -> None:
+    """No task of the event loop is left but the one that looks."""
+
+    async def others() -> list[str]:
+        deadline = time.monotonic() + SOON
+        while len(tasks := asyncio.all_tasks()) > 1 and time.monotonic() < deadline:
+            await asyncio.sleep(0)
+        return [repr(task) for task in tasks - {asyncio.current_task()}]
+
+    assert run(others()) == []
 
 
 def in_thread(location: str) -> Future[object]:
@@ -75,7 +82,7 @@ def test_an_interrupted_read_returns_and_no_thread_goes_on(trickling: FaultProxy
     trickling.inject("nothing", skip=2, then=interrupt)
     with pytest.raises(KeyboardInterrupt):
         read_table(location, ORDERS)
-    assert_no_thread_reads()
+    assert_nothing_reads()
     assert trickling.bytes_sent() < len(CSV) / 2
 
 
@@ -86,7 +93,7 @@ def test_an_interrupted_read_of_parts_returns_and_no_thread_goes_on(trickling: F
     trickling.inject("nothing", skip=2, then=interrupt)
     with pytest.raises(KeyboardInterrupt):
         read_table(location, ORDERS)
-    assert_no_thread_reads()
+    assert_nothing_reads()
     assert trickling.bytes_sent() < len(CSV) / 2
 
 
@@ -95,7 +102,7 @@ def test_a_part_that_fails_ends_the_others_and_is_the_one_told(trickling: FaultP
     location = put("parts/2.csv", b"no table\n").removesuffix("2.csv")
     with pytest.raises(Exception, match=r"2\.csv"):
         read_table(location, ORDERS)
-    assert_no_thread_reads()
+    assert_nothing_reads()
     assert trickling.bytes_sent() < len(CSV) / 2
 
 
@@ -110,7 +117,7 @@ def test_a_stalled_request_ends_when_it_is_cancelled(proxy: FaultProxy, put: Put
         cancellation.cancel()
         with pytest.raises(ReadCancelledError):
             reading.result(SOON)
-    assert_no_thread_reads()
+    assert_nothing_reads()
 
 
 def test_the_wait_before_another_try_ends_when_it_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,12 +127,13 @@ def test_the_wait_before_another_try_ends_when_it_is_cancelled(monkeypatch: pyte
         about_to_wait.set()
         return 60
 
-    def attempt() -> None:
+    async def attempt() -> None:
         raise TryAgainError("the store is busy")
 
     monkeypatch.setattr(Deadline, "_wait", minute)
     with cancellable() as cancellation, ThreadPoolExecutor(1) as executor:
-        retrying = executor.submit(Deadline(PATIENT, "s3://b/k", cancellation=cancellation).retry, "GET", attempt)
+        deadline = Deadline(PATIENT, "s3://b/k")
+        retrying = executor.submit(copy_context().run, lambda: run(deadline.retry("GET", attempt)))
         assert about_to_wait.wait(SOON)
         cancellation.cancel()
         with pytest.raises(ReadCancelledError):

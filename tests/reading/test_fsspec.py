@@ -10,7 +10,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from loaders import ReadError, read_table
-from loaders.clients.fsspec_object import FsspecObject
+from loaders.clients.fsspec_file import FsspecFile
 from loaders.clients.location import parse_location
 from loaders.clients.progress import Tracker
 from loaders.clients.source import ChangedError, MissingError
@@ -95,7 +95,7 @@ def test_ranges_are_those_asked_for_and_of_one_version() -> None:
     memory = fsspec.filesystem("memory")
     memory.pipe_file(name, CSV)
     try:
-        source = FsspecObject(parse_location(f"memory:/{name}"), Tracker("", name))
+        source = FsspecFile(parse_location(f"memory:/{name}"), Tracker("", name))
         assert [data.to_pybytes() for data in source.read_ranges([(2, 5), (0, 1)])] == [CSV[2:5], CSV[:1]]
         source.close()
         memory.pipe_file(name, CSV)

@@ -26,7 +26,6 @@ from hypothesis import strategies as st
 from loaders import ConfigError, ReadError, read_table
 from loaders.clients.crc import CRC32, CRC32C, CRC64NVME, Crc
 from loaders.clients.progress import ReadProgress, watch_reads
-from loaders.clients.signing import Credentials, signed_headers
 from loaders.config.storage import StorageSettings, use_storage
 from loaders.conforming import conform
 from loaders.contracts import MARKETING_SPEND
@@ -48,22 +47,6 @@ def error(location: str) -> str:
 
 def assert_read(location: str) -> None:
     pandas.testing.assert_frame_equal(read_table(location, ORDERS), conform(orders(), ORDERS, location="memory"))
-
-
-def test_requests_are_signed_as_amazons_example_shows() -> None:
-    import datetime as dt
-
-    credentials = Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
-    headers = signed_headers(
-        "GET",
-        "https://examplebucket.s3.amazonaws.com/test.txt",
-        {"Range": "bytes=0-9"},
-        credentials,
-        "us-east-1",
-        now=dt.datetime(2013, 5, 24, tzinfo=dt.UTC),
-    )
-    assert headers["authorization"].endswith("f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41")
-    assert "wJalr" not in repr(credentials)
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_a_list_without_end_is_given_up_soon(
 
 
 def test_a_list_of_too_many_pages_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loaders.clients.s3_client._MOST_PAGES", 30)
+    monkeypatch.setattr("loaders.clients.s3._MOST_PAGES", 30)
     pages = endless(lambda number: number, lambda number: [f"data/{number}.csv"])
     with listing(monkeypatch, pages) as store, pytest.raises(ReadError, match="goes on after 30 pages with 30 objects"):
         rows()

@@ -9,7 +9,6 @@ import pytest
 from loaders import ConfigError, ReadError, read_table
 from loaders.clients.account import resolve_account
 from loaders.clients.location import parse_location
-from loaders.clients.signing import Credentials, signed_headers
 from loaders.config.storage import StorageSettings, use_storage
 from loaders.errors import LoaderError
 from tests.reading.conftest import IMPATIENT, ORDERS
@@ -84,11 +83,6 @@ def test_an_endpoint_that_is_none_is_refused_without_its_password(
     with use_storage(settings), pytest.raises(ConfigError, match="The S3 endpoint") as caught:
         read_table("s3://bkt/x.csv", ORDERS)
     assert "HUSH" not in str(caught.value)
-
-
-def test_the_signed_host_has_no_user_and_password() -> None:
-    headers = signed_headers("GET", "http://u:HUSH@host:9/x", {}, Credentials("a", "b"), "us-east-1")
-    assert headers["host"] == "host:9"
 
 
 @pytest.mark.parametrize("location", ["s3://key:HUSH@bkt/x.csv", "s3://HUSH@bkt/x.csv", "s3://key:HUSH/x.csv"])

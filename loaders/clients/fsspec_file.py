@@ -7,19 +7,48 @@ There are no checksums, and waits are the file system's own.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from email.utils import format_datetime
 from typing import Any
 
 import pyarrow as pa
 
+from loaders.clients.client import Listed
 from loaders.clients.location import Location
 from loaders.clients.progress import Tracker
-from loaders.clients.source import ChangedError, MissingError
+from loaders.clients.retry import Deadline
+from loaders.clients.source import ChangedError, MissingError, Range
+from loaders.config.storage import active_storage
 from loaders.errors import LoaderError, ReadError
 from loaders.redaction import first_line
+
+
+class FsspecFiles:
+    """The client of any other protocol, and of object stores with `storage: client: fsspec`."""
+
+    def open(self, location: Location, tracker: Tracker, version: str | None = None) -> FsspecFile:
+        """Return a file, in the version that its information shows."""
+        if version is not None:
+            raise ReadError(f"'{location.shown}': a version can only be chosen with storage.client: obstore.")
+        return FsspecFile(location, tracker)
+
+    def list(self, folder: Location, deadline: Deadline | None = None) -> Sequence[Listed]:
+        """Return the files below a folder."""
+        fs, path = file_system(folder)
+        with readable(folder):
+            found = fs.find(path, detail=True)
+        rooted = folder.path.startswith("/")
+        return [
+            Listed(name if rooted else name.removeprefix("/"), int(info.get("size") or 0), _version(info))
+            for name, info in found.items()
+        ]
+
+    def write(self, location: Location, data: bytes) -> None:
+        """Write a file."""
+        fs, path = file_system(location)
+        with readable(location):
+            fs.pipe_file(path, data)
 
 
 def file_system(location: Location) -> tuple[Any, str]:
@@ -29,12 +58,28 @@ def file_system(location: Location) -> tuple[Any, str]:
 
         try:
             # Protocols are written in any case; fsspec knows them in lower case.
-            return fsspec.core.url_to_fs(f"{location.protocol}://{location.path}")  # type: ignore[no-any-return]
+            url = f"{location.protocol}://{location.path}"
+            return fsspec.core.url_to_fs(url, **_options(location))  # type: ignore[no-any-return]
         except (ValueError, ImportError) as error:
             raise ReadError(
                 f"'{location.shown}': no file system reads {location.protocol}:// ({_said(error, location)}). "
                 "Install fsspec's package for it, or correct the location."
             ) from None
+
+
+def _options(location: Location) -> dict[str, Any]:
+    """Return the options of s3fs for the storage settings; other file systems take theirs from the environment."""
+    settings = active_storage()
+    if location.protocol != "s3":
+        return {}
+    client = {"endpoint_url": settings.endpoint_url, "region_name": settings.region}
+    options: dict[str, Any] = {
+        "profile": settings.profile,
+        "anon": settings.anonymous or None,
+        "requester_pays": settings.requester_pays or None,
+        "client_kwargs": {name: value for name, value in client.items() if value},
+    }
+    return {name: value for name, value in options.items() if value}
 
 
 @contextmanager
@@ -52,13 +97,8 @@ def readable(location: Location) -> Iterator[None]:
         ) from None
 
 
-class FsspecObject:
-    """A file of an fsspec file system, in the version that its information showed.
-
-    Attributes:
-        modified: when it was written, as HTTP writes dates; "" where that is not known.
-        serves_ranges: False where a request for a range would bring the whole file.
-    """
+class FsspecFile:
+    """A file of an fsspec file system, in the version that its information showed."""
 
     prefers_whole = True
 
@@ -68,13 +108,12 @@ class FsspecObject:
         self._fs, self._path = file_system(location)
         info = self._info()
         if info.get("type") == "directory":
-            raise ReadError(f"'{location.shown}' is a directory; give the location of a file.")
+            raise MissingError(f"'{location.shown}' is a directory without files. Correct the location.")
         with readable(location):
             self.size_bytes = int(info.get("size") or 0)
         self.version = _version(info)
         self.modified = _modified(info)
-        # Only fsspec's web file system says whether the server serves ranges.
-        self.serves_ranges = bool(info.get("partial", location.protocol not in ("http", "https")))
+        self.serves_ranges = True
 
     def read(self) -> pa.Buffer:
         """Return every byte of the file, as many as its information promised."""
@@ -83,11 +122,8 @@ class FsspecObject:
             data = self._fs.cat_file(self._path)
         return self._counted(data, self.size_bytes)
 
-    def read_ranges(self, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
+    def read_ranges(self, ranges: list[Range]) -> list[pa.Buffer]:
         """Return the bytes from each start up to each end; `close` tells whether they are of one version."""
-        if not self.serves_ranges:
-            whole = self.read()
-            return [whole.slice(start, end - start) for start, end in ranges]
         found = []
         for start, end in ranges:
             self._tracker.expect(end - start)
@@ -118,9 +154,9 @@ def _version(info: dict[str, Any]) -> str:
     return " ".join(f"{name}={info[name]}" for name in names if info.get(name) is not None)
 
 
-def _modified(info: dict[str, Any]) -> str:
+def _modified(info: dict[str, Any]) -> datetime | None:
     dates = (info.get(name) for name in ("LastModified", "last_modified", "mtime", "created"))
-    return next((format_datetime(date) for date in dates if isinstance(date, datetime)), "")
+    return next((date for date in dates if isinstance(date, datetime)), None)
 
 
 def _said(error: Exception, location: Location) -> str:

@@ -5,19 +5,42 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 
 from loaders.clients.cancellation import active_cancellation
+from loaders.clients.client import Listed
 from loaders.clients.location import Location
 from loaders.clients.progress import Tracker
-from loaders.clients.source import ChangedError, fresh_memory
+from loaders.clients.retry import Deadline
+from loaders.clients.source import ChangedError, Range, fresh_memory
 from loaders.config.project_root import project_root
 from loaders.errors import ReadError
+from loaders.files import write_file
 
 # Of so many the bytes are counted: each takes milliseconds.
 _PIECE_BYTES = 16 << 20
+
+
+class LocalFiles:
+    """The client of local files."""
+
+    def open(self, location: Location, tracker: Tracker, version: str | None = None) -> LocalFile:
+        """Return a file, opened."""
+        if version is not None:
+            raise ReadError(f"'{location.shown}': a local file has no versions to choose from. Leave version out.")
+        return LocalFile(location, tracker)
+
+    def list(self, folder: Location, deadline: Deadline | None = None) -> Sequence[Listed]:
+        """Return the files below a folder; a link whose target is gone is one of them, of no size."""
+        return [Listed(path, _size(path)) for path in walk(folder.path)]
+
+    def write(self, location: Location, data: bytes) -> None:
+        """Write a file whole, or not at all."""
+        write_file(Path(location.path), data)
 
 
 class LocalFile:
@@ -28,6 +51,7 @@ class LocalFile:
     """
 
     prefers_whole = False
+    serves_ranges = True
 
     def __init__(self, location: Location, tracker: Tracker) -> None:
         self.location = location
@@ -35,13 +59,14 @@ class LocalFile:
         self._descriptor = _open(location)
         self._status = os.fstat(self._descriptor)
         self.size_bytes = self._status.st_size
+        self.modified = datetime.fromtimestamp(self._status.st_mtime, UTC)
         self.version = "-".join(str(part) for part in _identity(self._status))
 
     def read(self) -> pa.Buffer:
         """Return every byte of the file."""
         return self.read_ranges([(0, self.size_bytes)])[0]
 
-    def read_ranges(self, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
+    def read_ranges(self, ranges: list[Range]) -> list[pa.Buffer]:
         """Return the bytes from each start up to each end."""
         self._tracker.expect(sum(end - start for start, end in ranges))
         return [self._read_range(start, end) for start, end in ranges]
@@ -80,6 +105,34 @@ class LocalFile:
             f"'{self.location.shown}' changed while it was read. Run again when its writer is done; "
             "writers do better to write another file and rename it."
         )
+
+
+def walk(folder: str, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[str]:
+    """Yield the files below a folder; a folder is not entered again from within itself, by a link."""
+    here, names = entries(folder)
+    if here in above:
+        return
+    for path in (os.path.join(folder, name) for name in names):  # noqa: PTH118
+        if os.path.isdir(path):  # noqa: PTH112
+            yield from walk(path, above | {here})
+        else:
+            yield path
+
+
+def entries(folder: str) -> tuple[tuple[int, int], list[str]]:
+    """Return the identity of a folder, and the names in it."""
+    try:
+        status = os.stat(folder)  # noqa: PTH116
+        return (status.st_dev, status.st_ino), sorted(os.listdir(folder))  # noqa: PTH208
+    except OSError as error:
+        raise ReadError(f"'{folder}' cannot be listed: {error.strerror}.") from None
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size  # noqa: PTH116
+    except OSError:
+        return 0
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:
