@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit, urlunsplit
 
 import aiohttp
 import pyarrow as pa
@@ -253,7 +253,7 @@ def _broken(error: BaseException) -> str:
     if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionResetError | BrokenPipeError):
         return "the connection broke"
     if isinstance(error, aiohttp.ClientPayloadError):
-        return "the body ended or is damaged"
+        return "the body ended"
     if isinstance(error, aiohttp.ClientResponseError):
         return f"the answer is not valid HTTP: {first_line(error.message)}"
     if isinstance(error, ssl.SSLError):
@@ -278,12 +278,11 @@ def _proxy(url: str) -> dict[str, Any]:
         raise ConfigError(
             f"{parts.scheme}_proxy is '{redact(named)}'; only proxies named http://host:port can be used. Correct it."
         )
-    auth = aiohttp.BasicAuth(unquote(through.username), unquote(through.password or "")) if through.username else None
-    return {"proxy": f"http://{through.netloc.rpartition('@')[2]}", "proxy_auth": auth}
+    return {"proxy": f"http://{through.netloc}"}
 
 
 def _proxy_host(url: str) -> str:
-    return urlsplit(str(_proxy(url).get("proxy", ""))).netloc
+    return urlsplit(str(_proxy(url).get("proxy", ""))).netloc.rpartition("@")[2]
 
 
 def _refuse(status: int, location: Location) -> None:
@@ -308,8 +307,7 @@ def _request(url: str, shown: str) -> tuple[str, dict[str, str]]:
         raise ReadError(f"'{shown}' is no URL, or leads to none, of a web server: http(s)://host[:port]/path.")
     headers = {"Accept-Encoding": "identity", "User-Agent": "sourceswap"}
     if parts.username is not None:
-        secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
-        headers["Authorization"] = "Basic " + base64.b64encode(secret).decode()
+        headers["Authorization"] = _basic(parts)
     plain = parts._replace(
         netloc=parts.netloc.rpartition("@")[2],
         path=quote(parts.path, safe=_UNESCAPED),
@@ -317,6 +315,11 @@ def _request(url: str, shown: str) -> tuple[str, dict[str, str]]:
         fragment="",
     )
     return urlunsplit(plain), headers
+
+
+def _basic(parts: SplitResult) -> str:
+    """Return the header that carries the user and password of a URL."""
+    return aiohttp.encode_basic_auth(unquote(parts.username or ""), unquote(parts.password or ""))
 
 
 def _decoded(location: Location, data: memoryview, headers: Mapping[str, str]) -> pa.Buffer:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import obstore
 import obstore.store
 
 from loaders.clients.account import Account, resolve_account
@@ -184,13 +185,13 @@ class S3(Bucket):
         """Return the answer to a request of boto3, which is made once."""
         import botocore.exceptions
 
-        def call() -> Any:
-            if self.settings.requester_pays:
-                parameters["RequestPayer"] = "requester"
-            return getattr(self._boto3_client(), name)(Bucket=self.bucket, **parameters)
-
+        if self.settings.requester_pays:
+            parameters["RequestPayer"] = "requester"
+        # Making the client takes longer than some stall timeouts: it imports boto3.
+        ask = getattr(await asyncio.to_thread(self._boto3_client), name)
         try:
-            return await deadline.within(asyncio.to_thread(call), "stalled before an answer came")
+            answer = asyncio.to_thread(ask, Bucket=self.bucket, **parameters)
+            return await deadline.within(answer, "stalled before an answer came")
         except botocore.exceptions.ClientError as error:
             raise _converted(error.response) from None
         except botocore.exceptions.ParamValidationError as error:
@@ -276,27 +277,33 @@ class S3(Bucket):
         """
         if not error.code and error.status in _ASKED_STATUSES:
             try:
-                await self._ask("get_object", _brief(deadline), Key=key, Range="bytes=0-0")
+                options: Any = {"range": (0, 1)}
+                await self.request(lambda store: obstore.get_async(store, key, options=options), _brief(deadline))
             except StoreRefusedError as reason:
                 error = reason if reason.status == error.status else error
             except TryAgainError:
                 pass
         if error.status in (301, 307, 400) or error.code in _REGION_CODES:
-            region = error.region or await self._bucket_region(deadline)
+            region = error.region or await self._bucket_region()
             if region_problem(region) is None and region != self.account.region:
                 before, account = self.account, resolve_account(self.settings, region)
                 self._use(account)
                 raise OtherRegionError(f"the bucket is in {region}, not {before.region}")
         return error
 
-    async def _bucket_region(self, deadline: Deadline) -> str:
+    async def _bucket_region(self) -> str:
+        """Return the region that the store names for the bucket, also without a signature; "" if it names none."""
+        # boto3 asks without end if a store names none.
+        import aiohttp
+
+        url = f"{self.account.endpoint_url}/{self.bucket}"
+        timeout = aiohttp.ClientTimeout(total=_CLARIFYING_SECONDS)
         try:
-            answer = await self._ask("head_bucket", _brief(deadline))
-        except StoreRefusedError as refused:
-            return refused.region
-        except TryAgainError:
+            async with aiohttp.ClientSession(trust_env=True, timeout=timeout) as session:
+                async with session.head(url, allow_redirects=False) as answer:
+                    return answer.headers.get("x-amz-bucket-region", "")
+        except (aiohttp.ClientError, OSError):
             return ""
-        return str(answer.get("BucketRegion") or "")
 
     async def _missing(self, key: str, deadline: Deadline) -> str:
         folder, _, name = key.rpartition("/")

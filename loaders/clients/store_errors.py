@@ -62,6 +62,8 @@ def converted(error: Exception, endpoint: str) -> Exception:
         return refusal_or_retry(int(answer[1]), code, message, region)
     if isinstance(error, FileNotFoundError):
         return StoreRefusedError(404)
+    if "redirect without LOCATION" in text:
+        return StoreRefusedError(301)
     return TryAgainError(_broken(text, endpoint))
 
 

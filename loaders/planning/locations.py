@@ -27,7 +27,7 @@ def location_inputs(definition: Definition) -> list[str]:
 def why_unreadable(location: str | os.PathLike[str]) -> str | None:
     """Return why a local location cannot be read; None if it is readable or remote."""
     # Imported here because only `run --dry-run` needs it.
-    from loaders.clients.local_file import LocalFile
+    from loaders.clients.client import client_for
     from loaders.clients.location import parse_location
     from loaders.clients.progress import Tracker
     from loaders.reading.parts import parts_of
@@ -38,7 +38,7 @@ def why_unreadable(location: str | os.PathLike[str]) -> str | None:
         return None
     try:
         for part in parts_of(place, FormatOptions()):
-            LocalFile(part.location, Tracker("", place.shown)).close()
+            client_for(part.location).open(part.location, Tracker("", place.shown)).close()
     except ReadError as error:
         return str(error)
     return None

@@ -6,7 +6,7 @@ import fnmatch
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 from loaders.clients.client import client_for
@@ -155,7 +155,8 @@ def _remote_paths(location: Location, deadline: Deadline | None = None) -> Found
     if location.protocol in ("http", "https") or not (is_folder or location.is_glob):
         return None
     folder = f"{_literal(key)}/" if location.is_glob else f"{key.rstrip('/')}/"
-    place = location.at(f"{bucket}/{folder.removeprefix('/')}" if bucket else folder)
+    # Errors about the folder name the location that the user gave.
+    place = replace(location, path=f"{bucket}/{folder.removeprefix('/')}" if bucket else folder)
     listed = client_for(place).list(place, deadline)
     root = f"{bucket}/" if bucket else ""
     keys: Found = {found.path.removeprefix(root): found.version for found in listed}

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from cli.progress import _Line
-from loaders.clients.local_file import LocalFile
+from loaders.clients.local import LocalFile
 from loaders.clients.location import parse_location
 from loaders.clients.progress import ReadProgress, Tracker, watch_reads
 from loaders.sandbox.s3_server import S3Server
@@ -200,7 +200,7 @@ def test_local_reads_are_counted_and_reported_while_they_are_parsed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("loaders.clients.progress._QUIET_SECONDS", 0)
-    monkeypatch.setattr("loaders.clients.local_file._PIECE_BYTES", 7)
+    monkeypatch.setattr("loaders.clients.local._PIECE_BYTES", 7)
     (tmp_path / "orders.csv").write_bytes(bytes(100))
     location = parse_location(tmp_path / "orders.csv")
     seen: list[ReadProgress] = []

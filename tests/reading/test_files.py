@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 
 from loaders import ConfigError, ContractError, DatasetContract, FormatOptions, ReadError, read_table
-from loaders.clients import local_file
+from loaders.clients import local
 from loaders.conforming import conform
 from loaders.contracts import MARKETING_SPEND
 from tests.reading.conftest import FORMATS, ORDERS, encoded, orders
@@ -403,14 +403,14 @@ def test_a_file_that_changes_while_it_is_read_is_noticed(
         if how == "rewritten with its old time":
             os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
-    read_ranges = local_file.LocalFile.read_ranges
+    read_ranges = local.LocalFile.read_ranges
 
-    def read_and_change(self: local_file.LocalFile, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
+    def read_and_change(self: local.LocalFile, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
         found = read_ranges(self, ranges)
         change()
         return found
 
-    monkeypatch.setattr(local_file.LocalFile, "read_ranges", read_and_change)
+    monkeypatch.setattr(local.LocalFile, "read_ranges", read_and_change)
     with pytest.raises(ReadError, match="changed while it was read"):
         read_table(path, ORDERS)
 
@@ -418,14 +418,14 @@ def test_a_file_that_changes_while_it_is_read_is_noticed(
 def test_a_file_replaced_while_it_is_read_is_read_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "orders.csv"
     path.write_bytes(encoded(orders(100), "csv"))
-    read_ranges = local_file.LocalFile.read_ranges
+    read_ranges = local.LocalFile.read_ranges
 
-    def replace_and_read(self: local_file.LocalFile, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
+    def replace_and_read(self: local.LocalFile, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
         (tmp_path / "new.csv").write_bytes(encoded(orders(5), "csv"))
         (tmp_path / "new.csv").rename(path)
         return read_ranges(self, ranges)
 
-    monkeypatch.setattr(local_file.LocalFile, "read_ranges", replace_and_read)
+    monkeypatch.setattr(local.LocalFile, "read_ranges", replace_and_read)
     assert len(read_table(path, ORDERS)) == 100
 
 

@@ -146,7 +146,7 @@ def test_a_head_that_trickles_is_given_up(trickle: bytes, serve: Serve) -> None:
 
 def test_endless_informational_answers_are_given_up(serve: Serve) -> None:
     server = serve(lambda head, send: send(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000))
-    with pytest.raises(ReadError, match="answered 100"):
+    with pytest.raises(ReadError, match="stalled"):
         rows(f"{server.url}/a.csv")
 
 
@@ -160,25 +160,28 @@ def chunked(body: bytes, size: int = 37) -> bytes:
     return b"".join(b"%x;name=value\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\nTrailer: x\r\n\r\n"
 
 
-def test_chunks_are_joined_whatever_length_is_announced_beside_them(serve: Serve) -> None:
-    server = serve(lambda head, send: send(answer(b"", "Transfer-Encoding: chunked", length=9) + chunked(ROWS)))
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def test_chunks_are_joined(serve: Serve) -> None:
+    server = serve(lambda head, send: send(CHUNKED + chunked(ROWS)))
     assert [rows(f"{server.url}/a.csv") for _ in range(2)] == [100] * 2
 
 
 @pytest.mark.parametrize(
     ("broken", "said"),
     [
-        (answer(ROWS, f"Content-Length: {len(ROWS) // 2}"), "announces a length that is none"),
+        (answer(ROWS, f"Content-Length: {len(ROWS) // 2}"), "is not valid HTTP"),
         (answer(ROWS, length=10**15 - 1), "there is no memory for them|ended after"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "announces a length that is none"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n", "announces a length that is none"),
-        (b"HTTP/1.1 200 OK\r\nbroken\r\n\r\n", "headers are broken"),
-        (b"\x00\x01\x02 SSH-2.0\n" + b"y" * 100_000, "speaks no HTTP"),
-        (b"y" * 300_000, "without an end"),
-        (answer(b"", "Transfer-Encoding: chunked") + b"zz\r\n", "do not say their sizes"),
-        (answer(b"", "Transfer-Encoding: chunked") + b"2\r\nabcd\r\n0\r\n\r\n", "of other sizes than they say"),
-        (answer(b"", "Transfer-Encoding: chunked") + chunked(ROWS)[:400], "the connection broke"),
-        (answer(b"", "Transfer-Encoding: gzip, chunked") + chunked(ROWS), "not as it is"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "is not valid HTTP"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n", "is not valid HTTP"),
+        (b"HTTP/1.1 200 OK\r\nbroken\r\n\r\n", "is not valid HTTP"),
+        (b"\x00\x01\x02 SSH-2.0\n" + b"y" * 100_000, "is not valid HTTP"),
+        (b"y" * 300_000, "is not valid HTTP"),
+        (CHUNKED + b"zz\r\n", "is not valid HTTP|the body ended"),
+        (CHUNKED + b"2\r\nabcd\r\n0\r\n\r\n", "is not valid HTTP|the body ended"),
+        (CHUNKED + chunked(ROWS)[:400], "the body ended"),
+        (answer(ROWS, "Transfer-Encoding: chunked"), "is not valid HTTP"),
         (answer(ROWS)[:-20], "the body ended after"),
         (b"HTTP/1.1 200 OK\r\n\r\n" + ROWS, "neither length nor end"),
         (answer(b"<!doctype html><html>Sign in</html>", "Content-Type: text/html"), "is a web page"),

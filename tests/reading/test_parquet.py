@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from loaders import ContractError, DatasetContract, ReadError, read_table
-from loaders.clients import local_file
+from loaders.clients import local
 from loaders.conforming import conform
 from loaders.errors import LoaderError
 from loaders.formats import parquet_footer
@@ -93,13 +93,13 @@ def test_what_is_fetched_is_at_most_a_tenth_more_than_what_is_needed(
     path = tmp_path / "things.parquet"
     whole = written(path, 300_000, row_group_size=50_000)
     fetched: list[tuple[int, int]] = []
-    read_ranges = local_file.LocalFile.read_ranges
+    read_ranges = local.LocalFile.read_ranges
 
-    def noted(self: local_file.LocalFile, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
+    def noted(self: local.LocalFile, ranges: list[tuple[int, int]]) -> list[pa.Buffer]:
         fetched.extend(ranges)
         return read_ranges(self, ranges)
 
-    monkeypatch.setattr(local_file.LocalFile, "read_ranges", noted)
+    monkeypatch.setattr(local.LocalFile, "read_ranges", noted)
     frame = read_table(path, CONTRACT, columns=names)
     pd.testing.assert_frame_equal(frame, whole[list(frame)])
     metadata = pq.read_metadata(path)
