@@ -299,9 +299,11 @@ class S3(Bucket):
         url = f"{self.account.endpoint_url}/{self.bucket}"
         timeout = aiohttp.ClientTimeout(total=_CLARIFYING_SECONDS)
         try:
-            async with aiohttp.ClientSession(trust_env=True, timeout=timeout) as session:
-                async with session.head(url, allow_redirects=False) as answer:
-                    return answer.headers.get("x-amz-bucket-region", "")
+            async with (
+                aiohttp.ClientSession(trust_env=True, timeout=timeout) as session,
+                session.head(url, allow_redirects=False) as answer,
+            ):
+                return answer.headers.get("x-amz-bucket-region", "")
         except (aiohttp.ClientError, OSError):
             return ""
 
