@@ -64,7 +64,7 @@ class Request:
 
     def is_of(self, kind: RequestKind) -> bool:
         """Tell whether it is a request of the kind; GET and RANGE mean objects, a ranged GET is both."""
-        listing = self.method == "GET" and self.path.strip("/").count("/") == 0
+        listing = self.method == "GET" and (self.path.strip("/").count("/") == 0 or "comp=list" in self.query)
         if kind in ("GET", "RANGE"):
             return self.method == "GET" and not listing and (kind == "GET" or self.range is not None)
         return kind == "*" or (listing if kind == "LIST" else self.method == kind)

@@ -75,6 +75,8 @@ def _broken(text: str, endpoint: str) -> str:
     if "kind: Connect,\n" in text or "dns error" in text:
         reason = _SYSTEM_MESSAGE.search(text)
         return f"no connection to {host}: {reason[1] if reason else 'it cannot be reached'}"
+    if "eader missing" in text:
+        return "the answer lacks what the store says of an object; it may be a page of a proxy in between"
     if "non-partial response" in text:
         return "the store ignored the range that was asked for: it sent the whole object"
     if "IncompleteBody" in text or "UnexpectedEof" in text:
