@@ -29,6 +29,10 @@ _MAGIC = {
     "bz2": rb"BZh",
     "xz": rb"\xfd7zXZ\x00",
 }
+# A file that expands more than this, beyond a size, is meant to fill the memory. Text seldom expands 50 times.
+_MOST_EXPANSION = 200
+_UNSUSPICIOUS_BYTES = 64 << 20
+_OUTPUT_BYTES = 16 << 20
 # The input of one decompressor call: at the end of a stream the decompressor copies the rest of its input.
 _PIECE_BYTES = 256 << 10
 
@@ -90,6 +94,8 @@ def decompression_errors(data: pa.Buffer, compression: str, shown: str) -> Itera
         )
     try:
         yield
+    except _ExpansionError as error:
+        raise ReadError(f"'{shown}' was not decompressed: {error}.") from None
     except Exception as error:  # noqa: BLE001 — each codec has exceptions of its own, and they mean the same here
         raise ReadError(
             f"'{shown}' is damaged or ends early: {type(error).__name__}: {error}. Write or copy it again."
@@ -104,8 +110,13 @@ def _gzip(data: pa.Buffer) -> Any:
 
 
 def _zstd(data: pa.Buffer) -> Any:
-    with pa.CompressedInputStream(pa.BufferReader(data), "zstd") as stream:
-        return stream.read()
+    plain = io.BytesIO()
+    source = pa.BufferReader(data)
+    with pa.CompressedInputStream(source, "zstd") as stream:
+        while piece := stream.read(_OUTPUT_BYTES):
+            plain.write(piece)
+            _refuse_bomb(plain.tell(), source.tell())
+    return plain.getbuffer()
 
 
 def _bz2(data: pa.Buffer) -> Any:
@@ -134,13 +145,36 @@ def _streams(data: pa.Buffer, decompressor: Callable[[], Any], padding: int) -> 
             piece = view[position : position + _PIECE_BYTES]
             if not piece.nbytes:
                 raise EOFError("its last stream has no end")
-            plain.write(stream.decompress(piece))
+            for output in _outputs(stream, piece):
+                plain.write(output)
+                _refuse_bomb(plain.tell(), position + piece.nbytes)
             position += piece.nbytes - len(stream.unused_data)
         zeros = _zeros(view, position) if padding else 0
         if zeros and zeros % padding:
             raise ValueError(f"{zeros} zero bytes follow a stream, no multiple of {padding}")
         position += zeros
     return plain.getvalue()
+
+
+def _outputs(stream: Any, piece: memoryview) -> Iterator[bytes]:
+    """Yield the output for a piece of input, in bounded pieces; zlib keeps the rest of the input, others hold it."""
+    yield stream.decompress(piece, _OUTPUT_BYTES)
+    while rest := getattr(stream, "unconsumed_tail", b""):
+        yield stream.decompress(rest, _OUTPUT_BYTES)
+    while not stream.eof and not getattr(stream, "needs_input", True):
+        yield stream.decompress(b"", _OUTPUT_BYTES)
+
+
+class _ExpansionError(Exception):
+    """Raised for a file that expands as only one that is meant to fill the memory does."""
+
+
+def _refuse_bomb(plain_bytes: int, packed_bytes: int) -> None:
+    if plain_bytes > max(_UNSUSPICIOUS_BYTES, _MOST_EXPANSION * packed_bytes):
+        raise _ExpansionError(
+            f"its first {packed_bytes:,} bytes expand to {plain_bytes:,}, more than {_MOST_EXPANSION} times as many, "
+            "as if to fill the memory. If that is meant, store it uncompressed or as Parquet"
+        )
 
 
 def _zeros(view: memoryview, start: int) -> int:

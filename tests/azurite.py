@@ -61,7 +61,16 @@ class Azurite:
 def azurite(folder: Path) -> Iterator[Azurite]:
     """Run Azurite, which is installed into the folder first; skip the test if npm cannot do that."""
     program = _installed(folder)
-    command = [program, "--blobHost", "127.0.0.1", "--blobPort", "0", "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]
+    command = [
+        program,
+        "--blobHost",
+        "127.0.0.1",
+        "--blobPort",
+        "0",
+        "--inMemoryPersistence",
+        "--skipApiVersionCheck",
+        "--disableTelemetry",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
             assert process.stdout is not None

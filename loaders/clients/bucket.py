@@ -14,10 +14,9 @@ import obstore.store
 from obstore.exceptions import BaseError
 
 from loaders.clients.checksums import Checksum, md5_of_etag
-from loaders.clients.client import Listed
 from loaders.clients.location import Location
 from loaders.clients.retry import Deadline
-from loaders.clients.source import MissingError
+from loaders.clients.source import Listed, MissingError
 from loaders.clients.store_errors import STATUS_CODES, StoreRefusedError, converted
 from loaders.config.storage import StorageSettings
 from loaders.errors import ConfigError, ReadError

@@ -1,49 +1,13 @@
-"""The interface of a store: open an object in one version, list a folder, write an object."""
+"""Choose the client of a location."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
 
 from loaders.clients.location import OBJECT_STORES, Location, bucket_and_key
-from loaders.clients.progress import Tracker
-from loaders.clients.retry import Deadline
-from loaders.clients.source import Source
+from loaders.clients.source import Client
 from loaders.config.storage import StorageSettings, active_storage
-
-
-@dataclass(frozen=True)
-class Listed:
-    """An object in a list: its path, as in locations, its size, and its version if the list has it."""
-
-    path: str
-    size_bytes: int
-    version: str | None = None
-
-
-class Client(Protocol):
-    """Interface of a store."""
-
-    def open(self, location: Location, tracker: Tracker, version: str | None = None) -> Source:
-        """Return the object at a location, pinned to its present version or to the given one.
-
-        Raises:
-            MissingError: nothing is there.
-            ReadError: it cannot be opened.
-        """
-
-    def list(self, folder: Location, deadline: Deadline | None = None) -> Sequence[Listed]:
-        """Return all objects below a folder, each once; none if there is no such folder.
-
-        Raises:
-            ReadError: the folder cannot be listed, or it is unknown whether the list is complete.
-        """
-
-    def write(self, location: Location, data: bytes) -> None:
-        """Store an object, replacing one that is there."""
 
 
 def client_for(location: Location) -> Client:

@@ -14,11 +14,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from loaders.clients.client import Listed
 from loaders.clients.location import Location
 from loaders.clients.progress import Tracker
 from loaders.clients.retry import Deadline
-from loaders.clients.source import ChangedError, MissingError, Range
+from loaders.clients.source import ChangedError, Listed, MissingError, Range
 from loaders.config.storage import active_storage
 from loaders.errors import LoaderError, ReadError
 from loaders.redaction import first_line

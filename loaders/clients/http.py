@@ -6,7 +6,6 @@ and the bytes with a digest if the server sends one.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import re
@@ -23,12 +22,11 @@ import pyarrow as pa
 import yarl
 
 from loaders.clients.checksums import Expected, ObjectSum
-from loaders.clients.client import Listed
 from loaders.clients.event_loop import run
 from loaders.clients.location import Location
 from loaders.clients.progress import Tracker
-from loaders.clients.retry import Deadline, TryAgainError
-from loaders.clients.source import ChangedError, MissingError, Range, fresh_memory
+from loaders.clients.retry import Deadline, ThroughputLimit, TryAgainError
+from loaders.clients.source import ChangedError, Listed, MissingError, Range, fresh_memory
 from loaders.compression import decompressed, split_compression
 from loaders.config.storage import active_storage
 from loaders.errors import ConfigError, ReadError
@@ -169,8 +167,7 @@ class WebFile:
         data = fresh_memory(length, self.location.shown) if length is not None else memoryview(bytearray())
         pieces = bytearray() if length is None else None
         position = 0
-        settings = self._deadline.settings
-        window_bytes, window_end = 0, asyncio.get_running_loop().time() + settings.stall_timeout_seconds
+        throughput = ThroughputLimit(self._deadline.settings)
         of = f"of {length:,} bytes" if length is not None else "bytes"
         while True:
             place = f"after {position:,} {of}"
@@ -186,12 +183,7 @@ class WebFile:
                 pieces += piece
             position += len(piece)
             self._tracker.add(len(piece))
-            window_bytes += len(piece)
-            now = asyncio.get_running_loop().time()
-            if now >= window_end:
-                if window_bytes < settings.minimum_rate_bytes * settings.stall_timeout_seconds:
-                    raise TryAgainError(f"slower than {settings.minimum_rate_bytes / 1024:g} KiB/s {place}")
-                window_bytes, window_end = 0, now + settings.stall_timeout_seconds
+            throughput.add(len(piece))
         if length is not None and position != length:
             raise TryAgainError(f"the body ended after {position:,} of {length:,} bytes")
         return data if pieces is None else memoryview(pieces)

@@ -12,11 +12,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from loaders.clients.cancellation import active_cancellation
-from loaders.clients.client import Listed
 from loaders.clients.location import Location
 from loaders.clients.progress import Tracker
 from loaders.clients.retry import Deadline
-from loaders.clients.source import ChangedError, Range, fresh_memory
+from loaders.clients.source import ChangedError, Listed, Range, fresh_memory
 from loaders.config.project_root import project_root
 from loaders.errors import ReadError
 from loaders.files import write_file

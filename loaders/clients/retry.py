@@ -72,3 +72,24 @@ class Deadline:
         # Full jitter, so that many readers that failed together do not come back together.
         longest = min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * 2**number)
         return random.uniform(longest / 4, longest)  # noqa: S311 — spreads load, guards nothing
+
+
+class ThroughputLimit:
+    """The minimum rate at which a body must arrive, measured over windows of one stall timeout."""
+
+    def __init__(self, settings: StorageSettings) -> None:
+        self._settings = settings
+        self._window_start = time.monotonic()
+        self._window_bytes = 0
+
+    def add(self, size_bytes: int) -> None:
+        """Count bytes that arrived; raise TryAgainError if a whole window brought too few."""
+        self._window_bytes += size_bytes
+        elapsed = time.monotonic() - self._window_start
+        if elapsed < self._settings.stall_timeout_seconds:
+            return
+        if self._window_bytes < self._settings.minimum_rate_bytes * self._settings.stall_timeout_seconds:
+            rate, least = self._window_bytes / elapsed / 1024, self._settings.minimum_rate_bytes / 1024
+            raise TryAgainError(f"slower than {least:g} KiB/s ({rate:.1f} KiB/s)")
+        self._window_start = time.monotonic()
+        self._window_bytes = 0

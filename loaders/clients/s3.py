@@ -16,10 +16,9 @@ import obstore.store
 from loaders.clients.account import Account, resolve_account
 from loaders.clients.bucket import Bucket, Pin, without_markers
 from loaders.clients.checksums import Checksum, expected, md5_of_etag
-from loaders.clients.client import Listed
 from loaders.clients.location import Location
 from loaders.clients.retry import Deadline, TryAgainError
-from loaders.clients.source import MissingError, PartialListError, Range
+from loaders.clients.source import Listed, MissingError, PartialListError, Range
 from loaders.clients.store_errors import STATUS_CODES, StoreRefusedError, refusal_or_retry
 from loaders.config.storage import StorageSettings, region_problem
 from loaders.errors import ConfigError, ReadError
@@ -196,6 +195,9 @@ class S3(Bucket):
             raise _converted(error.response) from None
         except botocore.exceptions.ParamValidationError as error:
             raise StoreRefusedError(400, "InvalidRequest", first_line(str(error))) from None
+        except RecursionError:
+            # boto3 asks for the region again and again if the store redirects and names none.
+            raise StoreRefusedError(301) from None
         except (botocore.exceptions.BotoCoreError, ValueError, TypeError) as error:
             raise TryAgainError(f"no answer of the store could be used: {first_line(str(error))}") from None
 

@@ -1,7 +1,9 @@
-"""The interface from which formats read: the bytes of one object in one version."""
+"""The interfaces of clients: a store, and the bytes of one of its objects in one version."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -12,6 +14,7 @@ from loaders.clients.location import Location
 from loaders.errors import ReadError
 
 if TYPE_CHECKING:
+    from loaders.clients.progress import Tracker
     from loaders.clients.retry import Deadline
 
 Range = tuple[int, int]
@@ -79,3 +82,34 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Check that all bytes were of one version, and close the object."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An object in a list: its path, as in locations, its size, and its version if the list has it."""
+
+    path: str
+    size_bytes: int
+    version: str | None = None
+
+
+class Client(Protocol):
+    """Interface of a store."""
+
+    def open(self, location: Location, tracker: Tracker, version: str | None = None) -> Source:
+        """Return the object at a location, pinned to its present version or to the given one.
+
+        Raises:
+            MissingError: nothing is there.
+            ReadError: it cannot be opened.
+        """
+
+    def list(self, folder: Location, deadline: Deadline | None = None) -> Sequence[Listed]:
+        """Return all objects below a folder, each once; none if there is no such folder.
+
+        Raises:
+            ReadError: the folder cannot be listed, or it is unknown whether the list is complete.
+        """
+
+    def write(self, location: Location, data: bytes) -> None:
+        """Store an object, replacing one that is there."""

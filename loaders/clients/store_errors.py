@@ -14,7 +14,7 @@ _CODE = re.compile(r"<Code>([A-Za-z0-9._\-]{1,80})</Code>")
 _MESSAGE = re.compile(r"<Message>(.*?)</Message>", re.DOTALL)
 _REGION = re.compile(r"<Region>([^<]{1,80})</Region>")
 _SYSTEM_MESSAGE = re.compile(r'message: "([^"\n]{1,200})')
-_CERTIFICATE = re.compile(r"(invalid peer certificate: [^\n\"]{1,120}|InvalidCertificate\([^\n]{1,120})")
+_CERTIFICATE = re.compile(r"InvalidCertificate\(\s*(\w{1,60})")
 # What a status means if the store says no more.
 STATUS_CODES = {
     301: "PermanentRedirect",
