@@ -24,7 +24,7 @@ T = TypeVar("T")
 Arrived = Callable[[int, memoryview], Awaitable[None]]
 
 # The body of an answer comes in chunks: large ones cost less, small ones show the progress of a slow connection.
-_CHUNK_BYTES = 160 << 10
+_CHUNK_BYTES = 256 << 10
 _MOST_CHUNKS = 64
 
 
@@ -65,7 +65,9 @@ class StoredObject:
         self.version = store.version(self._pin.etag, self._pin.size_bytes)
         self.modified = self._pin.modified
         self.prefers_whole = store.reads_whole
-        self._chunk_bytes = min(max(1, self.size_bytes // _MOST_CHUNKS), _CHUNK_BYTES)
+        # A chunk that does not come within the stall timeout is slower than the minimum rate.
+        least = int(store.settings.minimum_rate_bytes * store.settings.stall_timeout_seconds)
+        self._chunk_bytes = max(1, min(self.size_bytes // _MOST_CHUNKS, _CHUNK_BYTES, least))
 
     def read(self) -> pa.Buffer:
         """Return every byte of the object, compared with the checksum that the store has."""
@@ -195,9 +197,10 @@ class StoredObject:
             throughput.add(len(chunk))
 
     async def _chunk(self, chunks: Any, position: int, size_bytes: int) -> Any:
+        rate = f"{self._store.settings.minimum_rate_bytes / 1024:g} KiB/s"
         place = f"after {position:,} of {size_bytes:,} bytes"
         try:
-            return await self._deadline.within(anext(chunks, None), f"stalled {place}")
+            return await self._deadline.within(anext(chunks, None), f"stalled, or slower than {rate}, {place}")
         except obstore.exceptions.BaseError as error:
             broken = converted(error, self._store.endpoint)
             raise TryAgainError(f"{broken} {place}") from None
