@@ -245,7 +245,7 @@ def loader_s3(loader_s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> It
     # boto3 and s3fs keep clients made with the environment variables of an earlier test.
     monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
     _forget_s3fs()
-    bucket = S3Bucket(f"test-{uuid.uuid4().hex[:12]}", loader_s3_server.client())
+    bucket = S3Bucket(f"test-{uuid.uuid4().hex[:12]}", loader_s3_server)
     bucket.client.create_bucket(Bucket=bucket.name)
     yield bucket
     bucket.client.delete_bucket(Bucket=bucket.name)  # including its objects

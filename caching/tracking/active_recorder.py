@@ -17,6 +17,7 @@ class ReadRecorder(Protocol):
 
     problem: str
     rules: set[tuple[str, ...]]
+    replaced: set[str]
 
     def read(self, location: str, version: str | None = None, kind: Kind = "file") -> None:
         """Record a read."""
@@ -83,13 +84,16 @@ def current_recorder() -> ReadRecorder | None:
     return _recorder.get()
 
 
-def record_read(location: str | os.PathLike[str], version: str | None = None) -> None:
+def record_read(location: str | os.PathLike[str], version: str | None = None, *, instead_of: str | None = None) -> None:
     """Record that the running cached function reads this location, in this version.
 
-    Without a version the current one is asked for; a local file needs none.
+    Without a version the current one is asked for; a local file needs none. `instead_of` is an argument that names the
+    location without the version that was chosen; its present version does not matter then.
     """
     recorder = _recorder.get()
     if recorder is not None:
+        if instead_of is not None:
+            recorder.replaced.add(instead_of)
         recorder.read(os.fspath(location), version)
 
 

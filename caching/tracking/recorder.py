@@ -40,6 +40,7 @@ class Recorder:
     arguments: dict[str, Source] = field(default_factory=dict)  # those, and what the function's constants name
     contents: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # of folders, as first seen
     written: set[str] = field(default_factory=set)
+    replaced: set[str] = field(default_factory=set)
     made: set[str] = field(default_factory=set)  # folders made during the run
     kept: set[str] = field(default_factory=set)  # what the run wrote, or has in a folder that it made, and then read
     folder: str = field(default_factory=_working_folder)  # where relative paths begin
@@ -158,7 +159,8 @@ class Recorder:
             raise UnversionedError(self.problem)
         settled = [self._settled(source) for source in list(self.sources.values()) if not self._says_no_more(source)]
         for location, source in self.arguments.items():
-            if location not in self.sources and os.path.abspath(location) not in self.written | self.made:
+            is_own = os.path.abspath(location) in self.written | self.made
+            if location not in self.sources and location not in self.replaced and not is_own:
                 settled.append(self._settled(source))
         # A file that was brought once and is used from then on may be edited later.
         settled += [observe(place, "file") for place in sorted(self.kept) if os.path.isfile(place)]

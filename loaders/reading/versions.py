@@ -37,7 +37,8 @@ def record_remote(location: Location, versions: dict[str, str], version: str | N
     if location.protocol not in _VERSIONED:
         record_read(location.url)
     elif version is not None:
-        record_read(f"{_CHOSEN}://{quote(version, safe='')}/{location.url}", _combined(location, versions))
+        chosen = f"{_CHOSEN}://{quote(version, safe='')}/{location.url}"
+        record_read(chosen, _combined(location, versions), instead_of=location.url)
     else:
         record_read(location.url, _combined(location, versions))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +13,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from loaders.contract import DatasetContract
+    from loaders.sandbox.s3_server import S3Server
 
 
 @dataclass(frozen=True)
 class S3Bucket:
-    """A bucket of the local S3 server, with a boto3 client for it."""
+    """A bucket of the local S3 server."""
 
     name: str
-    client: Any
+    server: S3Server
+
+    @cached_property
+    def client(self) -> Any:
+        """A boto3 client of the server."""
+        return self.server.client()
 
     def location(self, key: str = "") -> str:
         """Return the location of an object, or of the whole bucket."""
@@ -30,7 +37,7 @@ class S3Bucket:
 
         A frame needs its contract and is checked against it; the ending of the key determines the format.
         """
-        self.client.put_object(Bucket=self.name, Key=key, Body=_body(key, content, contract))
+        self.server.write(self.name, key, _body(key, content, contract))
         return self.location(key)
 
     def keys(self) -> list[str]:

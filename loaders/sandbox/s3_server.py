@@ -123,6 +123,19 @@ class S3Server:
             config=Config(**{"s3": {"addressing_style": "path"}, "proxies": {}} | options),
         )
 
+    def write(self, bucket: str, key: str, body: bytes) -> None:
+        """Store an object in a bucket of this server."""
+        from loaders.clients.account import account_of_keys
+        from loaders.clients.location import Location
+        from loaders.clients.object_store import ObjectStore
+        from loaders.clients.s3 import S3
+        from loaders.config.storage import StorageSettings
+
+        account = account_of_keys(self.endpoint_url, self.region, self.access_key, self.secret_key)
+        path = f"{bucket}/{key}"
+        store = ObjectStore(S3(bucket, StorageSettings(), account))
+        store.write(Location("s3", path, f"s3://{path}"), body)
+
     def start(self) -> None:
         """Start the server and wait until it answers; raise ConfigError if its package is not installed."""
         if self._process is not None:

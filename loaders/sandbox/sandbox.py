@@ -45,8 +45,7 @@ def open_sandbox(configs: str | os.PathLike[str], sample_env: str = "local") -> 
         offered = {dataset.name for dataset in sample.datasets}
         names = sorted({target.dataset.name for found in wanted.values() for target in found} & offered)
         frames = load_frames(sample, names) if names else {}
-        client = server.client()
-        filled = {env: _fill(client, found, frames) for env, found in wanted.items() if found}
+        filled = {env: _fill(server, found, frames) for env, found in wanted.items() if found}
         missing = {env: left_out(planned, "s3") | _unknown(wanted[env], sample) for env, planned in plans.items()}
         variables = {**server.environment(), SANDBOX_VARIABLE: server.endpoint_url}
         yield Sandbox(variables, filled, missing)
@@ -58,14 +57,15 @@ def _unknown(found: list[Target], sample: Plan) -> dict[str, str]:
     return {target.dataset.name: reason for target in found if target.dataset.name not in offered}
 
 
-def _fill(client: Any, found: list[Target], frames: Mapping[str, Any]) -> list[str]:
+def _fill(server: S3Server, found: list[Target], frames: Mapping[str, Any]) -> list[str]:
     written = []
+    client = server.client()
     for target in found:
         if target.dataset.name not in frames:
             continue
         bucket, _, key = target.path.partition("/")
         _create_bucket(client, bucket)
-        client.put_object(Bucket=bucket, Key=key, Body=target.encoded(frames[target.dataset.name]))
+        server.write(bucket, key, target.encoded(frames[target.dataset.name]))
         written.append(target.written)
     return written
 
