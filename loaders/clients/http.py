@@ -10,12 +10,11 @@ import base64
 import binascii
 import re
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
-from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 import aiohttp
 import pyarrow as pa
@@ -29,10 +28,9 @@ from loaders.clients.retry import Deadline, ThroughputLimit, TryAgainError
 from loaders.clients.source import ChangedError, Listed, MissingError, Range, fresh_memory
 from loaders.compression import decompressed, split_compression
 from loaders.config.storage import active_storage
-from loaders.errors import ConfigError, ReadError
-from loaders.redaction import first_line, redact
+from loaders.errors import ReadError
+from loaders.redaction import first_line
 
-_REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
 _RETRIED_STATUSES = {408, 425, 429, 500, 502, 503, 504}
 # Beyond it no length is meant seriously, and no memory can be had.
@@ -193,46 +191,40 @@ class WebFile:
 async def _answer(
     location: Location, deadline: Deadline, more: Mapping[str, str] | None = None
 ) -> AsyncIterator[aiohttp.ClientResponse]:
-    """Give the answer of success, after redirects."""
+    """Give the answer of success, after redirects; a user and password are not sent to another host."""
     url, headers = _request(location.url, location.shown)
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=deadline.settings.connect_timeout_seconds)
     # One connection for each file: no answer can be mistaken for that of an earlier request.
-    async with aiohttp.ClientSession(auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()) as session:
-        for _ in range(_MOST_REDIRECTS + 1):
-            answer = await _sent(session, url, {**headers, **(more or {})}, deadline)
-            async with answer:
-                if answer.status not in _REDIRECTS or "Location" not in answer.headers:
-                    _refuse(answer.status, location)
-                    yield answer
-                    return
-                target, others = _request(urljoin(url, answer.headers["Location"]), location.shown)
-            before, after = urlsplit(url), urlsplit(target)
-            if before.scheme == "https" and after.scheme != "https":
+    async with aiohttp.ClientSession(
+        auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar(), timeout=timeout, trust_env=True
+    ) as session:
+        request = session.get(
+            yarl.URL(url, encoded=True), headers={**headers, **(more or {})}, max_redirects=_MOST_REDIRECTS
+        )
+        async with await _sent(request, location, deadline) as answer:
+            schemes = [step.url.scheme for step in (*answer.history, answer)]
+            if "http" in schemes[schemes.index("https") :] if "https" in schemes else False:
                 raise ReadError(f"'{location.shown}' redirects to an unencrypted location. Give that location itself.")
-            # A user and password are for the server that they were given for.
-            headers = others | headers if before.netloc == after.netloc else others
-            url = target
-    raise ReadError(f"'{location.shown}' redirects more than {_MOST_REDIRECTS} times.")
+            _refuse(answer.status, location)
+            yield answer
 
 
 async def _sent(
-    session: aiohttp.ClientSession, url: str, headers: Mapping[str, str], deadline: Deadline
+    request: Awaitable[aiohttp.ClientResponse], location: Location, deadline: Deadline
 ) -> aiohttp.ClientResponse:
-    settings = deadline.settings
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=settings.connect_timeout_seconds)
-    request = session.get(
-        yarl.URL(url, encoded=True), headers=headers, allow_redirects=False, timeout=timeout, **_proxy(url)
-    )
-    host = urlsplit(url).netloc
+    host = urlsplit(location.url).netloc.rpartition("@")[2]
     try:
         return await deadline.within(request, "stalled before an answer came")
+    except aiohttp.TooManyRedirects:
+        raise ReadError(f"'{location.shown}' redirects more than {_MOST_REDIRECTS} times.") from None
+    except aiohttp.RedirectClientError:
+        raise ReadError(f"'{location.shown}' redirects to what is no URL of a web server.") from None
     except aiohttp.ConnectionTimeoutError:
         raise TryAgainError(f"no connection to {host}: it does not answer") from None
     except aiohttp.ClientHttpProxyError as error:
-        raise TryAgainError(f"the proxy {_proxy_host(url)} answered {error.status} for {host}") from None
-    except aiohttp.ClientProxyConnectionError as error:
-        raise TryAgainError(f"no connection to the proxy {_proxy_host(url)}: {_broken(error)}") from None
+        raise TryAgainError(f"the proxy answered {error.status} for {host}") from None
     except aiohttp.ClientConnectorError as error:
-        raise TryAgainError(f"no connection to {host}: {_broken(error)}") from None
+        raise TryAgainError(f"no connection to {error.host}:{error.port}: {_broken(error)}") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
         raise TryAgainError(_broken(error)) from None
 
@@ -251,30 +243,6 @@ def _broken(error: BaseException) -> str:
     if isinstance(error, ssl.SSLError):
         return f"its certificate is not trusted ({first_line(str(error))})"
     return str(getattr(error, "strerror", None) or first_line(str(error)) or type(error).__name__)[:200]
-
-
-def _proxy(url: str) -> dict[str, Any]:
-    """Return the arguments of a request for the proxy that the environment, or the system's settings, name."""
-    from urllib.request import getproxies, proxy_bypass
-
-    parts = urlsplit(url)
-    named = getproxies().get(parts.scheme)
-    if not named or proxy_bypass(parts.hostname or "") or proxy_bypass(parts.netloc):
-        return {}
-    try:
-        through = urlsplit(named if "://" in named else f"http://{named}")
-        known = through.scheme == "http" and bool(through.hostname) and through.port != 0
-    except ValueError:
-        known = False
-    if not known:
-        raise ConfigError(
-            f"{parts.scheme}_proxy is '{redact(named)}'; only proxies named http://host:port can be used. Correct it."
-        )
-    return {"proxy": f"http://{through.netloc}"}
-
-
-def _proxy_host(url: str) -> str:
-    return urlsplit(str(_proxy(url).get("proxy", ""))).netloc.rpartition("@")[2]
 
 
 def _refuse(status: int, location: Location) -> None:

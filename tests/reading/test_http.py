@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from loaders import ConfigError, DatasetContract, LoaderError, ReadError, read_table
+from loaders import DatasetContract, LoaderError, ReadError, read_table
 from loaders.config.storage import StorageSettings, use_storage
 
 CONTRACT = DatasetContract("pairs", pa.schema([("a", pa.int64()), ("b", pa.string())]))
@@ -262,7 +262,7 @@ def test_a_password_is_sent_where_it_belongs_and_nowhere_else(serve: Serve) -> N
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/a.csv"])
 def test_a_redirect_leads_to_web_servers_only(target: str, serve: Serve) -> None:
     server = serve(lambda head, send: send(answer(b"", f"Location: {target}", status="302 Found")))
-    with pytest.raises(ReadError, match="leads to none"):
+    with pytest.raises(ReadError, match="redirects to what is no URL"):
         rows(f"{server.url}/a.csv")
 
 
@@ -281,16 +281,18 @@ def test_a_proxy_fetches_what_is_not_encrypted(serve: Serve, monkeypatch: pytest
 def test_a_proxy_is_asked_for_a_tunnel_to_what_is(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     proxy = serve(lambda head, send: send(answer(b"", status="407 Proxy Authentication Required")))
     monkeypatch.setenv("https_proxy", proxy.url)
-    with pytest.raises(ReadError, match=r"the proxy 127\.0\.0\.1:\d+ answered 407"):
+    with pytest.raises(ReadError, match="the proxy answered 407"):
         rows("https://data.example/a.csv")
     assert proxy.heads[0].startswith("CONNECT data.example:443 HTTP/1.1")
 
 
-def test_a_proxy_of_another_kind_is_refused(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("http_proxy", "socks5://me:secret@127.0.0.1:1080")
-    with pytest.raises(ConfigError, match="only proxies named http") as caught:
-        rows("http://data.example/a.csv")
+def test_a_proxy_of_another_kind_is_not_passed_by(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = serve(lambda head, send: send(answer(ROWS)))
+    monkeypatch.setenv("http_proxy", "socks5://me:secret@127.0.0.1:9")
+    with pytest.raises(ReadError, match=r"no connection to 127\.0\.0\.1:9") as caught:
+        rows(f"{server.url}/a.csv")
     assert "secret" not in str(caught.value)
+    assert server.heads == []
 
 
 def test_a_deadline_holds_for_a_body_that_never_ends(serve: Serve) -> None:
