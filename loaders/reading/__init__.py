@@ -1,8 +1,9 @@
 """Read a dataset from any location: `read_table(location, contract)` returns the frame of the contract, or raises.
 
 Locations
-    A local path (relative to the project's root), `s3://bucket/key`, `http(s)://` (also presigned), `memory://`, and
-    any protocol for which an fsspec file system is installed. A location is one file, a pattern (`parts/*.csv`,
+    A local path (relative to the project's root), `s3://bucket/key`, `gs://bucket/key`, `az://container/key`,
+    `abfs://container@account.dfs.core.windows.net/key`, `http(s)://` (also presigned), `memory://`, and any protocol
+    for which an fsspec file system is installed. A location is one file, a pattern (`parts/*.csv`,
     `**/*.parquet`), or a folder of parts, which are read in the order of their paths. Hidden files and markers such as
     `_SUCCESS` are skipped unless a local pattern names them (`_tmp*.csv`). A part that is not a file, or a broken link,
     is an error. Folders named `column=value` supply columns that the contract has and the files lack;
@@ -26,13 +27,13 @@ Values
 Verification
     Local files are read through one descriptor. A file that is rewritten during the read is an error; a file that is
     replaced by a rename is read in its old version.
-    For S3, HEAD gets the version, each GET requires it (If-Match), and length and ETag of each response are compared.
+    For object stores, HEAD gets the version, each GET requires it (If-Match), and length and ETag of each response are compared.
     An object that is overwritten during the read is read again in its new version; versions are never mixed. Of a
     multipart upload with parts of different sizes, up to a thousand part sizes are requested.
     * Whole objects (`verify: object`; the default, `auto`, over plain HTTP; every format but Parquet): the bytes are
-      compared with the stored checksum (CRC-32, CRC-32C, CRC-64/NVME, SHA-1, SHA-256, of the object or of its parts),
-      or with the MD5 in the ETag, before they are parsed. For an object that has none, `auto` checks only the length;
-      `object` raises.
+      compared with the MD5 in the ETag, or in S3 with the stored checksum (CRC-32, CRC-32C, CRC-64/NVME, SHA-1,
+      SHA-256, of the object or of its parts), before they are parsed. For an object that has none, as in Azure, `auto`
+      checks only the length; `object` raises.
     * Ranges of Parquet (`verify: ranges`; `auto` over HTTPS where few columns are needed): length, ETag, and the file's
       own page checksums where it has them. The footer, and pages without a checksum, are protected by TLS alone.
       Beyond the columns' chunks and the footer, at most 8 % more is fetched; a file of up to 64 KiB is fetched whole.
@@ -40,11 +41,15 @@ Verification
     For fsspec, the length and the file's version before and after the read are checked; timeouts are the file system's.
     A request that breaks off, stalls, is slow or returns altered bytes is repeated after growing random waits, until
     `attempts` or the deadline is reached; the error lists what happened in each try. Every wait is bounded, also for a
-    header or a chunk size that arrives byte by byte. See `loaders.config.storage.StorageSettings`. The HTTP proxies of
-    the environment are used.
+    header that arrives byte by byte. See `loaders.config.storage.StorageSettings`. The HTTP proxies of the environment
+    are used.
+    What obstore does not tell: whether a redirect was followed (to another host the signature does not go along, a
+    session token does), and whether the list of a folder in Google Cloud Storage or Azure is complete; S3's lists come
+    from boto3, which does.
 
-Credentials come from the AWS chain: environment variables, profiles, instance roles. Messages contain no secrets: URLs
-are shown without user, password and query.
+Credentials come from the environment: for S3 the AWS chain (variables, profiles, SSO, roles), for Google and Azure the
+variables and identities that obstore knows. Messages contain no secrets: URLs are shown without user, password and
+query.
 """
 
 import pandas as pd
