@@ -109,13 +109,13 @@ def _versions(sources: list[Source]) -> frozenset[Hashable]:
 
 
 def _are_versioned(sources: list[Source]) -> bool:
-    """Tell whether the sources identify the data: something was read, and all of it has a version."""
+    """Return whether the sources identify the data: something was read, and all of it has a version."""
     read = [source for source in sources if source.kind not in UNREAD]
     return bool(read) and all(source.version is not None for source in read)
 
 
 def _agree(before: list[Source], now: list[Source]) -> bool:
-    """Tell whether files too young for their times to count have the same content."""
+    """Return whether files too young for their times to count have the same content."""
     contents = {source.location: source.content for source in now if source.content}
     return all(
         not source.content or contents.get(source.location, source.content) == source.content for source in before

@@ -34,7 +34,7 @@ def warn_user(text: str) -> None:
 
 
 def _is_inner(file: str, module: str) -> bool:
-    """Tell whether a file belongs to this toolkit, to Hamilton, click or Python."""
+    """Return whether a file belongs to this toolkit, to Hamilton, click or Python."""
     if file.startswith(f"{_LIBRARY}{os.sep}"):
         inside = file[len(_LIBRARY) + 1 :].partition(os.sep)[0]
         if inside not in ("site-packages", "dist-packages"):

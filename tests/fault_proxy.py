@@ -63,7 +63,7 @@ class Request:
         return self.headers.get("range")
 
     def is_of(self, kind: RequestKind) -> bool:
-        """Tell whether it is a request of the kind; GET and RANGE mean objects, a ranged GET is both."""
+        """Return whether it is a request of the kind; GET and RANGE mean objects, a ranged GET is both."""
         listing = self.method == "GET" and (self.path.strip("/").count("/") == 0 or "comp=list" in self.query)
         if kind in ("GET", "RANGE"):
             return self.method == "GET" and not listing and (kind == "GET" or self.range is not None)

@@ -82,7 +82,7 @@ def library_of_class(cls: type) -> str:
 
 
 def is_memo(value: object) -> bool:
-    """Tell whether it is a Python function under `functools.cache` or `lru_cache`."""
+    """Return whether it is a Python function under `functools.cache` or `lru_cache`."""
     return isinstance(value, _MEMO) and isinstance(getattr(value, "__wrapped__", None), FunctionType)
 
 

@@ -167,7 +167,7 @@ def _scandir(path: str | Path) -> Iterator[os.DirEntry[str]]:
 
 
 def is_debris(name: str) -> bool:
-    """Tell whether a file name is that of an unfinished file."""
+    """Return whether a file name is that of an unfinished file."""
     return name.startswith(_NEW)
 
 

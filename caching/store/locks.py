@@ -165,7 +165,7 @@ def _holding(lock: _Lock | None) -> Iterator[None]:
 
 
 def _is_same_file(fd: int, path: str) -> bool:
-    """Tell whether the path still leads to the locked file; the folder may have been removed."""
+    """Return whether the path still leads to the locked file; the folder may have been removed."""
     try:
         return sys.platform == "win32" or os.fstat(fd).st_ino == Path(path).stat().st_ino
     except FileNotFoundError:
@@ -218,7 +218,7 @@ class _Wait:
         self._tries = 0
 
     def lasts(self) -> bool:
-        """Tell whether to try again; the first try is always allowed."""
+        """Return whether to try again; the first try is always allowed."""
         self._tries += 1
         if self._tries == 1:
             return True
@@ -243,7 +243,7 @@ class _Wait:
                 (self._folder / self._token).unlink()
 
     def _must_give_up(self) -> bool:
-        """Tell whether this wait closes a circle of waiters and is chosen to break it."""
+        """Return whether this wait closes a circle of waiters and is chosen to break it."""
         with contextlib.suppress(OSError):
             self._announce()
             waits = self._read_waits()

@@ -23,7 +23,7 @@ class ReadRecorder(Protocol):
         """Record a read."""
 
     def knows(self, location: str) -> bool:
-        """Tell whether a file was recorded already."""
+        """Return whether a file was recorded already."""
 
     def write(self, location: str) -> None:
         """Record a file that the function writes itself."""

@@ -59,7 +59,7 @@ class UnversionedError(Exception):
 
 
 def is_young(status: os.stat_result) -> bool:
-    """Tell whether a file is so young that it could be rewritten without a change of its times."""
+    """Return whether a file is so young that it could be rewritten without a change of its times."""
     return time.time() - max(status.st_mtime, status.st_ctime) < _YOUNG_SECONDS
 
 

@@ -1,4 +1,4 @@
-"""Compare what the loaders of a dataset do with its frame, beside reading it."""
+"""Compare what the loaders of a dataset do with its frame besides reading it."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def body_differences(dataset: str, exporting: Mapping[str, SourceModule]) -> Ite
             yield _unmet(dataset, exporting[name])
     held = {name: steps for name, steps in found.items() if steps is not None and steps.is_held}
     if len({frozenset(source.exports[dataset].inputs) for source in exporting.values()}) > 1:
-        # Who is given other inputs makes a location of them another way.
+        # Loaders with other inputs build their locations from them in another way.
         for steps in held.values():
             steps.steps[:] = [step for step in steps.steps if not step.text.startswith(READS_FROM)]
     for deviation in deviations({name: steps.texts for name, steps in held.items()}):
         more = list((Counter(deviation.value) - Counter(deviation.expected)).elements())
         fewer = list((Counter(deviation.expected) - Counter(deviation.value)).elements())
-        # Of two that differ, it is told of the one that does more.
+        # Of two loaders that differ, the one that does more is reported.
         if more or not _is_tied(deviation.expected, held):
             source = exporting[deviation.name]
             yield _differs(dataset, source, held[deviation.name].steps, more, fewer, deviation.others)
@@ -81,7 +81,7 @@ def _differs(
         severity="warning",
         expected=f"{_listed(fewer) or 'the frame as it is read'}, as in {', '.join(others)}",
         found=_listed(more) or ("none of it" if not steps else "the same in another order"),
-        fix="Do it in every source, or in the dataflow: sources are to differ in where they read alone.",
+        fix="Do the same in every source, or do it in the dataflow: sources should differ only in where they read.",
         dataset=dataset,
         **here | {"line": line},
     )

@@ -250,7 +250,7 @@ _TOOLKIT = Path(__file__).parents[2]
 
 
 def is_foreign(file: Path) -> bool:
-    """Tell whether a file belongs to Python, an installed package or the toolkit."""
+    """Return whether a file belongs to Python, an installed package or the toolkit."""
     toolkit = any(file.is_relative_to(_TOOLKIT / package) for package in ("loaders", "caching", "cli"))
     installed = "site-packages" in file.parts or file.is_relative_to(Path(traceback.__file__).parent)
     return toolkit or installed or not file.exists()

@@ -1,4 +1,4 @@
-"""What the names in a function's text stand for, without running it."""
+"""Resolve the names in a function's source text without running it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from loaders.checking.source_text import FunctionNode, SourceText
 from loaders.contract import DatasetContract
 
 _READERS = ("read_", "scan_", "take_frame", "conform")
-# What may be given a contract without reading anything by it.
+# Modules whose functions may take a contract without reading anything by it.
 _NO_READERS = ("builtins", "copy", "dataclasses", "typing", "logging", "pandas", "polars", "numpy", "pyarrow")
 _LONGEST_CONSTANT = 200
 _DEEPEST_CALL = 8
@@ -32,7 +32,7 @@ class Texts:
         self._followed: Counter[Any] = Counter()
 
     def may_follow(self, callers: Sequence[Any]) -> bool:
-        """Tell whether another call is followed: helpers that call each other often would take minutes."""
+        """Return whether another call is followed; without a limit, helpers that call each other would take minutes."""
         self._followed[callers[0]] += 1
         return len(callers) <= _DEEPEST_CALL and self._followed[callers[0]] <= _MOST_CALLS
 
@@ -85,7 +85,7 @@ class Scope:
         return shown if 0 < len(shown) <= _LONGEST_CONSTANT else None
 
     def reads(self, call: ast.Call) -> bool:
-        """Tell whether a call returns data that was held to a contract."""
+        """Return whether a call returns data that was held to a contract."""
         value = self.value(call.func)
         called = _function_of(value)
         if isinstance(call.func, ast.Attribute) and isinstance(self.value(call.func.value), DatasetContract):
@@ -101,12 +101,12 @@ class Scope:
         return home not in _NO_READERS and any(isinstance(value, DatasetContract) for value in given)
 
     def _is_method_of_reader(self, call: ast.Call) -> bool:
-        """Tell whether a call is of a method of an object that is made with a contract."""
+        """Return whether a call is of a method of an object that is made with a contract."""
         made = call.func.value if isinstance(call.func, ast.Attribute) else None
         return isinstance(made, ast.Call) and isinstance(self.value(made.func), type) and self.reads(made)
 
     def is_unknown(self, call: ast.Call) -> bool:
-        """Tell whether nobody can say from the text what a call calls: an argument, an item of a table, a result."""
+        """Return whether the text does not show what a call calls: an argument, an item of a table, a result."""
         root = call.func
         while isinstance(root, ast.Attribute):
             root = root.value
@@ -133,7 +133,7 @@ def _function_of(value: Any) -> Any:
 
 
 def is_reader(value: Any) -> bool:
-    """Tell whether a value is one of the toolkit's functions that hold data to a contract."""
+    """Return whether a value is one of the toolkit's functions that hold data to a contract."""
     home = str(getattr(value, "__module__", "") or "").partition(".")[0]
     return home == "loaders" and str(getattr(value, "__name__", "")).startswith(_READERS) and callable(value)
 

@@ -74,7 +74,7 @@ def probe_environments(
 
 
 class _Look:
-    """One dataset of one environment: its probe, and the findings about it."""
+    """The check of one dataset in one environment: its probe and its findings."""
 
     def __init__(
         self, environment: Environment, exported: ExportedFunction, name: str, value: str, *, all_parts: bool

@@ -172,7 +172,7 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
 
 
 def _returns(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Tell whether a function returns a value or ends by raising."""
+    """Return whether a function returns a value or ends by raising."""
     return any(
         (isinstance(part, ast.Return) and part.value is not None) or isinstance(part, ast.Raise | ast.Yield)
         for part in ast.walk(node)

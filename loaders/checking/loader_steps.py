@@ -1,4 +1,4 @@
-"""What a loader does with its frame beside reading it: found in its text and that of its helpers."""
+"""Find what a loader does with its frame besides reading it, from its source text and that of its helpers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ READS_FROM = "reads from "
 
 @dataclass(frozen=True)
 class Step:
-    """Something that is done to the frame, as text, and the line."""
+    """One operation on the frame, as text, and its line."""
 
     text: str
     line: int
@@ -31,7 +31,7 @@ class Step:
 
 @dataclass
 class Steps:
-    """The steps of a function, and whether what it returns was held to a contract.
+    """The operations of a function on its frame, and whether its result obeys a contract.
 
     Attributes:
         is_held: whether any returned value comes from a read under a contract.
@@ -51,13 +51,13 @@ class Steps:
 
 
 def steps_of(function: Callable[..., Any], texts: Texts) -> Steps | None:
-    """Return the steps of a loader; None if its source text is not at hand."""
+    """Return the steps of a loader; None if its source text is not available."""
     node = texts.node_of(function)
     return None if node is None else _Body(function, node, texts, {}, {}, set(), ()).steps()
 
 
 class _Body:
-    """The walk through one function, with the names that hold a frame so far."""
+    """The analysis of one function: the names that hold a frame so far, and the steps found."""
 
     def __init__(
         self,
@@ -120,7 +120,7 @@ class _Body:
                 self._compound(node)
 
     def _inner(self, node: FunctionNode) -> None:
-        """Take a function inside the function for what it returns; what it does is done where it is called."""
+        """Note what a nested function returns; its steps are counted where it is called."""
         inner = _Body(self._function, node, self._texts, self._scope.bound, self._written, self._held, self._callers)
         found = inner.steps()
         if found.is_held:
@@ -201,7 +201,7 @@ class _Body:
             self._summaries.clear()
 
     def _expression(self, value: ast.expr) -> None:
-        """Take notice of a call whose result is dropped, if it may change a frame in place."""
+        """Add a call whose result is dropped, if it may change a frame in place."""
         call = value.value if isinstance(value, ast.Await) else value
         if not isinstance(call, ast.Call) or not self._is_held(call):
             return
@@ -227,7 +227,7 @@ class _Body:
     # --- expressions ---
 
     def _is_held(self, node: ast.AST) -> bool:
-        """Tell whether an expression has a part that comes from a read."""
+        """Return whether an expression has a part that comes from a read."""
         names = (part.id for part in ast.walk(node) if isinstance(part, ast.Name))
         return any(name in self._held for name in names) or any(self._reads(call) for call in _calls(node))
 
@@ -265,7 +265,7 @@ class _Body:
             self._add(value, ast.unparse(shown))
 
     def _options(self, call: ast.Call) -> None:
-        """Add the location of a read where it is no plain input, and options that choose among the data."""
+        """Add the location of a read if it is not a plain input, and options that select data."""
         location = next((k.value for k in call.keywords if k.arg in ("location", "frames")), None)
         location = location or (call.args[0] if call.args else None)
         if location is not None and not isinstance(location, ast.Starred):
@@ -324,7 +324,7 @@ class _Body:
         return _Shown(self).visit(copy.deepcopy(node))
 
     def replaced(self, node: ast.expr) -> ast.expr | None:
-        """Return what stands for a name or call in the text of a step; None to leave it."""
+        """Return the replacement of a name or call in the text of a step; None to keep it."""
         if isinstance(node, ast.Call):
             is_made = isinstance(node.func, ast.Name) and node.func.id in self._makers
             return ast.Name(_FRAME) if is_made or self._reads(node) else None
@@ -359,13 +359,13 @@ def _calls(node: ast.AST) -> list[ast.Call]:
 
 
 def _is_plain(node: ast.expr) -> bool:
-    """Tell whether an expression is the frame itself."""
+    """Return whether an expression is the frame itself."""
     node = _without_harmless(node)
     return isinstance(node, ast.Name) and node.id == _FRAME
 
 
 def _without_harmless(node: ast.expr) -> ast.expr:
-    """Return an expression without what changes nothing: await, copies, casts, a path made of text."""
+    """Return an expression without parts that change nothing: await, copies, casts, a path made of text."""
     match node:
         case ast.Await(value=value) | ast.NamedExpr(value=value):
             return _without_harmless(value)

@@ -11,7 +11,7 @@ V = TypeVar("V", bound=Hashable)
 
 @dataclass(frozen=True)
 class Deviation(Generic[V]):
-    """Somebody's value, and the one that it is held against, with those who have it."""
+    """The value of one source, the value that it should have, and the sources that have that."""
 
     name: str
     value: V

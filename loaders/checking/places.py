@@ -84,7 +84,7 @@ class Place:
         return split_compression(parts[-1])[0].partition(".")[0].lower() if parts else ""
 
     def covers(self, other: Place) -> bool:
-        """Tell whether the other's file is the same, or one in this folder."""
+        """Return whether the other's file is the same, or one in this folder."""
         if self.store != other.store:
             return False
         is_inside = self.location.path.endswith("/") and f"{other.path}/".startswith(f"{self.path}/")
@@ -121,7 +121,7 @@ def words(text: str) -> frozenset[str]:
 
 
 def is_production(env: str) -> bool:
-    """Tell whether an environment is production, by its name.
+    """Return whether an environment is production, by its name.
 
     >>> is_production("prod-eu"), is_production("pre-prod"), is_production("staging")
     (True, False, False)

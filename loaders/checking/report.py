@@ -40,7 +40,7 @@ class Report:
         return not self.errors
 
     def passes(self, *, strict: bool = False) -> bool:
-        """Tell whether there is no error and, if strict, no warning either."""
+        """Return whether there is no error and, if strict, no warning either."""
         return not self.findings if strict else self.ok
 
     @property

@@ -42,7 +42,7 @@ class Secret:
 
 
 def is_secret_name(name: str) -> bool:
-    """Tell whether a key or variable of this name holds a secret.
+    """Return whether a key or variable of this name holds a secret.
 
     >>> is_secret_name("db_password"), is_secret_name("secretAccessKey"), is_secret_name("tokens_data_path")
     (True, True, False)

@@ -84,7 +84,7 @@ def _by_name(first: Place, second: Place, found: Sequence[Place]) -> bool:
 
 
 def _by_others(first: Place, second: Place, by_environment: dict[str, list[Place]]) -> bool:
-    """Tell whether more environments have the two names the other way round than as they are here."""
+    """Return whether more environments have the two names the other way round than as they are here."""
     alike = reversed_ = 0
     for found in by_environment.values():
         stems = {place.dataset: place.stem for place in found}
@@ -128,14 +128,14 @@ def _visit(place: Place, owner: Place) -> Finding:
 
 
 def _are_apart(first: Place, second: Place) -> bool:
-    """Tell whether two places are of different environments that should share nothing."""
+    """Return whether two places are of different environments that should share nothing."""
     one, other = first.environment, second.environment
     agreed = other.name in one.config.settings.shared_with or one.name in other.config.settings.shared_with
     return one is not other and first.store == second.store and not agreed
 
 
 def _visits(place: Place, owner: Place) -> bool:
-    """Tell whether a bucket or folder names the owner's environment, and not its own."""
+    """Return whether a bucket or folder names the owner's environment, and not its own."""
     if not place.is_in_bucket:
         return False
     named = words(place.folder) & words(owner.folder) & words(owner.environment.name)
@@ -143,7 +143,7 @@ def _visits(place: Place, owner: Place) -> bool:
 
 
 def _share(first: Place, second: Place) -> bool:
-    """Tell whether two environments have one file, or files in one folder of a bucket without a name of their own."""
+    """Return whether two environments have one file, or files in one folder of a bucket without a name of their own."""
     if first.path == second.path:
         return True
     named = any(words(place.path) & words(place.environment.name) for place in (first, second))
@@ -151,6 +151,6 @@ def _share(first: Place, second: Place) -> bool:
 
 
 def _is_away(place: Place, found: Sequence[Place]) -> bool:
-    """Tell whether at most half of an environment's locations lie in this one's folder."""
+    """Return whether at most half of an environment's locations lie in this one's folder."""
     own = [other for other in found if other.environment is place.environment]
     return 2 * sum(other.folder == place.folder for other in own) <= len(own)

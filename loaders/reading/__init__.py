@@ -27,9 +27,9 @@ Values
 Verification
     Local files are read through one descriptor. A file that is rewritten during the read is an error; a file that is
     replaced by a rename is read in its old version.
-    For object stores, HEAD gets the version, each GET requires it (If-Match), and length and ETag of each response are compared.
-    An object that is overwritten during the read is read again in its new version; versions are never mixed. Of a
-    multipart upload with parts of different sizes, up to a thousand part sizes are requested.
+    For object stores, HEAD gets the version, each GET requires it (If-Match), and length and ETag of each response are
+    compared. An object that is overwritten during the read is read again in its new version; versions are never mixed.
+    Of a multipart upload with parts of different sizes, up to a thousand part sizes are requested.
     * Whole objects (`verify: object`; the default, `auto`, over plain HTTP; every format but Parquet): the bytes are
       compared with the MD5 in the ETag, or in S3 with the stored checksum (CRC-32, CRC-32C, CRC-64/NVME, SHA-1,
       SHA-256, of the object or of its parts), before they are parsed. For an object that has none, as in Azure, `auto`

@@ -202,7 +202,7 @@ def _in_folder(folder: str, paths: Found, pattern: str = "") -> Found:
 
 
 def _is_matched(names: list[str], pattern: list[str]) -> bool:
-    """Tell whether a path matches a glob, both given by their components; `**` stands for any number of folders."""
+    """Return whether a path matches a glob, both given by their components; `**` stands for any number of folders."""
     if not pattern:
         return not names
     if pattern[0] == "**":

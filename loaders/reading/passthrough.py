@@ -32,7 +32,7 @@ _CALLS = {"CALL", "CALL_KW"}
 
 
 def is_passthrough(function: Callable[..., Any]) -> bool:
-    """Tell whether the function returns the result of `read_table` unchanged.
+    """Return whether the function returns the result of `read_table` unchanged.
 
     It is, if its body is nothing but `return read_table(…)` without further calls, or `return helper(…)` of a plain
     function of which the same is true, and no decorators but the cache's and Hamilton's for columns stand around it.
@@ -107,7 +107,7 @@ def _is_subscript(item: dis.Instruction) -> bool:
 
 
 def _is_in_a_table(pushes: list[dis.Instruction], function: types.FunctionType) -> bool:
-    """Tell whether a subscript is a plain lookup such as `CONTRACTS["orders"]`, which runs no user code."""
+    """Return whether a subscript is a plain lookup such as `CONTRACTS["orders"]`, which runs no user code."""
     if len(pushes) < 2 or pushes[-1].opname != "LOAD_CONST" or type(pushes[-1].argval) is not str:
         return False
     start = len(pushes) - 2
