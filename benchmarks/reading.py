@@ -131,12 +131,21 @@ def report(medians: dict[str, list[float]], fetched: tuple[int, int]) -> None:
     seconds = {kind: figures[0] for kind, figures in medians.items()}
     peaks = {kind: figures[2] / figures[3] for kind, figures in medians.items() if figures[3]}
     rows = [
+        ("CSV, against polars.read_csv", seconds["ours_csv"] / seconds["polars_csv"], "<=", 1.1),
+        ("Parquet, against polars.read_parquet", seconds["ours_parquet"] / seconds["polars_parquet"], "<=", 1.0),
+        (
+            "3 columns, against polars.scan_parquet",
+            seconds["ours_parquet_columns"] / seconds["polars_parquet_columns"],
+            "<=",
+            1.0,
+        ),
         ("CSV, against pandas.read_csv", seconds["pandas_csv"] / seconds["ours_csv"], ">=", 2.2),
         ("CSV, against the floor", seconds["ours_csv"] / seconds["floor_csv"], "<=", 1.1),
         ("Parquet, against pandas.read_parquet", seconds["pandas_parquet"] / seconds["ours_parquet"], ">=", 7),
         ("3 columns, against the whole file", seconds["pandas_parquet"] / seconds["ours_parquet_columns"], ">=", 20),
         ("3 columns, against columns=", seconds["pandas_parquet_columns"] / seconds["ours_parquet_columns"], ">=", 6),
         ("3 columns, bytes over their chunks", fetched[0] / fetched[1], "<=", 1.1),
+        (f"{DATASETS} datasets, against GETs", seconds["many_small"] / seconds["floor_many_small"], "<=", 1.1),
         (f"{DATASETS} datasets, against one", seconds["many_small"] / seconds["one_small"], "<=", 2.5),
         ("peak over the frame, CSV", peaks["ours_csv"], "<=", 2),
         ("peak over the frame, Parquet", peaks["ours_parquet"], "<=", 2),

@@ -115,6 +115,13 @@ def polars_parquet() -> Read:
     return lambda: pl.read_parquet(location("lineitem.parquet"), storage_options=_polars_options())
 
 
+def polars_parquet_columns() -> Read:
+    import polars as pl
+
+    options = _polars_options()
+    return lambda: pl.scan_parquet(location("lineitem.parquet"), storage_options=options).select(COLUMNS).collect()
+
+
 def ours_parquet_columns() -> Read:
     from loaders import read_table
     from loaders.config.storage import StorageSettings, use_storage
@@ -227,7 +234,8 @@ KINDS: dict[str, Callable[[], Read]] = {
     kind.__name__: kind
     for kind in (
         *(ours_csv, floor_csv, pandas_csv, polars_csv, ours_parquet, pandas_parquet, arrow_parquet, polars_parquet),
-        *(ours_parquet_columns, pandas_parquet_columns, bare_parquet_columns, floor_parquet_columns),
+        *(ours_parquet_columns, pandas_parquet_columns, polars_parquet_columns),
+        *(bare_parquet_columns, floor_parquet_columns),
         *(one_small, many_small, floor_one_small, floor_many_small),
     )
 }
