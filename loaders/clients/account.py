@@ -93,13 +93,16 @@ def _from_boto3(settings: StorageSettings, region: str | None) -> Account:
     import boto3
     import botocore.exceptions
     import botocore.session
+    from botocore.config import Config
 
     core = botocore.session.Session(profile=settings.profile)
     try:
         session = boto3.Session(botocore_session=core)
         region = _region(region or session.region_name)
         # The client knows the endpoints of profiles, services, FIPS, dual-stack and China.
-        endpoint = session.client("s3", region_name=region, endpoint_url=settings.endpoint_url).meta.endpoint_url
+        regional = Config(s3={"us_east_1_regional_endpoint": "regional"})
+        client = session.client("s3", region_name=region, endpoint_url=settings.endpoint_url, config=regional)
+        endpoint = client.meta.endpoint_url
         ca_bundle = core.get_config_variable("ca_bundle")
         found = None if settings.anonymous else session.get_credentials()
         keys = found and found.get_frozen_credentials()

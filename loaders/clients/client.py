@@ -30,7 +30,7 @@ def client_for(location: Location) -> Client:
 
         if can_name(key):
             return _object_store(location.protocol, bucket, settings, _environment())
-    from loaders.clients.fsspec_file import FsspecFiles
+    from loaders.clients.fsspec import FsspecFiles
 
     return FsspecFiles()
 

@@ -10,7 +10,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from loaders import ReadError, read_table
-from loaders.clients.fsspec_file import FsspecFile
+from loaders.clients.fsspec import FsspecFile
 from loaders.clients.location import parse_location
 from loaders.clients.progress import Tracker
 from loaders.clients.source import ChangedError, MissingError
