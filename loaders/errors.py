@@ -5,6 +5,9 @@ LoaderError
 │   └── OptionError  an option of a format or of the storage has an impossible value
 ├── ContractError    a frame does not obey its dataset's contract
 └── ReadError        a location could not be read completely and unchanged
+    ├── MissingError      nothing is there
+    ├── ChangedError      it was overwritten while it was read
+    └── PartialListError  it is unknown whether a list of files is complete
 """
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from loaders.errors import ConfigError
 from loaders.schema import DatasetSchema
@@ -83,7 +83,7 @@ class DatasetContract(DatasetSchema):
         return to_yaml(self)
 
     @classmethod
-    def from_yaml(cls, text: str) -> DatasetContract:
+    def from_yaml(cls, text: str) -> Self:
         """Return the contract that YAML text describes; raise ConfigError that names the wrong key."""
         from loaders.contract.yaml_text import contract_arguments
 
@@ -96,7 +96,7 @@ class DatasetContract(DatasetSchema):
         return to_odcs(self)
 
     @classmethod
-    def infer(cls, location: str | os.PathLike[str], name: str | None = None) -> DatasetContract:
+    def infer(cls, location: str | os.PathLike[str], name: str | None = None) -> Self:
         """Return a draft from a real file: names, types and nullability; exact for Parquet and Arrow.
 
         It reads only the footer or the beginning of the file. Types of CSV and JSON files are a guess, and the draft's

@@ -103,6 +103,12 @@ def none(frame: pd.DataFrame) -> None:
     assert frame.empty
 
 
+@pytest.mark.parametrize(("fewest", "most"), [(-1, 3), (4, 3)])
+def test_impossible_numbers_of_rows_are_refused_at_once(fewest: int, most: int) -> None:
+    with pytest.raises(ConfigError, match=f"found {fewest} and {most}"):
+        MARKETING_SPEND.strategy(min_rows=fewest, max_rows=most)
+
+
 @given(st.data())
 @FEW
 def test_the_number_of_rows_is_as_asked(data: st.DataObject) -> None:
