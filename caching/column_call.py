@@ -83,7 +83,7 @@ def _keep_frame(call: Call, wanted: Wanted, cached: CachedColumns, value: Any, r
         # A value that cannot be split is stored as one entry, so it must not lack the other columns.
         return run_and_keep(call)
     call.reason = cached.reason or call.reason
-    if columns and tuple(value.columns) != wanted.columns:
+    if columns and tuple(columns) != wanted.columns:
         value = join_columns(columns, wanted.columns)
     if call.refresh and not run.problem:
         remove_entries(call)

@@ -16,8 +16,6 @@ from caching.tracking.active_recorder import current_recorder
 from caching.tracking.source import UNREAD, Source
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from caching.store.entry import Entry
 
 
@@ -48,7 +46,7 @@ def wanted_columns(namespace: str) -> Wanted | None:
 class CachedColumns:
     """The cached columns of one call that fit together, with their common sources."""
 
-    parts: dict[str, pd.DataFrame] = field(default_factory=dict)
+    parts: dict[str, Any] = field(default_factory=dict)  # frames of one column
     sources: list[Source] = field(default_factory=list)
     reason: str = ""  # why one that is cached was not served
     _runs: dict[str, str | None] = field(default_factory=dict)  # that each column is from
@@ -92,7 +90,7 @@ class CachedColumns:
                     missing |= rule
         return tuple(column for column in columns if column in missing)
 
-    def joined(self, columns: tuple[str, ...]) -> pd.DataFrame | None:
+    def joined(self, columns: tuple[str, ...]) -> Any:
         """Return the frame of these columns; None if one is missing or they were not checked together."""
         return None if self._lacking(columns) else join_columns(self.parts, columns)
 
@@ -122,25 +120,54 @@ def _agree(before: list[Source], now: list[Source]) -> bool:
     )
 
 
-def split_columns(value: Any, columns: Sequence[str]) -> dict[str, pd.DataFrame] | None:
+def split_columns(value: Any, columns: Sequence[str]) -> dict[str, Any] | None:
     """Return a frame as frames of one column each; None if it is no plain frame with all of these.
 
     Others that it has are among them: they were loaded too.
     """
     import pandas as pd
 
-    if type(value) is not pd.DataFrame or not value.columns.is_unique or not {*columns}.issubset(value.columns):
+    if type(value) is pd.DataFrame:
+        if not value.columns.is_unique or not {*columns}.issubset(value.columns):
+            return None
+        # What a frame says besides its columns would not survive being cut up.
+        plain = not value.attrs and value.flags.allows_duplicate_labels and type(value.index) is pd.RangeIndex
+        return {column: value[[column]] for column in value.columns if type(column) is str} if plain else None
+    names = _names(value)
+    if names is None or not {*columns}.issubset(names):
         return None
-    # What a frame says besides its columns would not survive being cut up.
-    plain = not value.attrs and value.flags.allows_duplicate_labels and type(value.index) is pd.RangeIndex
-    return {column: value[[column]] for column in value.columns if type(column) is str} if plain else None
+    return {name: value.select([name]) for name in names}
 
 
-def join_columns(parts: Mapping[str, pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame | None:
+def _names(value: Any) -> list[str] | None:
+    """Return the names of a frame of polars or a plain Arrow table; None for anything else."""
+    match type(value).__module__.partition(".")[0], type(value).__name__:
+        case "polars", "DataFrame":
+            return list(value.columns)
+        case "pyarrow", "Table" if not value.schema.metadata and len(set(value.column_names)) == value.num_columns:
+            return list(value.column_names)
+    return None
+
+
+def join_columns(parts: Mapping[str, Any], columns: Sequence[str]) -> Any:
     """Return the frame of the columns in this order, without copying; None if their rows differ."""
     import pandas as pd
 
     frames = [parts[column] for column in columns]
-    if not all(frame.index.identical(frames[0].index) for frame in frames):
+    first = frames[0]
+    if any(type(frame) is not type(first) for frame in frames):
         return None
-    return pd.concat(frames, axis=1)
+    if isinstance(first, pd.DataFrame):
+        alike = all(frame.index.identical(first.index) for frame in frames)
+        return pd.concat(frames, axis=1) if alike else None
+    if len({len(frame) for frame in frames}) > 1:
+        return None
+    if type(first).__name__ == "Table":
+        return type(first).from_arrays([frame.column(0) for frame in frames], schema=_schema(frames))
+    return first.hstack([frame.to_series() for frame in frames[1:]])
+
+
+def _schema(tables: Sequence[Any]) -> Any:
+    import pyarrow as pa
+
+    return pa.schema([table.schema.field(0) for table in tables])

@@ -45,6 +45,9 @@ def echo_results(results: Mapping[str, Any]) -> None:
     """Print the results: single values one per line, columns with equal indexes as one table, each frame separately."""
     import pandas as pd
 
+    from loaders.conforming.frame_kinds import as_pandas
+
+    results = {name: as_pandas(value) for name, value in results.items()}
     singles = {name: value for name, value in results.items() if not isinstance(value, (pd.Series, pd.DataFrame))}
     for name, value in singles.items():
         click.echo(f"{name}: {value}")
@@ -96,6 +99,9 @@ def write_results(results: Mapping[str, Any], file: Path) -> int:
 def _one_table(results: Mapping[str, Any]) -> Any:
     import pandas as pd
 
+    from loaders.conforming.frame_kinds import as_pandas
+
+    results = {name: as_pandas(value) for name, value in results.items()}
     frames = [name for name, value in results.items() if isinstance(value, pd.DataFrame)]
     if frames and len(results) > 1:
         raise click.UsageError(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from loaders.contract import Check, DatasetContract, FormatOptions
     from loaders.driver import build_driver
     from loaders.errors import ConfigError, ContractError, LoaderError, ReadError
-    from loaders.reading import read_table
+    from loaders.reading import read_arrow, read_polars, read_table
     from loaders.reading.frames import take_frame
 
 __all__ = [
@@ -31,6 +31,8 @@ __all__ = [
     "build_driver",
     "check_interchangeable",
     "load_config",
+    "read_arrow",
+    "read_polars",
     "read_table",
     "take_frame",
 ]
@@ -48,6 +50,8 @@ _HOMES = {
     "build_driver": "loaders.driver",
     "check_interchangeable": "loaders.checking",
     "load_config": "loaders.config.environment",
+    "read_arrow": "loaders.reading",
+    "read_polars": "loaders.reading",
     "read_table": "loaders.reading",
     "take_frame": "loaders.reading.frames",
 }

@@ -21,7 +21,7 @@ from loaders.names import did_you_mean, quoted
 
 @dataclass(frozen=True)
 class Call:
-    """A call of `read_table` or `take_frame` in a loader body, with its arguments by parameter."""
+    """A call of a reader or `take_frame` in a loader body, with its arguments by parameter."""
 
     function: str
     arguments: Mapping[str, ast.expr]
@@ -33,7 +33,8 @@ class Call:
         return self.arguments.get("location") or self.arguments.get("frames")
 
 
-_PARAMETERS = {"read_table": ("location", "contract"), "take_frame": ("frames", "contract")}
+_READERS = ("read_table", "read_polars", "read_arrow")
+_PARAMETERS = {**dict.fromkeys(_READERS, ("location", "contract")), "take_frame": ("frames", "contract")}
 
 
 def body_findings(source: SourceModule, exported: ExportedFunction) -> Iterator[Finding]:
@@ -57,7 +58,7 @@ def body_findings(source: SourceModule, exported: ExportedFunction) -> Iterator[
 
 
 def calls(source: SourceModule, exported: ExportedFunction) -> list[Call]:
-    """Return the calls of `read_table` and `take_frame` in a function's own body."""
+    """Return the calls of readers and `take_frame` in a function's own body."""
     node = source.text.function(exported.definition.name)
     if node is None:
         return []

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, overload
 
 import pandas as pd
 import pyarrow as pa
 
 from loaders.conforming.exact_cast import InexactError, cast_violation, exact_cast
+from loaders.conforming.frame_kinds import Kind, arrow_table, kind_of, polars_frame, without_nan
 from loaders.conforming.pandas_values import BrokenColumnError, arrow_column, pandas_column
 from loaders.conforming.rules import broken_rules
 from loaders.conforming.violation import Origin, Violation, contract_error
@@ -21,40 +22,69 @@ from loaders.schema.dtypes import storage_type
 _LONG_NAME = 1000
 
 
+@overload
 def conform(
-    data: pd.DataFrame | pa.Table,
+    data: Any,
     contract: DatasetSchema,
     *,
     location: str,
     columns: Sequence[str] | None = None,
     parts: Sequence[tuple[str, int]] = (),
-) -> pd.DataFrame:
+    kind: Literal["pandas"] = "pandas",
+) -> pd.DataFrame: ...
+@overload
+def conform(
+    data: Any,
+    contract: DatasetSchema,
+    *,
+    location: str,
+    columns: Sequence[str] | None = None,
+    parts: Sequence[tuple[str, int]] = (),
+    kind: Kind,
+) -> Any: ...
+def conform(
+    data: Any,
+    contract: DatasetSchema,
+    *,
+    location: str,
+    columns: Sequence[str] | None = None,
+    parts: Sequence[tuple[str, int]] = (),
+    kind: Kind = "pandas",
+) -> Any:
     """Return the data as a frame that obeys the contract: columns in order, exact dtypes, a new RangeIndex.
 
-    Columns are found by source names or by node names, whichever match more columns. If both match equally, a pandas
-    frame is taken to have node names and a table source names. Each value is kept unchanged or refused. The result
-    shares no writable memory with `data`.
+    Columns are found by source names or by node names, whichever match more columns. If both match equally, a frame is
+    taken to have node names and an Arrow table source names. Each value is kept unchanged or refused. The result shares
+    no writable memory with `data`.
 
     Args:
-        data: the data; a pandas frame may use any lossless representation (objects, integers as floats with NaN for
-            null, midnights for dates).
+        data: the data: a frame of pandas or polars, or an Arrow table; a pandas frame may use any lossless
+            representation (objects, integers as floats with NaN for null, midnights for dates).
         contract: the contract.
         location: the origin of the data, for the report.
         columns: the wanted columns, by node name; rules of other columns are not checked.
         parts: for data from several files, the location and number of rows of each, in order.
+        kind: the kind of the result: "pandas", "polars" or "arrow".
 
     Raises:
         ContractError: columns are missing, or values break a rule.
+        ConfigError: polars is not installed or lacks a type of the contract.
     """
+    prefer_nodes = not isinstance(data, pa.Table)
+    if kind_of(data) == "polars":
+        data = data.to_arrow()
     wanted = wanted_columns(contract, columns)
     origin = Origin(location, tuple(parts))
     found = [str(name) for name in (data.columns if isinstance(data, pd.DataFrame) else data.column_names)]
     if isinstance(data, pd.DataFrame):
         _refuse_index(data, contract, found, origin)
-    names = match_columns(found, contract, wanted, origin, prefer_nodes=isinstance(data, pd.DataFrame))
+    names = match_columns(found, contract, wanted, origin, prefer_nodes=prefer_nodes)
     column_of = (lambda position: data.iloc[:, position]) if isinstance(data, pd.DataFrame) else data.column
     taken = {name: column_of(found.index(source_name)) for name, source_name in names.items()}
-    return frame_of(typed_table(taken, contract, origin), contract, origin, len(data))
+    table = typed_table(taken, contract, origin)
+    if kind != "pandas" and isinstance(data, pd.DataFrame):
+        table = without_nan(table, contract)
+    return checked_frame(table, contract, origin, len(data), kind)
 
 
 def typed_table(
@@ -74,15 +104,27 @@ def typed_table(
     return pa.table(typed)
 
 
-def frame_of(table: pa.Table, contract: DatasetSchema, origin: Origin, rows: int) -> pd.DataFrame:
-    """Check all rules on a typed table, and return its frame.
-
-    `rows` is given because a table without columns has no number of rows.
-    """
+def check_rules(table: pa.Table, contract: DatasetSchema, origin: Origin) -> None:
+    """Raise ContractError if a typed table breaks a rule of its contract."""
     columns = dict(zip(table.column_names, table.columns, strict=True))
     violations = list(broken_rules(columns, contract))
     if violations:
         raise contract_error(contract.name, violations, origin)
+
+
+def checked_frame(table: pa.Table, contract: DatasetSchema, origin: Origin, rows: int, kind: Kind) -> Any:
+    """Check all rules on a typed table, and return it as a frame of the kind.
+
+    `rows` is given because a table without columns has no number of rows.
+    """
+    check_rules(table, contract, origin)
+    if kind == "pandas":
+        return _pandas_frame(table, contract, rows)
+    return polars_frame(table, contract) if kind == "polars" else arrow_table(table, contract)
+
+
+def _pandas_frame(table: pa.Table, contract: DatasetSchema, rows: int) -> pd.DataFrame:
+    columns = dict(zip(table.column_names, table.columns, strict=True))
     del table
     dtypes = contract.dtypes
     # Each column is removed from the table when its copy is made, so that memory holds the data only once.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from loaders.errors import ConfigError
 from loaders.schema import DatasetSchema
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from hypothesis.strategies import SearchStrategy
 
+    from loaders.conforming.frame_kinds import Kind
     from loaders.contract.changes import ContractChange
 
 
@@ -43,32 +44,63 @@ class DatasetContract(DatasetSchema):
     'year'
     """
 
+    @overload
     def example(
-        self, rows: int = 100, seed: int = 0, *, frames: Mapping[str, pd.DataFrame] | None = None
-    ) -> pd.DataFrame:
+        self,
+        rows: int = 100,
+        seed: int = 0,
+        *,
+        frames: Mapping[str, pd.DataFrame] | None = None,
+        frame: Literal["pandas"] = "pandas",
+    ) -> pd.DataFrame: ...
+    @overload
+    def example(
+        self, rows: int = 100, seed: int = 0, *, frames: Mapping[str, pd.DataFrame] | None = None, frame: Kind
+    ) -> Any: ...
+    def example(
+        self,
+        rows: int = 100,
+        seed: int = 0,
+        *,
+        frames: Mapping[str, pd.DataFrame] | None = None,
+        frame: Kind = "pandas",
+    ) -> Any:
         """Return a generated frame that obeys the contract; the same arguments give the same frame.
 
-        Columns that refer to a dataset in `frames` take their values from it.
+        Columns that refer to a dataset in `frames` take their values from it. `frame` is the kind of the result:
+        "pandas", "polars" or "arrow".
         """
+        from loaders.conforming import conform
         from loaders.generation.examples import example
 
-        return example(self, rows, seed, frames=frames)
+        made = example(self, rows, seed, frames=frames)
+        return made if frame == "pandas" else conform(made, self, location="the example", kind=frame)
 
     def strategy(
-        self, *, min_rows: int = 0, max_rows: int = 10, frames: Mapping[str, pd.DataFrame] | None = None
-    ) -> SearchStrategy[pd.DataFrame]:
+        self,
+        *,
+        min_rows: int = 0,
+        max_rows: int = 10,
+        frames: Mapping[str, pd.DataFrame] | None = None,
+        frame: Kind = "pandas",
+    ) -> SearchStrategy[Any]:
         """Return a hypothesis strategy for frames that obey the contract, including edge cases.
 
         Failing examples shrink to few rows of simple values. Columns that refer to a dataset in `frames` take their
-        values from it.
+        values from it. `frame` is the kind of the frames: "pandas", "polars" or "arrow".
         """
+        from loaders.conforming import conform
+
         try:
             from loaders.generation.strategies import frame_of
         except ModuleNotFoundError as error:
             if error.name != "hypothesis":
                 raise
             raise ConfigError("A contract's strategy() needs hypothesis. Run: pip install hypothesis") from None
-        return frame_of(self, min_rows=min_rows, max_rows=max_rows, frames=frames)
+        made = frame_of(self, min_rows=min_rows, max_rows=max_rows, frames=frames)
+        if frame == "pandas":
+            return made
+        return made.map(lambda drawn: conform(drawn, self, location="the example", kind=frame))
 
     def diff(self, other: DatasetContract) -> list[ContractChange]:
         """Return the changes from this contract to `other`, the newer one, and which of them break readers."""

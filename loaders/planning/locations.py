@@ -14,7 +14,7 @@ from loaders.planning.definitions import Definition
 
 
 def location_inputs(definition: Definition) -> list[str]:
-    """Return the inputs that the function passes to `read_table` unchanged; none without its source text."""
+    """Return the inputs that the function passes to a reader unchanged; none without its source text."""
     function = inspect.unwrap(definition.function)
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
@@ -57,6 +57,4 @@ def _is_read_table(called: ast.expr, function: Callable[..., Any]) -> bool:
         found = function.__globals__.get(called.id)
     elif isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name):
         found = getattr(function.__globals__.get(called.value.id), called.attr, None)
-    return (
-        getattr(found, "__name__", "") == "read_table" and getattr(found, "__module__", "") == "loaders.reading.table"
-    )
+    return getattr(found, "__module__", "") == "loaders.reading.table"

@@ -6,12 +6,14 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pandas as pd
 
 from loaders.config.environment_files import environment_files
 from loaders.config.yaml_file import read_yaml
 from loaders.conforming import conform
+from loaders.conforming.frame_kinds import Kind, kind_of
 from loaders.contract import DatasetContract
 from loaders.errors import ConfigError
 from loaders.names import did_you_mean, quoted
@@ -21,9 +23,7 @@ from loaders.planning.sources import SOURCES, import_module, make_importable
 Contracts = ModuleType | DatasetContract | Mapping[str, DatasetContract] | Iterable[DatasetContract]
 
 
-def memory_module(
-    name: str, contracts: Mapping[str, DatasetContract], frames: Mapping[str, pd.DataFrame]
-) -> ModuleType:
+def memory_module(name: str, contracts: Mapping[str, DatasetContract], frames: Mapping[str, Any]) -> ModuleType:
     """Return a loader module that serves frames, registered in `sys.modules` for Hamilton.
 
     Frames are checked here, and each run gets copies. A dataset without a frame is defined but fails when loaded.
@@ -43,7 +43,7 @@ def memory_module(
     for dataset, contract in contracts.items():
         function = _lacking(contract, frames)
         if dataset in frames:
-            function = _serving(contract, conform(frames[dataset], contract, location=f"the frame '{dataset}'"))
+            function = _serving(contract, frames[dataset])
         function.__name__ = function.__qualname__ = dataset
         function.__module__ = name
         function.__doc__ = contract.description or f"The dataset {dataset}."
@@ -78,10 +78,15 @@ def project_contracts(root: Path) -> dict[str, DatasetContract]:
     return collect_contracts(modules or [import_module(SOURCES["in_memory"], "Source")])
 
 
-def _serving(contract: DatasetContract, frame: pd.DataFrame) -> Callable[[], pd.DataFrame]:
-    def load() -> pd.DataFrame:
-        return frame.copy()
+def _serving(contract: DatasetContract, given: Any) -> Callable[[], Any]:
+    """Return a function that gives the frame, checked here, in its own kind; an Arrow table becomes a pandas frame."""
+    kind: Kind = "polars" if kind_of(given) == "polars" else "pandas"
+    frame: Any = conform(given, contract, location=f"the frame '{contract.name}'", kind=kind)
 
+    def load() -> Any:
+        return frame.copy() if kind == "pandas" else frame.clone()
+
+    load.__annotations__["return"] = type(frame)
     return load
 
 

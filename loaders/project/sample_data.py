@@ -14,6 +14,8 @@ import pandas as pd
 from loaders.clients.location import Location, parse_location
 from loaders.compression import split_compression
 from loaders.config.project_root import use_project_root
+from loaders.conforming import conform
+from loaders.conforming.frame_kinds import as_pandas, kind_of
 from loaders.contract import DatasetContract
 from loaders.errors import ConfigError, LoaderError, ReadError
 from loaders.formats.formats import format_by_name
@@ -142,7 +144,7 @@ def load_frames(planned: Plan, names: list[str]) -> dict[str, pd.DataFrame]:
     Raises LoaderError if a loader fails, or returns anything but a frame with the contract's columns.
     """
     try:
-        frames = dict(planned.build().execute([*names]))
+        given = dict(planned.build().execute([*names]))
     except LoaderError:
         raise
     except Exception as error:
@@ -152,14 +154,18 @@ def load_frames(planned: Plan, names: list[str]) -> dict[str, pd.DataFrame]:
         raise LoaderError(
             f"{place} failed with {type(error).__name__}: {text}\nRun with --debug for the traceback."
         ) from error
-    for name, frame in frames.items():
+    frames: dict[str, pd.DataFrame] = {}
+    for name, frame in given.items():
         dataset = planned.dataset(name)
-        if not isinstance(frame, pd.DataFrame):
+        if kind_of(frame) is None:
             raise LoaderError(f"{dataset.definition} returned {type(frame).__name__} for '{name}', not a DataFrame.")
+        frames[name] = as_pandas(frame)
         columns = dataset.contract.columns if dataset.contract else ()
-        missing = [column for column in columns if column not in frame.columns]
+        missing = [column for column in columns if column not in frames[name].columns]
         if missing:
             raise LoaderError(f"{dataset.definition} returned a frame without the contract's {', '.join(missing)}.")
+        if dataset.contract and kind_of(given[name]) != "pandas":
+            frames[name] = conform(given[name], dataset.contract, location=planned.location(dataset))
     return frames
 
 

@@ -56,7 +56,7 @@ import pandas as pd
 import pyarrow as pa
 
 from loaders.clients.progress import ReadProgress, watch_reads
-from loaders.reading.table import read_table
+from loaders.reading.table import READERS, read_arrow, read_polars, read_table
 from loaders.reading.versions import register
 
 # The cache looks up the version of a remote file before the first read.
@@ -64,4 +64,4 @@ register()
 # Makes pyarrow import pandas now; it would add 3 ms to the first read.
 pa.array(pd.Series(dtype=object))
 
-__all__ = ["ReadProgress", "read_table", "watch_reads"]
+__all__ = ["READERS", "ReadProgress", "read_arrow", "read_polars", "read_table", "watch_reads"]

@@ -1,4 +1,4 @@
-"""Recognise loader functions that only return `read_table(…)`, from their bytecode.
+"""Recognise loader functions that only return `read_table(…)` or another reader's frame, from their bytecode.
 
 Only such a function may be given fewer columns than the contract has: any other might use a column that no output
 asks for. So the rule errs on one side: what is not plainly `return read_table(…)` gets every column.
@@ -43,14 +43,14 @@ def is_passthrough(function: Callable[..., Any]) -> bool:
 
 def passage(function: Callable[..., Any]) -> tuple[types.CodeType, ...] | None:
     """Return the code objects from a passthrough loader to the one that calls `read_table`; otherwise None."""
-    from loaders.reading import read_table
+    from loaders.reading import READERS
 
     inner = _undecorated(function)
     codes: list[types.CodeType] = []
     while isinstance(inner, types.FunctionType) and len(codes) < _MOST_HELPERS:
         codes.append(inner.__code__)
         inner = _returned_callee(inner)
-        if inner is read_table:
+        if inner in READERS:
             return tuple(codes)
     return None
 

@@ -1,4 +1,4 @@
-"""`read_table`: from a location to the verified, typed and checked frame of a contract."""
+"""`read_table`, `read_polars` and `read_arrow`: from a location to a verified frame that obeys its contract."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 import sys
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
@@ -17,8 +19,9 @@ from loaders.clients.client import client_for
 from loaders.clients.location import Location, parse_location, refuse_others
 from loaders.clients.progress import Tracker
 from loaders.clients.source import ChangedError, MissingError, Source
-from loaders.conforming.conformity import frame_of, typed_table, wanted_columns
+from loaders.conforming.conformity import checked_frame, typed_table, wanted_columns
 from loaders.conforming.exact_cast import type_name
+from loaders.conforming.frame_kinds import Kind
 from loaders.conforming.violation import Origin, Violation, contract_error
 from loaders.errors import ConfigError
 from loaders.formats.formats import parse
@@ -30,6 +33,9 @@ from loaders.reading.versions import record_local, record_remote
 from loaders.schema import DatasetSchema
 from loaders.schema.active_format import active_format
 from loaders.schema.format_options import FormatOptions
+
+if TYPE_CHECKING:
+    import polars as pl
 
 # An object overwritten while it is read is read again, as it is then; one that never rests is an error.
 _VERSIONS = 3
@@ -44,31 +50,80 @@ def read_table(
     allow: Collection[str] | None = None,
     version: str | None = None,
 ) -> pd.DataFrame:
-    """Return the dataset at a location as its contract says: verified bytes, exact values, checked rules.
+    """Return the dataset at a location as a pandas frame that obeys its contract.
+
+    Its bytes are verified, its values exact, its rules checked.
 
     Args:
         location: a path or a URL of a file, a pattern (`parts/*.csv`), or a folder of parts.
-        contract: what the frame is to be.
-        columns: the columns wanted, by node name; where None, those that the running dataflow needs, or all.
-        version: the version id (S3) or generation (Google Cloud Storage) of the object to read; the present one if
-            None.
-        allow: the protocols that the calling source reads, such as `("file",)` or `("s3",)`; any where None.
+        contract: the dataset's contract.
+        columns: the wanted columns, by node name; None for those that the running dataflow needs, or all.
+        allow: the protocols that the calling source reads, such as `("file",)` or `("s3",)`; None for any.
+        version: the version id (S3) or generation (Google Cloud Storage) of the object to read; None for the present.
 
     Raises:
-        ReadError: the location cannot be read whole and unaltered.
-        ContractError: what it holds breaks the contract.
-        ConfigError: the location is none that `allow` names.
+        ReadError: the location cannot be read completely and unchanged.
+        ContractError: the data breaks the contract.
+        ConfigError: `allow` does not name the location's protocol.
     """
+    frame: pd.DataFrame = _read(sys._getframe(1), "pandas", location, contract, columns, allow, version)
+    return frame
+
+
+def read_polars(
+    location: str | os.PathLike[str],
+    contract: DatasetSchema,
+    *,
+    columns: Sequence[str] | None = None,
+    allow: Collection[str] | None = None,
+    version: str | None = None,
+) -> pl.DataFrame:
+    """Return the dataset at a location as a polars frame that obeys its contract.
+
+    It is read as by `read_table`, which describes the arguments. The memory is that of the Arrow table where polars has
+    the same layout. `loaders.conforming.frame_kinds` lists the dtypes; a type that polars lacks is a ConfigError.
+    """
+    frame: pl.DataFrame = _read(sys._getframe(1), "polars", location, contract, columns, allow, version)
+    return frame
+
+
+def read_arrow(
+    location: str | os.PathLike[str],
+    contract: DatasetSchema,
+    *,
+    columns: Sequence[str] | None = None,
+    allow: Collection[str] | None = None,
+    version: str | None = None,
+) -> pa.Table:
+    """Return the dataset at a location as an Arrow table of the contract's schema.
+
+    It is read as by `read_table`, which describes the arguments.
+    """
+    return _read(sys._getframe(1), "arrow", location, contract, columns, allow, version)
+
+
+READERS = (read_table, read_polars, read_arrow)
+
+
+def _read(
+    caller: FrameType,
+    kind: Kind,
+    location: str | os.PathLike[str],
+    contract: DatasetSchema,
+    columns: Sequence[str] | None,
+    allow: Collection[str] | None,
+    version: str | None,
+) -> Any:
     if not isinstance(contract, DatasetSchema):
-        raise ConfigError(f"read_table takes the dataset's DatasetContract, found {type(contract).__name__}.")
+        name = caller.f_code.co_name
+        raise ConfigError(f"The readers take the dataset's DatasetContract, found {type(contract).__name__} in {name}.")
     place = parse_location(location)
-    caller = sys._getframe(1)
     refuse_others(place, allow, str(caller.f_globals.get("__name__", "")).rpartition(".")[2])
     wanted = wanted_columns(contract, needed_columns(caller) if columns is None else columns)
     if len(contract.key) > 1:
         record_rule(contract.key)
     with Tracker(contract.name, place.shown) as tracker, versioned_reads():
-        return _Reading(contract, wanted, active_format(contract), tracker, version).read(place)
+        return _Reading(contract, wanted, active_format(contract), tracker, version, kind).read(place)
 
 
 class _Reading:
@@ -81,15 +136,17 @@ class _Reading:
         options: FormatOptions,
         tracker: Tracker,
         version: str | None,
+        kind: Kind,
     ) -> None:
         self._contract = contract
         self._wanted = wanted
         self._options = options
         self._tracker = tracker
         self._version_id = version
+        self._kind: Kind = kind
         self._versions: dict[str, str] = {}
 
-    def read(self, location: Location) -> pd.DataFrame:
+    def read(self, location: Location) -> Any:
         """Return the frame of all parts."""
         parts = parts_of(location, self._options)
         if location.protocol == "file":
@@ -108,7 +165,7 @@ class _Reading:
         table = pa.concat_tables([table for table, _ in tables])
         del tables
         origin = Origin(location.shown, tuple(zip(shown, rows, strict=True)))
-        return frame_of(table, self._contract, origin, sum(rows))
+        return checked_frame(table, self._contract, origin, sum(rows), self._kind)
 
     def _tables(self, parts: list[Part]) -> list[tuple[pa.Table, int]]:
         if len(parts) == 1:
