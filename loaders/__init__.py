@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from loaders.config.environment import Config, load_config
     from loaders.contract import Check, DatasetContract, FormatOptions
     from loaders.driver import build_driver
-    from loaders.errors import ConfigError, ContractError, LoaderError, ReadError
-    from loaders.reading import read_arrow, read_polars, read_table
+    from loaders.errors import ConfigError, ContractError, LoaderError, LoaderWarning, ReadError
+    from loaders.reading import read_arrow, read_batches, read_polars, read_table, scan_polars
     from loaders.reading.frames import take_frame
 
 __all__ = [
@@ -26,14 +26,17 @@ __all__ = [
     "DatasetContract",
     "FormatOptions",
     "LoaderError",
+    "LoaderWarning",
     "ReadError",
     "assert_interchangeable",
     "build_driver",
     "check_interchangeable",
     "load_config",
     "read_arrow",
+    "read_batches",
     "read_polars",
     "read_table",
+    "scan_polars",
     "take_frame",
 ]
 
@@ -45,14 +48,17 @@ _HOMES = {
     "DatasetContract": "loaders.contract",
     "FormatOptions": "loaders.contract",
     "LoaderError": "loaders.errors",
+    "LoaderWarning": "loaders.errors",
     "ReadError": "loaders.errors",
     "assert_interchangeable": "loaders.checking",
     "build_driver": "loaders.driver",
     "check_interchangeable": "loaders.checking",
     "load_config": "loaders.config.environment",
     "read_arrow": "loaders.reading",
+    "read_batches": "loaders.reading",
     "read_polars": "loaders.reading",
     "read_table": "loaders.reading",
+    "scan_polars": "loaders.reading",
     "take_frame": "loaders.reading.frames",
 }
 

@@ -15,6 +15,10 @@ class LoaderError(Exception):
     """Base of all errors for users; the text says what, where, expected, found and what to do."""
 
 
+class LoaderWarning(UserWarning):
+    """Issued when something could not be checked, and the result is returned nevertheless."""
+
+
 class ConfigError(LoaderError):
     """Raised when a configuration, a source or a dataflow is wrong, or they do not fit together."""
 

@@ -114,7 +114,7 @@ class FsspecFile:
         self.modified = _modified(info)
         self.serves_ranges = True
 
-    def read(self) -> pa.Buffer:
+    def read(self, *, to_disk: bool = False) -> pa.Buffer:
         """Return every byte of the file, as many as its information promised."""
         self._tracker.expect(self.size_bytes)
         with readable(self.location):

@@ -96,7 +96,7 @@ class WebFile:
         is_plain = self._known.get("Content-Encoding", "identity") == "identity"
         return self._known.get("Accept-Ranges") == "bytes" and is_plain and bool(_content_length(self._known))
 
-    def read(self) -> pa.Buffer:
+    def read(self, *, to_disk: bool = False) -> pa.Buffer:
         """Return every byte of the file."""
         if self._data is None:
             self._data = run(self._deadline.retry("GET", self._whole))

@@ -15,7 +15,7 @@ from loaders.clients.cancellation import active_cancellation
 from loaders.clients.location import Location
 from loaders.clients.progress import Tracker
 from loaders.clients.retry import Deadline
-from loaders.clients.source import ChangedError, Listed, Range, fresh_memory
+from loaders.clients.source import ChangedError, Listed, Range, fresh_memory, memory_on_disk
 from loaders.config.project_root import project_root
 from loaders.errors import ReadError
 from loaders.files import write_file
@@ -61,18 +61,19 @@ class LocalFile:
         self.modified = datetime.fromtimestamp(self._status.st_mtime, UTC)
         self.version = "-".join(str(part) for part in _identity(self._status))
 
-    def read(self) -> pa.Buffer:
+    def read(self, *, to_disk: bool = False) -> pa.Buffer:
         """Return every byte of the file."""
-        return self.read_ranges([(0, self.size_bytes)])[0]
+        view = (memory_on_disk if to_disk else fresh_memory)(self.size_bytes, self.location.shown)
+        self._tracker.expect(self.size_bytes)
+        return self._read_range(0, view)
 
     def read_ranges(self, ranges: list[Range]) -> list[pa.Buffer]:
         """Return the bytes from each start up to each end."""
         self._tracker.expect(sum(end - start for start, end in ranges))
-        return [self._read_range(start, end) for start, end in ranges]
+        return [self._read_range(start, fresh_memory(end - start, self.location.shown)) for start, end in ranges]
 
-    def _read_range(self, start: int, end: int) -> pa.Buffer:
-        view = fresh_memory(end - start, self.location.shown)
-        position = start
+    def _read_range(self, start: int, view: memoryview) -> pa.Buffer:
+        position, end = start, start + len(view)
         cancellation = active_cancellation()
         while position < end:
             cancellation.check()

@@ -16,7 +16,7 @@ from loaders.clients.event_loop import run
 from loaders.clients.location import Location
 from loaders.clients.progress import Tracker
 from loaders.clients.retry import Deadline, ThroughputLimit, TryAgainError
-from loaders.clients.source import ChangedError, Listed, Range, Source, fresh_memory
+from loaders.clients.source import ChangedError, Listed, Range, Source, fresh_memory, memory_on_disk
 from loaders.clients.store_errors import StoreRefusedError, converted
 from loaders.errors import ReadError
 
@@ -69,10 +69,11 @@ class StoredObject:
         least = int(store.settings.minimum_rate_bytes * store.settings.stall_timeout_seconds)
         self._chunk_bytes = max(1, min(self.size_bytes // _MOST_CHUNKS, _CHUNK_BYTES, least))
 
-    def read(self) -> pa.Buffer:
+    def read(self, *, to_disk: bool = False) -> pa.Buffer:
         """Return every byte of the object, compared with the checksum that the store has."""
         self._tracker.expect(self.size_bytes)
-        return pa.py_buffer(run(self._deadline.retry("GET", self._whole)))
+        make = memory_on_disk if to_disk else fresh_memory
+        return pa.py_buffer(run(self._deadline.retry("GET", lambda: self._whole(make))))
 
     def read_ranges(self, ranges: list[Range]) -> list[pa.Buffer]:
         """Return the bytes of each range: of this version, and as many as requested."""
@@ -95,9 +96,9 @@ class StoredObject:
             raise TryAgainError(_stranger(result, "HEAD came back without an ETag"))
         return Pin(meta["e_tag"], meta["size"], meta["last_modified"], version)
 
-    async def _whole(self) -> memoryview:
-        """Return all bytes, verified by the first checksum of the store that matches."""
-        view = fresh_memory(self.size_bytes, self.location.shown)
+    async def _whole(self, make: Callable[[int, str], memoryview]) -> memoryview:
+        """Return all bytes in new memory, verified by the first checksum of the store that matches."""
+        view = make(self.size_bytes, self.location.shown)
         checksums = self._store.checksums(self._key, self._pin, self._deadline)
         # Bytes are hashed while others arrive, and the store is asked for its checksum meanwhile.
         first = asyncio.create_task(_first(checksums))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
+import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from loaders.clients.retry import Deadline
 
 Range = tuple[int, int]
+_ON_DISK_BYTES = 16 << 20
 
 
 class ChangedError(ReadError):
@@ -49,6 +53,24 @@ def fresh_memory(size_bytes: int, shown: str) -> memoryview:
         raise ReadError(f"'{shown}' says that it has {size_bytes:,} bytes; there is no memory for them.") from None
 
 
+def memory_on_disk(size_bytes: int, shown: str) -> memoryview:
+    """Return memory that a temporary file backs; the file has no name, and goes when the memory does."""
+    if size_bytes < _ON_DISK_BYTES:
+        return fresh_memory(size_bytes, shown)
+    with tempfile.TemporaryFile(prefix="sourceswap-") as file:
+        try:
+            file.truncate(size_bytes)
+            # A full disk must be an error now: a write to the mapping would kill the process.
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size_bytes)
+            return memoryview(mmap.mmap(file.fileno(), size_bytes))
+        except OSError as error:
+            raise ReadError(
+                f"'{shown}' has {size_bytes:,} bytes, for which the temporary folder has no room: {error.strerror}. "
+                "Set TMPDIR to another."
+            ) from None
+
+
 class Source(Protocol):
     """Interface of an object pinned to one version: every byte it returns belongs to `version`."""
 
@@ -74,8 +96,8 @@ class Source(Protocol):
     def serves_ranges(self) -> bool:
         """Whether a range can be fetched without the rest of the object."""
 
-    def read(self) -> pa.Buffer:
-        """Return every byte, verified."""
+    def read(self, *, to_disk: bool = False) -> pa.Buffer:
+        """Return every byte, verified; `to_disk` keeps a large object in a temporary file, mapped into memory."""
 
     def read_ranges(self, ranges: list[Range]) -> list[pa.Buffer]:
         """Return the bytes of each range, from its start to its end (exclusive), in the given order."""

@@ -32,10 +32,14 @@ class Violation:
 
 @dataclass(frozen=True)
 class Origin:
-    """The origin of a frame: its location as the user gave it, and the number of rows of each part."""
+    """The origin of a frame: its location as the user gave it, and the number of rows of each part.
+
+    `first_row` is the number of rows before those of a piece of the file.
+    """
 
     location: str
     parts: tuple[tuple[str, int], ...] = field(default=())
+    first_row: int = 0
 
     def row_name(self, row: int) -> str:
         """Return the name of a row, counted from 1 within its file, for its number from 0 over all parts."""
@@ -44,7 +48,7 @@ class Origin:
                 if row < rows:
                     return f"row {row + 1} of {location}"
                 row -= rows
-        return f"row {row + 1}"
+        return f"row {self.first_row + row + 1}"
 
 
 def example(values: pa.ChunkedArray, row: int) -> tuple[int, Any]:

@@ -43,6 +43,11 @@ class CsvReader:
         self._rows = (start, data.size)
         self._slices = slices(memoryview(data), start, self._quoting, _SLICE_BYTES)
 
+    @property
+    def header_bytes(self) -> int:
+        """The number of bytes before the first row."""
+        return self._rows[0]
+
     def read(self, types: Mapping[str, pa.DataType]) -> pa.Table:
         """Return the named columns in these types; a file with only a header has no rows.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +46,8 @@ _MOST_OF_A_FILE = 0.75
 _MOST_BYTES_A_CODE = 2
 # Several stretches per thread, so that threads finish at about the same time.
 _STRETCHES_A_THREAD = 3
+# Row groups are decoded together up to this size, when a file is read in pieces.
+_PIECE_BYTES = 32 << 20
 _LARGEST_ASCII = 0x7F
 _LARGEST_FINE_MICROSECONDS = (2**63 - 1) // 1000
 Range = tuple[int, int]
@@ -64,9 +66,79 @@ def parse_parquet(data: pa.Buffer, request: Request) -> pa.Table:
 
 def parse_parquet_ranges(source: Source, request: Request) -> pa.Table:
     """Return the wanted columns of a file, fetching only their bytes, or all if they are most of it."""
-    size_bytes = source.size_bytes
-    if size_bytes <= _TAIL_BYTES[1]:
+    if source.size_bytes <= _TAIL_BYTES[1]:
         return parse_parquet(source.read(), request)
+    tail = _fetched_tail(source, request)
+    fields = _fields(tail.metadata, request)
+    chunks = chunks_of(tail.metadata, fields, source.size_bytes, request.shown)
+    ranges = _needed(chunks, tail.start, tail.wasted_bytes)
+    if sum(end - begin for begin, end in ranges) > _MOST_OF_A_FILE * source.size_bytes:
+        return parse_parquet(source.read(), request)
+    fetched = _fetched(source, tail, ranges)
+    return _decoded(lambda: pa.PythonFile(fetched.again(), mode="r"), tail.metadata, chunks, fields, request.shown)
+
+
+def parquet_pieces(source: Source, request: Request) -> Iterator[pa.Table]:
+    """Yield the wanted columns of a file in pieces of whole row groups.
+
+    Only the bytes of each piece are fetched, if ranges can be verified as the settings require; else the file is read
+    to disk and verified first. A file with INT96 timestamps is one piece.
+    """
+    if source.prefers_whole or source.size_bytes <= _TAIL_BYTES[1]:
+        data, tail = source.read(to_disk=True), None
+        view = memoryview(data)
+        refuse_other_formats(view[:4], view[-4:], view.nbytes, request.shown)
+        with refusing_damage(request.shown):
+            metadata = ParquetFile(pa.BufferReader(data)).metadata
+    else:
+        tail = _fetched_tail(source, request)
+        metadata = tail.metadata
+    fields = _fields(metadata, request)
+    if _old_times(metadata, fields) or _nested_old_times(metadata, fields):
+        yield parse_parquet(source.read(), request)
+        return
+    chunks = chunks_of(metadata, fields, source.size_bytes, request.shown)
+    for groups in _runs_of_groups(metadata, chunks):
+        own = [chunk for chunk in chunks if chunk.group in groups]
+        if tail is None:
+            opened: Any = pa.BufferReader(data)
+        else:
+            opened = pa.PythonFile(_fetched(source, tail, _needed(own, tail.start, 0)), mode="r")
+        with refusing_damage(request.shown):
+            file = ParquetFile(opened, metadata=metadata, page_checksum_verification=True, pre_buffer=False)
+            table = file.read_row_groups(list(groups), list(fields))
+            columns = [_text(table[name], name) if is_text(fields[name].type) else table[name] for name in fields]
+            rows = sum(metadata.row_group(group).num_rows for group in groups)
+            if table.num_rows != rows:
+                raise OSError(f"its row groups have {table.num_rows:,} rows, the footer says {rows:,}")
+        names = [field.name for field in fields.values()]
+        yield pa.table(dict(zip(names, columns, strict=True))) if names else pa.table({"": pa.nulls(rows)})
+
+
+def _runs_of_groups(metadata: FileMetaData, chunks: Sequence[Chunk]) -> Iterator[range]:
+    """Yield consecutive row groups that together decode to about a piece."""
+    sizes = [0] * metadata.num_row_groups
+    for chunk in chunks:
+        sizes[chunk.group] += chunk.uncompressed_bytes
+    start = 0
+    for end in range(1, len(sizes) + 1):
+        if end == len(sizes) or sum(sizes[start : end + 1]) > _PIECE_BYTES:
+            yield range(start, end)
+            start = end
+
+
+@dataclass(frozen=True)
+class _Tail:
+    """The end of a file from `start` on, and the metadata in its footer; `wasted_bytes` precede the footer."""
+
+    start: int
+    data: pa.Buffer
+    metadata: FileMetaData
+    wasted_bytes: int
+
+
+def _fetched_tail(source: Source, request: Request) -> _Tail:
+    size_bytes = source.size_bytes
     start = size_bytes - min(max(int(_TAIL_SHARE * size_bytes), _TAIL_BYTES[0]), _TAIL_BYTES[1])
     tail = source.read_ranges([(start, size_bytes)])[0]
     view = memoryview(tail)
@@ -76,16 +148,15 @@ def parse_parquet_ranges(source: Source, request: Request) -> pa.Table:
         tail = pa.py_buffer(source.read_ranges([(footer_start, start)])[0].to_pybytes() + tail.to_pybytes())
         start = footer_start
     metadata = footer_metadata(tail.slice(footer_start - start), request.shown)
-    fields = _fields(metadata, request)
-    chunks = chunks_of(metadata, fields, size_bytes, request.shown)
-    ranges = _needed(chunks, start, footer_start - start)
-    if sum(end - begin for begin, end in ranges) > _MOST_OF_A_FILE * size_bytes:
-        return parse_parquet(source.read(), request)
-    fetched = _FetchedRanges(size_bytes)
-    fetched.add(start, tail)
+    return _Tail(start, tail, metadata, footer_start - start)
+
+
+def _fetched(source: Source, tail: _Tail, ranges: list[Range]) -> _FetchedRanges:
+    fetched = _FetchedRanges(source.size_bytes)
+    fetched.add(tail.start, tail.data)
     for (begin, _), data in zip(ranges, source.read_ranges(ranges), strict=True):
         fetched.add(begin, data)
-    return _decoded(lambda: pa.PythonFile(fetched.again(), mode="r"), metadata, chunks, fields, request.shown)
+    return fetched
 
 
 def _needed(chunks: list[Chunk], before: int, wasted_bytes: int) -> list[Range]:

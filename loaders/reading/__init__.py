@@ -56,6 +56,7 @@ import pandas as pd
 import pyarrow as pa
 
 from loaders.clients.progress import ReadProgress, watch_reads
+from loaders.reading.batches import read_batches, scan_polars
 from loaders.reading.table import READERS, read_arrow, read_polars, read_table
 from loaders.reading.versions import register
 
@@ -64,4 +65,13 @@ register()
 # Makes pyarrow import pandas now; it would add 3 ms to the first read.
 pa.array(pd.Series(dtype=object))
 
-__all__ = ["READERS", "ReadProgress", "read_arrow", "read_polars", "read_table", "watch_reads"]
+__all__ = [
+    "READERS",
+    "ReadProgress",
+    "read_arrow",
+    "read_batches",
+    "read_polars",
+    "read_table",
+    "scan_polars",
+    "watch_reads",
+]

@@ -20,13 +20,12 @@ from loaders.clients.location import Location, parse_location, refuse_others
 from loaders.clients.progress import Tracker
 from loaders.clients.source import ChangedError, MissingError, Source
 from loaders.conforming.conformity import checked_frame, typed_table, wanted_columns
-from loaders.conforming.exact_cast import type_name
 from loaders.conforming.frame_kinds import Kind
-from loaders.conforming.violation import Origin, Violation, contract_error
+from loaders.conforming.violation import Origin
 from loaders.errors import ConfigError
 from loaders.formats.formats import parse
 from loaders.formats.request import Request
-from loaders.formats.text_values import typed_text
+from loaders.reading.partition import partition_column
 from loaders.reading.parts import Part, folder_parts, parts_of
 from loaders.reading.selection import needed_columns
 from loaders.reading.versions import record_local, record_remote
@@ -203,24 +202,12 @@ class _Reading:
         source.close()
         self._versions[part.location.url] = source.version
         columns = {
-            name: table[name] if name in table.column_names else self._partition(name, part, table.num_rows, origin)
+            name: table[name]
+            if name in table.column_names
+            else partition_column(name, part.partitions, self._contract, table.num_rows, origin)
             for name in self._wanted
         }
         return typed_table(columns, self._contract, origin), table.num_rows
-
-    def _partition(self, name: str, part: Part, rows: int, origin: Origin) -> pa.ChunkedArray:
-        """Return the column of one value that a part's path gives."""
-        source_name = self._contract.source_name(name)
-        text = part.partitions[source_name if source_name in part.partitions else name]
-        one = typed_text(
-            name, pa.chunked_array([pa.array([text], pa.large_string())]), self._contract.schema.field(name).type
-        )
-        if isinstance(one, Violation):
-            wrong = (
-                f"{text!r} in the name of the folder, which is no {type_name(self._contract.schema.field(name).type)}"
-            )
-            raise contract_error(self._contract.name, [Violation(name, wrong)], origin)
-        return pa.chunked_array([pa.repeat(one[0], rows)])
 
 
 def _close_after(error: BaseException, source: Source) -> None:

@@ -1,0 +1,121 @@
+"""Parse one file in pieces of bounded size: Parquet by row groups, text in blocks of whole rows."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pyarrow as pa
+
+from loaders.clients.source import Source
+from loaders.compression import decompressed
+from loaders.conforming.violation import Violation, contract_error
+from loaders.formats.csv_format import parse_csv
+from loaders.formats.csv_reader import CsvReader, delimiter_of
+from loaders.formats.csv_slices import Quoting
+from loaders.formats.formats import compression_of, format_by_name, format_of, parse
+from loaders.formats.jsonl_format import parse_jsonl
+from loaders.formats.parquet_format import parquet_pieces
+from loaders.formats.request import Request
+
+BLOCK_BYTES = 8 << 20
+_MOST_LINE_ENDS = 64
+
+
+def pieces(source: Source, request: Request) -> Iterator[pa.Table]:
+    """Yield the wanted columns of one object by node name, in pieces that follow each other.
+
+    What can be verified only as a whole is read into a temporary file, verified, and then parsed from there. Formats
+    other than Parquet, CSV and JSON Lines, and text in encodings whose line ends are not single bytes, are one piece.
+    """
+    plain_name, compression = compression_of(source.location.name, request.options)
+    named = format_by_name(plain_name, request.options)
+    if named == "parquet" and compression is None:
+        yield from parquet_pieces(source, request)
+        return
+    if named not in ("csv", "jsonl", None) or not _ends_lines_in_bytes(request.options.encoding):
+        yield parse(source, request)
+        return
+    data = source.read(to_disk=True)
+    if compression is not None:
+        data = decompressed(data, compression, request.shown)
+    found = format_of(plain_name, request.options, data, request.shown)
+    if found == "csv":
+        yield from _csv_pieces(data, request)
+    elif found == "jsonl":
+        yield from _jsonl_pieces(data, request)
+    else:
+        yield parse(source, request)
+
+
+def _ends_lines_in_bytes(encoding: str) -> bool:
+    return not codecs.lookup(encoding).name.startswith(("utf-16", "utf-32"))
+
+
+def _csv_pieces(data: pa.Buffer, request: Request) -> Iterator[pa.Table]:
+    """Yield the rows of a CSV file; each piece is parsed behind a copy of the header."""
+    if data.size <= BLOCK_BYTES:
+        yield parse_csv(data, request)
+        return
+    view = memoryview(data)
+    header_bytes = CsvReader(data.slice(0, BLOCK_BYTES), request.options, request.shown).header_bytes
+    header = view[:header_bytes].tobytes()
+    quoting = Quoting(delimiter_of(request.options, request.shown), request.options.quote_char)
+    rows = 0
+    for start, end in _blocks(view, header_bytes, quoting):
+        block = pa.py_buffer(header + view[start:end].tobytes())
+        table = parse_csv(block, replace(request, origin=replace(request.origin, first_row=rows)))
+        rows += table.num_rows
+        yield table
+
+
+def _jsonl_pieces(data: pa.Buffer, request: Request) -> Iterator[pa.Table]:
+    """Yield the rows of JSON Lines; a name that no line has is found at the end."""
+    view = memoryview(data)
+    contract = request.contract
+    # A name may be missing in a block, where it is null.
+    lenient = {name: None for column in contract.columns for name in (column, contract.source_name(column))}
+    unseen, rows = set(request.wanted), 0
+    for start, end in _blocks(view, 0, None):
+        block = data.slice(start, end - start)
+        if not view[start:end].tobytes().strip():
+            continue
+        origin = replace(request.origin, first_row=rows)
+        table = parse_jsonl(block, replace(request, given={**lenient, **request.given}, origin=origin))
+        unseen -= set(table.column_names)
+        for name in request.wanted:
+            if name not in table.column_names and name not in request.given:
+                field = contract.schema.field(name)
+                table = table.append_column(name, pa.nulls(table.num_rows, field.type))
+        rows += table.num_rows
+        yield table
+    missing = sorted(unseen - set(request.given))
+    if missing or not rows:
+        if not rows:
+            parse_jsonl(data, request)  # says what is wrong with a file without a line
+        rule = f"lacks {', '.join(repr(contract.source_name(name)) for name in missing)}"
+        raise contract_error(contract.name, [Violation("columns", rule)], request.origin)
+
+
+def _blocks(view: memoryview, start: int, quoting: Quoting | None) -> Iterator[tuple[int, int]]:
+    """Yield the start and end of blocks of whole rows."""
+    while start < len(view):
+        end = _block_end(view, start, quoting)
+        yield start, end
+        start = end
+
+
+def _block_end(view: memoryview, start: int, quoting: Quoting | None) -> int:
+    size = BLOCK_BYTES
+    while start + size < len(view):
+        block, end = view[start : start + size].tobytes(), size
+        for _ in range(_MOST_LINE_ENDS):
+            end = block.rfind(b"\n", 0, end)
+            if end < 0:
+                break
+            if quoting is None or not quoting.ends_open(view, start, start + end + 1):
+                return start + end + 1
+        # No row ends here: it is longer, or its line ends are carriage returns.
+        size *= 2
+    return len(view)
