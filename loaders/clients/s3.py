@@ -18,7 +18,6 @@ from loaders.clients.bucket import Bucket, Pin, without_markers
 from loaders.clients.checksums import Checksum, expected, md5_of_etag
 from loaders.clients.location import Location
 from loaders.clients.retry import Deadline, TryAgainError
-from loaders.clients.signed_head import signed_head
 from loaders.clients.source import Listed, MissingError, PartialListError, Range
 from loaders.clients.store_errors import STATUS_CODES, StoreRefusedError, refusal_or_retry
 from loaders.config.storage import StorageSettings, region_problem
@@ -234,10 +233,9 @@ class S3(Bucket):
             {"x-amz-request-payer": "requester"} if self.settings.requester_pays else {}
         )
         query |= {"versionId": pin.requested} if pin.requested else {}
-        timeout = self.settings.stall_timeout_seconds
 
         async def ask() -> dict[str, str]:
-            asking = asyncio.to_thread(signed_head, self.account, self.bucket, key, headers, query, timeout)
+            asking = asyncio.to_thread(self._signed_head, key, headers, query)
             return await deadline.within(asking, "stalled before an answer came")
 
         try:
@@ -246,6 +244,12 @@ class S3(Bucket):
             if error.status == 412:
                 raise TryAgainError("it was overwritten while its checksum was asked for") from None
             raise
+
+    def _signed_head(self, key: str, headers: dict[str, str], query: dict[str, str]) -> dict[str, str]:
+        # Imported here, in a thread: the bytes are on their way meanwhile.
+        from loaders.clients.signed_head import signed_head
+
+        return signed_head(self.account, self.bucket, key, headers, query, self.settings.stall_timeout_seconds)
 
     async def _part_bytes(self, key: str, pin: Pin, number: int, deadline: Deadline) -> int | None:
         """Return the size of a part; None if the store does not tell it."""

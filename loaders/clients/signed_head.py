@@ -9,6 +9,7 @@ import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -59,8 +60,7 @@ def signed_head(
             signed_body_header_type=auth.AwsSignedBodyHeaderType.X_AMZ_CONTENT_SHA_256,
         )
         auth.aws_sign_request(request, config).result(_SIGNING_SECONDS)
-    context = ssl.create_default_context(cafile=account.ca_bundle) if account.endpoint_url[:6] == "https:" else None
-    opener = urllib.request.build_opener(_NoRedirects, urllib.request.HTTPSHandler(context=context))
+    opener = _opener(account.endpoint_url[:6] == "https:", account.ca_bundle)
     url = account.endpoint_url + request.path
     try:
         made = urllib.request.Request(url, method="HEAD", headers=dict(request.headers))  # noqa: S310 — an S3 endpoint
@@ -71,3 +71,10 @@ def signed_head(
         raise refusal_or_retry(error.code, "", "", region) from None
     except (OSError, ValueError) as error:
         raise TryAgainError(f"no answer about the checksum: {first_line(str(error))}") from None
+
+
+@lru_cache(maxsize=8)
+def _opener(encrypted: bool, ca_bundle: str | None) -> urllib.request.OpenerDirector:
+    """Return what sends requests; it is kept, because to read the certificates takes longer than a request."""
+    context = ssl.create_default_context(cafile=ca_bundle) if encrypted else None
+    return urllib.request.build_opener(_NoRedirects, urllib.request.HTTPSHandler(context=context))
