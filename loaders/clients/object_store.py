@@ -189,7 +189,8 @@ class StoredObject:
         chunks = result.stream(min_chunk_size=self._chunk_bytes).__aiter__()
         throughput = ThroughputLimit(self._store.settings)
         position = 0
-        while chunk := await self._chunk(chunks, position, len(view)):
+        # With all bytes there, the end of the stream is not waited for.
+        while position < len(view) and (chunk := await self._chunk(chunks, position, len(view))):
             if position + len(chunk) > len(view):
                 raise TryAgainError(f"the body is longer than the {len(view):,} bytes that were announced")
             view[position : position + len(chunk)] = memoryview(chunk)

@@ -1,4 +1,4 @@
-"""Requests to an S3 bucket: obstore carries the bytes, and boto3 knows the account, the checksums and the lists."""
+"""Requests to an S3 bucket: obstore carries the bytes, and boto3 knows the account and the lists."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ from loaders.redaction import first_line, redact
 
 T = TypeVar("T")
 
+# Up to this size to compute an MD5 costs less than to ask for another checksum.
+_MD5_BYTES = 4 << 20
 # The sizes of the parts of an object with more parts are not requested.
 _MOST_PARTS = 1000
 # A list ends, or is an error. Where many objects were deleted, stores return empty pages; no store so many in a row.
@@ -58,9 +60,10 @@ class S3(Bucket):
 
     async def checksums(self, key: str, pin: Pin, deadline: Deadline) -> AsyncIterator[Checksum | None]:
         """Yield the checksums that the object may have, the most probable first; None if it has none."""
-        etag = md5_of_etag(pin.etag, pin.size_bytes) if self.settings.etag_is_md5 else None
+        is_small = pin.size_bytes <= _MD5_BYTES
+        etag = md5_of_etag(pin.etag, pin.size_bytes) if self.settings.etag_is_md5 and is_small else None
         if etag is not None:
-            # An MD5 that matches is proof. Of an encrypted object the ETag only looks like one; boto3 can tell.
+            # An MD5 that matches is proof. Of an encrypted object the ETag only looks like one; the headers tell.
             yield etag
         headers = await self._head(key, pin, deadline)
         stored = expected(headers, etag_is_md5=self.settings.etag_is_md5)
@@ -224,26 +227,34 @@ class S3(Bucket):
             )
         return self._boto3
 
-    async def _head(self, key: str, pin: Pin, deadline: Deadline, **more: Any) -> dict[str, str]:
-        """Return the headers of an object's HEAD; boto3 asks, because obstore shows no checksum and no encryption."""
-        version = {"VersionId": pin.requested} if pin.requested else {}
+    async def _head(self, key: str, pin: Pin, deadline: Deadline, **query: str) -> dict[str, str]:
+        """Return the headers of the pinned version, with its checksum and encryption, which obstore does not show."""
+        headers = {"if-match": pin.etag} | (
+            {"x-amz-request-payer": "requester"} if self.settings.requester_pays else {}
+        )
+        query |= {"versionId": pin.requested} if pin.requested else {}
 
         async def ask() -> dict[str, str]:
-            answer = await self._ask("head_object", deadline, Key=key, IfMatch=pin.etag, **version, **more)
-            headers: dict[str, str] = answer["ResponseMetadata"]["HTTPHeaders"]
-            return headers
+            asking = asyncio.to_thread(self._signed_head, key, headers, query)
+            return await deadline.within(asking, "stalled before an answer came")
 
         try:
-            return await deadline.retry("HEAD", lambda: ask())
+            return await deadline.retry("HEAD", ask)
         except StoreRefusedError as error:
             if error.status == 412:
                 raise TryAgainError("it was overwritten while its checksum was asked for") from None
             raise
 
+    def _signed_head(self, key: str, headers: dict[str, str], query: dict[str, str]) -> dict[str, str]:
+        # Imported here, in a thread: the bytes are on their way meanwhile.
+        from loaders.clients.signed_head import signed_head
+
+        return signed_head(self.account, self.bucket, key, headers, query, self.settings.stall_timeout_seconds)
+
     async def _part_bytes(self, key: str, pin: Pin, number: int, deadline: Deadline) -> int | None:
         """Return the size of a part; None if the store does not tell it."""
         try:
-            headers = await self._head(key, pin, deadline, PartNumber=number)
+            headers = await self._head(key, pin, deadline, partNumber=str(number))
         except StoreRefusedError:
             return None
         return int(headers["content-length"]) if headers.get("content-length", "").isdecimal() else None
