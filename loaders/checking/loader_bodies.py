@@ -33,7 +33,7 @@ class Call:
         return self.arguments.get("location") or self.arguments.get("frames")
 
 
-_READERS = ("read_table", "read_polars", "read_arrow")
+_READERS = ("read_table", "read_polars", "read_arrow", "read_batches", "scan_polars")
 _PARAMETERS = {**dict.fromkeys(_READERS, ("location", "contract")), "take_frame": ("frames", "contract")}
 
 

@@ -59,7 +59,7 @@ def _csv_pieces(data: pa.Buffer, request: Request) -> Iterator[pa.Table]:
         yield parse_csv(data, request)
         return
     view = memoryview(data)
-    header_bytes = CsvReader(data.slice(0, BLOCK_BYTES), request.options, request.shown).header_bytes
+    header_bytes = CsvReader(data.slice(0, _block_end(view, 0, None)), request.options, request.shown).header_bytes
     header = view[:header_bytes].tobytes()
     quoting = Quoting(delimiter_of(request.options, request.shown), request.options.quote_char)
     rows = 0

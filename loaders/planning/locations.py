@@ -57,4 +57,4 @@ def _is_read_table(called: ast.expr, function: Callable[..., Any]) -> bool:
         found = function.__globals__.get(called.id)
     elif isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name):
         found = getattr(function.__globals__.get(called.value.id), called.attr, None)
-    return getattr(found, "__module__", "") == "loaders.reading.table"
+    return getattr(found, "__module__", "") in ("loaders.reading.table", "loaders.reading.batches")

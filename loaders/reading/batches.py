@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import os
 import sys
 import warnings
@@ -91,13 +92,16 @@ def scan_polars(
     place = _place(location, contract, allow, sys._getframe(1).f_globals)
     polars = polars_module()
     options = active_format(contract)
+    # Polars asks for the batches in a thread of its own, which has none of the settings that hold here.
+    settings = contextvars.copy_context()
 
     def batches(
         with_columns: list[str] | None, predicate: Any, n_rows: int | None, batch_size: int | None
     ) -> Iterator[pl.DataFrame]:
         stream = _Batches(contract, wanted_columns(contract, with_columns), options, version)
         left = n_rows
-        for batch in stream.read(place, batch_size or _BATCH_ROWS):
+        here, read = settings.copy(), stream.read(place, batch_size or _BATCH_ROWS)
+        while (batch := here.run(next, read, None)) is not None:
             frame = polars_frame(pa.Table.from_batches([batch]), contract)
             if left is not None:
                 frame = frame.head(left)
@@ -171,18 +175,22 @@ class _Batches:
     def _part(self, part: Part, source: Any) -> Iterator[pa.Table]:
         origin = Origin(part.location.shown)
         request = Request(self._contract, self._options, self.wanted, origin, part.partitions)
-        rows = 0
         try:
-            with versioned_reads():
-                yield from self._typed(pieces(source, request), part, rows)
+            yield from self._typed(pieces(source, request), part)
         finally:
             # Raises if the file changed while it was read.
             source.close()
         self._versions[part.location.url] = source.version
 
-    def _typed(self, tables: Iterator[pa.Table], part: Part, rows: int) -> Iterator[pa.Table]:
-        for piece in tables:
+    def _typed(self, tables: Iterator[pa.Table], part: Part) -> Iterator[pa.Table]:
+        rows = 0
+        while True:
             active_cancellation().check()
+            # Only here: what the consumer does between two batches is its own.
+            with versioned_reads():
+                piece = next(tables, None)
+            if piece is None:
+                return
             origin = Origin(part.location.shown, first_row=rows)
             columns = {
                 name: piece[name]
