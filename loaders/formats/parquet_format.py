@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,29 +15,17 @@ from pyarrow.parquet import FileMetaData, ParquetFile
 
 from loaders.clients.source import Source
 from loaders.formats.parquet_footer import (
-    MAGIC,
     Chunk,
     chunks_of,
     column_of,
-    footer_metadata,
     refuse_other_formats,
     refusing_damage,
 )
-from loaders.formats.random_access import RandomAccessFile
+from loaders.formats.parquet_ranges import TAIL_BYTES, fetch, fetch_tail, needed_ranges
 from loaders.formats.request import Request
 from loaders.formats.workers import decoded_by_all
 from loaders.schema.dtypes import is_text
 
-# The size of the end of a file that is fetched for its footer: a share of the file within bounds. A file up to the
-# larger bound is fetched whole, because one request is as fast as the two or three that its columns would need.
-_TAIL_SHARE = 1 / 64
-_TAIL_BYTES = (16 << 10, 64 << 10)
-# Gaps between chunks are fetched too, the smallest first: a request costs about as much as a hundred KiB. Together with
-# the tail outside the footer they are at most this share of the chunks. If there would still be too many requests, all
-# gaps up to a size are fetched.
-_MOST_NOT_NEEDED = 0.08
-_MANY_REQUESTS = 64
-_GAP_BYTES = 32 << 10
 # Above this share of the file it is fetched whole: its verification is worth more than the bytes saved.
 _MOST_OF_A_FILE = 0.75
 # The bytes of a dictionary code for up to 65,536 values; a column with more bytes per value has few repeated values.
@@ -50,7 +36,6 @@ _STRETCHES_A_THREAD = 3
 _PIECE_BYTES = 32 << 20
 _LARGEST_ASCII = 0x7F
 _LARGEST_FINE_MICROSECONDS = (2**63 - 1) // 1000
-Range = tuple[int, int]
 
 
 def parse_parquet(data: pa.Buffer, request: Request) -> pa.Table:
@@ -66,15 +51,15 @@ def parse_parquet(data: pa.Buffer, request: Request) -> pa.Table:
 
 def parse_parquet_ranges(source: Source, request: Request) -> pa.Table:
     """Return the wanted columns of a file, fetching only their bytes, or all if they are most of it."""
-    if source.size_bytes <= _TAIL_BYTES[1]:
+    if source.size_bytes <= TAIL_BYTES[1]:
         return parse_parquet(source.read(), request)
-    tail = _fetched_tail(source, request)
+    tail = fetch_tail(source, request)
     fields = _fields(tail.metadata, request)
     chunks = chunks_of(tail.metadata, fields, source.size_bytes, request.shown)
-    ranges = _needed(chunks, tail.start, tail.wasted_bytes)
+    ranges = needed_ranges(chunks, tail.start, tail.wasted_bytes)
     if sum(end - begin for begin, end in ranges) > _MOST_OF_A_FILE * source.size_bytes:
         return parse_parquet(source.read(), request)
-    fetched = _fetched(source, tail, ranges)
+    fetched = fetch(source, tail, ranges)
     return _decoded(lambda: pa.PythonFile(fetched.again(), mode="r"), tail.metadata, chunks, fields, request.shown)
 
 
@@ -84,14 +69,14 @@ def parquet_pieces(source: Source, request: Request) -> Iterator[pa.Table]:
     Only the bytes of each piece are fetched, if ranges can be verified as the settings require; else the file is read
     to disk and verified first. A file with INT96 timestamps is one piece.
     """
-    if source.prefers_whole or source.size_bytes <= _TAIL_BYTES[1]:
+    if source.prefers_whole or source.size_bytes <= TAIL_BYTES[1]:
         data, tail = source.read(to_disk=True), None
         view = memoryview(data)
         refuse_other_formats(view[:4], view[-4:], view.nbytes, request.shown)
         with refusing_damage(request.shown):
             metadata = ParquetFile(pa.BufferReader(data)).metadata
     else:
-        tail = _fetched_tail(source, request)
+        tail = fetch_tail(source, request)
         metadata = tail.metadata
     fields = _fields(metadata, request)
     if _old_times(metadata, fields) or _nested_old_times(metadata, fields):
@@ -103,7 +88,7 @@ def parquet_pieces(source: Source, request: Request) -> Iterator[pa.Table]:
         if tail is None:
             opened: Any = pa.BufferReader(data)
         else:
-            opened = pa.PythonFile(_fetched(source, tail, _needed(own, tail.start, 0)), mode="r")
+            opened = pa.PythonFile(fetch(source, tail, needed_ranges(own, tail.start, 0)), mode="r")
         with refusing_damage(request.shown):
             file = ParquetFile(opened, metadata=metadata, page_checksum_verification=True, pre_buffer=False)
             table = file.read_row_groups(list(groups), list(fields))
@@ -127,72 +112,10 @@ def _runs_of_groups(metadata: FileMetaData, chunks: Sequence[Chunk]) -> Iterator
             start = end
 
 
-@dataclass(frozen=True)
-class _Tail:
-    """The end of a file from `start` on, and the metadata in its footer; `wasted_bytes` precede the footer."""
-
-    start: int
-    data: pa.Buffer
-    metadata: FileMetaData
-    wasted_bytes: int
-
-
-def _fetched_tail(source: Source, request: Request) -> _Tail:
-    size_bytes = source.size_bytes
-    start = size_bytes - min(max(int(_TAIL_SHARE * size_bytes), _TAIL_BYTES[0]), _TAIL_BYTES[1])
-    tail = source.read_ranges([(start, size_bytes)])[0]
-    view = memoryview(tail)
-    refuse_other_formats(memoryview(MAGIC), view[-4:], size_bytes, request.shown)
-    footer_start = max(0, size_bytes - 8 - int.from_bytes(view[-8:-4], "little"))
-    if footer_start < start:
-        tail = pa.py_buffer(source.read_ranges([(footer_start, start)])[0].to_pybytes() + tail.to_pybytes())
-        start = footer_start
-    metadata = footer_metadata(tail.slice(footer_start - start), request.shown)
-    return _Tail(start, tail, metadata, footer_start - start)
-
-
-def _fetched(source: Source, tail: _Tail, ranges: list[Range]) -> _FetchedRanges:
-    fetched = _FetchedRanges(source.size_bytes)
-    fetched.add(tail.start, tail.data)
-    for (begin, _), data in zip(ranges, source.read_ranges(ranges), strict=True):
-        fetched.add(begin, data)
-    return fetched
-
-
-def _needed(chunks: list[Chunk], before: int, wasted_bytes: int) -> list[Range]:
-    """Return the ranges before a position that contain the chunks; the bytes from that position on are present."""
-    spare_bytes = _MOST_NOT_NEEDED * sum(chunk.end - chunk.begin for chunk in chunks) - wasted_bytes
-    ordered = sorted((chunk.begin, min(chunk.end, before)) for chunk in chunks if chunk.begin < before)
-    joined = _coalesced(ordered, _affordable_gap(ordered, spare_bytes))
-    return joined if len(joined) <= _MANY_REQUESTS else _coalesced(ordered, _GAP_BYTES)
-
-
 def _fields(metadata: FileMetaData, request: Request) -> dict[str, pa.Field]:
     with refusing_damage(request.shown):
         names = metadata.schema.to_arrow_schema().names
     return request.match(names)
-
-
-def _affordable_gap(chunks: list[Range], spare: float) -> int:
-    """Return the size up to which gaps between ranges are fetched too, within a budget of extra bytes."""
-    affordable = 0
-    gaps = sorted(begin - end for (_, end), (begin, _) in itertools.pairwise(chunks))
-    for gap, alike in itertools.groupby(gaps):
-        spare -= sum(alike)
-        if spare < 0:
-            break
-        affordable = gap
-    return affordable
-
-
-def _coalesced(chunks: list[Range], gap_bytes: int) -> list[Range]:
-    joined: list[Range] = []
-    for begin, end in chunks:
-        if joined and begin - joined[-1][1] <= gap_bytes:
-            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
-        else:
-            joined.append((begin, end))
-    return joined
 
 
 def _decoded(
@@ -343,34 +266,3 @@ def _exact_old_times(opened: Callable[[], Any], options: Mapping[str, Any], name
             f"column {name!r} has times that are both finer than microseconds and outside the range of nanoseconds"
         )
     return coarse
-
-
-class _FetchedRanges(RandomAccessFile):
-    """A file with the fetched ranges; reading other bytes raises an error."""
-
-    def __init__(self, size_bytes: int) -> None:
-        super().__init__(size_bytes)
-        self._starts: list[int] = []
-        self._ranges: list[memoryview] = []
-
-    def add(self, start: int, data: pa.Buffer) -> None:
-        place = bisect_right(self._starts, start)
-        self._starts.insert(place, start)
-        self._ranges.insert(place, memoryview(data))
-
-    def again(self) -> _FetchedRanges:
-        """Return the same file with its own position."""
-        twin = _FetchedRanges(self.size_bytes)
-        twin._starts, twin._ranges = self._starts, self._ranges
-        return twin
-
-    def fetch(self, start: int, end: int) -> Any:
-        pieces = []
-        while start < end:
-            place = bisect_right(self._starts, start) - 1
-            offset = start - self._starts[place] if place >= 0 else 0
-            if place < 0 or offset >= len(self._ranges[place]):
-                raise OSError(f"byte {start:,} belongs to no requested column")
-            pieces.append(self._ranges[place][offset : offset + end - start])
-            start += len(pieces[-1])
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
