@@ -65,7 +65,8 @@ def frame_of(
 
     Columns that refer to a dataset in `frames` take their values from it; references to other datasets are ignored.
     """
-    _row_limits(min_rows, max_rows)
+    if not 0 <= min_rows <= max_rows:
+        raise ConfigError(f"A strategy has 0 <= min_rows <= max_rows; found {min_rows} and {max_rows}.")
     return frames_of([contract], min_rows=min_rows, max_rows=max_rows, frames=frames).map(
         lambda made: made[contract.name]
     )
@@ -81,17 +82,8 @@ def frames_of(
     frames: Mapping[str, pd.DataFrame] | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Return a strategy for a frame of each dataset, by name, with valid references between them."""
-    limits = _row_limits(min_rows, max_rows)
-    drawing = _Drawing(draw, {each.name: each for each in contracts}, limits, dict(frames or {}))
+    drawing = _Drawing(draw, {each.name: each for each in contracts}, (min_rows, max_rows), dict(frames or {}))
     return {name: drawing.frame(name) for name in drawing.contracts}
-
-
-def _row_limits(min_rows: int, max_rows: int) -> tuple[int, int]:
-    if not 0 <= min_rows <= max_rows:
-        raise ConfigError(
-            f"A strategy makes frames of min_rows to max_rows rows, 0 or more; found {min_rows} and {max_rows}."
-        )
-    return min_rows, max_rows
 
 
 @dataclass(frozen=True)
