@@ -40,7 +40,7 @@ def show(config: Config, dataset: str, rows: int) -> None:
     """Show a dataset's contract and its first rows."""
     from cli.progress import progress_line
     from loaders.driver import plan
-    from loaders.project.sample_data import load_frames
+    from loaders.project.sample_data import first_frames
 
     planned = plan(config)
     chosen = planned.dataset(dataset)
@@ -49,8 +49,9 @@ def show(config: Config, dataset: str, rows: int) -> None:
         _echo_contract(chosen.contract)
     if rows > 0:
         with progress_line():
-            frame = load_frames(planned, [chosen.name])[chosen.name]
-        click.echo(f"\n{len(frame):,} rows; the first {min(rows, len(frame))}:")
+            frame = first_frames(planned, [chosen.name], rows + 1)[chosen.name]
+        total = "more" if len(frame) == rows + 1 else f"{len(frame):,}"
+        click.echo(f"\n{total} rows; the first {min(rows, len(frame))}:")
         click.echo(frame.head(rows).to_string(index=False, line_width=line_width()))
 
 

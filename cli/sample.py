@@ -41,7 +41,7 @@ def sample(config: Config, rows: int, target_env: str, method: Method, seed: int
     from loaders.errors import ConfigError
     from loaders.files import write_file
     from loaders.planning.overwriting import overwritten_input
-    from loaders.project.sample_data import left_out, load_frames, targets
+    from loaders.project.sample_data import first_frames, left_out, load_frames, targets
     from loaders.project.sampling import sample_frames
 
     source = plan(config)
@@ -69,7 +69,10 @@ def sample(config: Config, rows: int, target_env: str, method: Method, seed: int
             f"it. Name an environment with other files by --to, or '{config.env}' if that is intended."
         )
     with progress_line():
-        frames = load_frames(source, list(wanted))
+        # One row more than wanted tells whether there are others.
+        frames = (
+            first_frames(source, list(wanted), rows + 1) if method == "first" else load_frames(source, list(wanted))
+        )
     contracts = {name: found.contract for name, found in wanted.items()}
     samples = sample_frames(frames, contracts, rows, method, seed)
     # Encode everything before anything is written, so that a dataset that fails leaves no partial sample.
@@ -78,8 +81,12 @@ def sample(config: Config, rows: int, target_env: str, method: Method, seed: int
     for name, body in bodies.items():
         write_file(paths[name], body)
         _remove(path for path in wanted[name].existing() if path != paths[name])
-        written.append((name, str(paths[name]), f"{len(samples[name]):,} of {len(frames[name]):,} rows"))
+        written.append((name, str(paths[name]), _share(len(samples[name]), len(frames[name]))))
     echo_table(("", "", ""), written, err=True)
+
+
+def _share(taken: int, loaded: int) -> str:
+    return f"{taken:,} of {'more' if loaded == taken + 1 else f'{loaded:,}'} rows"
 
 
 def _echo_left_out(missing: Mapping[str, str], env: str) -> None:

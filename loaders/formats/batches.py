@@ -21,6 +21,9 @@ from loaders.formats.request import Request
 
 BLOCK_BYTES = 8 << 20
 _MOST_LINE_ENDS = 64
+# The beginning of a text that is fetched for its first rows, and by what it grows if they are more.
+_HEAD_BYTES = 256 << 10
+_HEAD_GROWTH = 8
 
 
 def pieces(source: Source, request: Request) -> Iterator[pa.Table]:
@@ -47,6 +50,46 @@ def pieces(source: Source, request: Request) -> Iterator[pa.Table]:
         yield from _jsonl_pieces(data, request)
     else:
         yield parse(source, request)
+
+
+def first_pieces(source: Source, request: Request) -> Iterator[pa.Table]:
+    """Yield the columns as `pieces` does, but of text only the beginning is fetched, if ranges can be verified.
+
+    Each piece after the first begins with those before it in the file: the consumer is expected to stop soon.
+    """
+    plain_name, compression = compression_of(source.location.name, request.options)
+    named = format_by_name(plain_name, request.options)
+    if named == "parquet" and compression is None:
+        yield from parquet_pieces(source, request, piece_bytes=0)
+        return
+    is_text = named in ("csv", "jsonl") and compression is None and _ends_lines_in_bytes(request.options.encoding)
+    if not is_text or source.prefers_whole or source.size_bytes <= _HEAD_BYTES:
+        yield from pieces(source, request)
+        return
+    quoting = Quoting(delimiter_of(request.options, request.shown), request.options.quote_char)
+    parse_head = parse_csv if named == "csv" else parse_jsonl
+    size, given = _HEAD_BYTES, 0
+    while size < source.size_bytes:
+        head = source.read_ranges([(0, size)])[0]
+        end = _last_row_end(memoryview(head), quoting if named == "csv" else None)
+        if end:
+            table = parse_head(head.slice(0, end), request)
+            yield table.slice(given)
+            given = table.num_rows
+        size *= _HEAD_GROWTH
+    for table in pieces(source, request):
+        kept = table.slice(min(given, table.num_rows))
+        given -= table.num_rows - kept.num_rows
+        yield kept
+
+
+def _last_row_end(view: memoryview, quoting: Quoting | None) -> int:
+    """Return the end of the last whole row; 0 if there is none."""
+    head, end = view.tobytes(), len(view)
+    while (end := head.rfind(b"\n", 0, end)) >= 0:
+        if quoting is None or not quoting.ends_open(view, 0, end + 1):
+            return end + 1
+    return 0
 
 
 def _ends_lines_in_bytes(encoding: str) -> bool:

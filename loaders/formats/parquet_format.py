@@ -63,8 +63,8 @@ def parse_parquet_ranges(source: Source, request: Request) -> pa.Table:
     return _decoded(lambda: pa.PythonFile(fetched.again(), mode="r"), tail.metadata, chunks, fields, request.shown)
 
 
-def parquet_pieces(source: Source, request: Request) -> Iterator[pa.Table]:
-    """Yield the wanted columns of a file in pieces of whole row groups.
+def parquet_pieces(source: Source, request: Request, piece_bytes: int | None = None) -> Iterator[pa.Table]:
+    """Yield the wanted columns of a file in pieces of whole row groups, which decode to about `piece_bytes`.
 
     Only the bytes of each piece are fetched, if ranges can be verified as the settings require; else the file is read
     to disk and verified first. A file with INT96 timestamps is one piece.
@@ -83,7 +83,7 @@ def parquet_pieces(source: Source, request: Request) -> Iterator[pa.Table]:
         yield parse_parquet(source.read(), request)
         return
     chunks = chunks_of(metadata, fields, source.size_bytes, request.shown)
-    for groups in _runs_of_groups(metadata, chunks):
+    for groups in _runs_of_groups(metadata, chunks, _PIECE_BYTES if piece_bytes is None else piece_bytes):
         own = [chunk for chunk in chunks if chunk.group in groups]
         if tail is None:
             opened: Any = pa.BufferReader(data)
@@ -100,14 +100,14 @@ def parquet_pieces(source: Source, request: Request) -> Iterator[pa.Table]:
         yield pa.table(dict(zip(names, columns, strict=True))) if names else pa.table({"": pa.nulls(rows)})
 
 
-def _runs_of_groups(metadata: FileMetaData, chunks: Sequence[Chunk]) -> Iterator[range]:
+def _runs_of_groups(metadata: FileMetaData, chunks: Sequence[Chunk], piece_bytes: int) -> Iterator[range]:
     """Yield consecutive row groups that together decode to about a piece."""
     sizes = [0] * metadata.num_row_groups
     for chunk in chunks:
         sizes[chunk.group] += chunk.uncompressed_bytes
     start = 0
     for end in range(1, len(sizes) + 1):
-        if end == len(sizes) or sum(sizes[start : end + 1]) > _PIECE_BYTES:
+        if end == len(sizes) or sum(sizes[start : end + 1]) > piece_bytes:
             yield range(start, end)
             start = end
 

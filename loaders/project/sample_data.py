@@ -11,7 +11,10 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from caching.context import Mode
+from loaders.clients.client import client_for
 from loaders.clients.location import Location, parse_location
+from loaders.clients.progress import Tracker
 from loaders.compression import split_compression
 from loaders.config.project_root import use_project_root
 from loaders.conforming import conform
@@ -24,9 +27,15 @@ from loaders.planning.locations import location_inputs
 from loaders.planning.plan import Plan
 from loaders.project.writing import encode_table
 from loaders.reading.parts import parts_of
+from loaders.reading.passthrough import is_passthrough
+from loaders.reading.selection import use_first_rows
 from loaders.schema.format_options import FormatOptions
 
 _COMPRESSED = {"gzip": ".gz", "zstd": ".zst", "bz2": ".bz2", "xz": ".xz"}
+
+# Smaller datasets are loaded whole, so that their number of rows is known.
+_LARGE_BYTES = 16 << 20
+_MOST_PARTS = 64
 
 
 @dataclass(frozen=True)
@@ -138,13 +147,47 @@ def left_out(planned: Plan, protocol: str) -> dict[str, str]:
     }
 
 
-def load_frames(planned: Plan, names: list[str]) -> dict[str, pd.DataFrame]:
+def first_frames(planned: Plan, names: list[str], rows: int) -> dict[str, pd.DataFrame]:
+    """Return frames of an environment's datasets with at least `rows` rows, or all that there are.
+
+    Of a large dataset that is not cached, and whose loader does nothing but read, little more than these rows is read.
+    Others are loaded as by `load_frames`.
+    """
+    short = [name for name in names if _is_read_shortly(planned, planned.dataset(name))]
+    whole = [name for name in names if name not in short]
+    frames = load_frames(planned, whole) if whole else {}
+    if short:
+        with use_first_rows(rows):
+            frames |= load_frames(planned, short, cache_mode="off")
+    return frames
+
+
+def _is_read_shortly(planned: Plan, dataset: Dataset) -> bool:
+    if not is_passthrough(dataset.definition.function) or planned.lookup(dataset, [dataset.name], "on")[0] == "hit":
+        return False
+    try:
+        with planned.active([dataset.name], "off"):
+            values = [planned.inputs.get(name) for name in location_inputs(dataset.definition)]
+            places = [parse_location(value) for value in values if isinstance(value, str | os.PathLike)]
+            parts = [part for place in places for part in parts_of(place, FormatOptions())]
+            return len(parts) > _MOST_PARTS or sum(_size(part.location) for part in parts) > _LARGE_BYTES
+    except LoaderError:
+        return False  # the load itself says what is wrong
+
+
+def _size(location: Location) -> int:
+    source = client_for(location).open(location, Tracker("", location.shown))
+    source.close()
+    return source.size_bytes
+
+
+def load_frames(planned: Plan, names: list[str], *, cache_mode: Mode = "on") -> dict[str, pd.DataFrame]:
     """Return the complete frames of an environment's datasets, through the cache.
 
     Raises LoaderError if a loader fails, or returns anything but a frame with the contract's columns.
     """
     try:
-        given = dict(planned.build().execute([*names]))
+        given = dict(planned.build(cache_mode=cache_mode).execute([*names]))
     except LoaderError:
         raise
     except Exception as error:

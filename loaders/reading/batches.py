@@ -21,7 +21,7 @@ from loaders.conforming.conformity import check_rules, typed_table, wanted_colum
 from loaders.conforming.frame_kinds import arrow_table, polars_frame, polars_module, polars_schema
 from loaders.conforming.violation import Origin
 from loaders.errors import ConfigError, LoaderWarning
-from loaders.formats.batches import pieces
+from loaders.formats.batches import first_pieces, pieces
 from loaders.formats.request import Request
 from loaders.reading.partition import partition_column
 from loaders.reading.parts import Part, folder_parts, parts_of
@@ -116,6 +116,21 @@ def scan_polars(
     return lazy
 
 
+def first_table(
+    place: Location, contract: DatasetSchema, wanted: tuple[str, ...], version: str | None, rows: int
+) -> pa.Table:
+    """Return the first rows of a dataset as a typed table; little more than them is read and checked."""
+    stream = _Batches(contract, wanted, active_format(contract), version, first_rows=rows)
+    schema = pa.schema([contract.schema.field(name) for name in wanted])
+    found: list[pa.RecordBatch] = []
+    for batch in stream.read(place, max(rows, 1)):
+        found.append(batch)
+        if sum(each.num_rows for each in found) >= rows:
+            break
+    table = pa.Table.from_batches(found, schema).slice(0, rows)
+    return typed_table(dict(zip(wanted, table.columns, strict=True)), contract, Origin(place.shown))
+
+
 def _place(location: Any, contract: Any, allow: Collection[str] | None, caller: dict[str, Any]) -> Location:
     if not isinstance(contract, DatasetSchema):
         raise ConfigError(f"The readers take the dataset's DatasetContract, found {type(contract).__name__}.")
@@ -128,12 +143,18 @@ class _Batches:
     """One pass over a dataset."""
 
     def __init__(
-        self, contract: DatasetSchema, wanted: tuple[str, ...], options: FormatOptions, version: str | None
+        self,
+        contract: DatasetSchema,
+        wanted: tuple[str, ...],
+        options: FormatOptions,
+        version: str | None,
+        first_rows: int | None = None,
     ) -> None:
         self.wanted = wanted
         self._contract = contract
         self._options = options
         self._version = version
+        self._first_rows = first_rows
         self._versions: dict[str, str] = {}
         self._keys = UniqueKeys(contract, wanted)
 
@@ -176,7 +197,8 @@ class _Batches:
         origin = Origin(part.location.shown)
         request = Request(self._contract, self._options, self.wanted, origin, part.partitions)
         try:
-            yield from self._typed(pieces(source, request), part)
+            tables = pieces(source, request) if self._first_rows is None else first_pieces(source, request)
+            yield from self._typed(tables, part)
         finally:
             # Raises if the file changed while it was read.
             source.close()

@@ -1,4 +1,4 @@
-"""The columns of a dataset that the running dataflow needs; `read_table` fetches and parses only those.
+"""The columns and rows of a dataset that are needed; `read_table` fetches and parses only those.
 
     use_selection(Selection(("order_id", "amount"), passage(loader)))
 
@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import CodeType, FrameType
+
+from caching.threads import InheritedVar
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,24 @@ def needed_columns(caller: FrameType | None) -> tuple[str, ...] | None:
             return None
         caller = caller.f_back
     return selection.columns
+
+
+_first_rows: InheritedVar[int | None] = InheritedVar("sourceswap_first_rows", default=None)
+
+
+def first_rows() -> int | None:
+    """Return the number of rows to which reads are limited here; None for all."""
+    return _first_rows.get()
+
+
+@contextmanager
+def use_first_rows(rows: int) -> Iterator[None]:
+    """Make readers return only the first rows of a dataset inside the block, and read little more than them."""
+    token = _first_rows.set(rows)
+    try:
+        yield
+    finally:
+        _first_rows.reset(token)
 
 
 @contextmanager

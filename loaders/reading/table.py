@@ -25,9 +25,10 @@ from loaders.conforming.violation import Origin
 from loaders.errors import ConfigError
 from loaders.formats.formats import parse
 from loaders.formats.request import Request
+from loaders.reading.batches import first_table
 from loaders.reading.partition import partition_column
 from loaders.reading.parts import Part, folder_parts, parts_of
-from loaders.reading.selection import needed_columns
+from loaders.reading.selection import first_rows, needed_columns
 from loaders.reading.versions import record_local, record_remote
 from loaders.schema import DatasetSchema
 from loaders.schema.active_format import active_format
@@ -121,6 +122,10 @@ def _read(
     wanted = wanted_columns(contract, needed_columns(caller) if columns is None else columns)
     if len(contract.key) > 1:
         record_rule(contract.key)
+    limit = first_rows()
+    if limit is not None:
+        table = first_table(place, contract, wanted, version, limit)
+        return checked_frame(table, contract, Origin(place.shown), table.num_rows, kind)
     with Tracker(contract.name, place.shown) as tracker, versioned_reads():
         return _Reading(contract, wanted, active_format(contract), tracker, version, kind).read(place)
 
