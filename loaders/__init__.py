@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from loaders.contract import Check, DatasetContract, FormatOptions
     from loaders.driver import build_driver
     from loaders.errors import ConfigError, ContractError, LoaderError, LoaderWarning, ReadError
+    from loaders.planning.generated_modules import loader_module
     from loaders.reading import read_arrow, read_batches, read_polars, read_table, scan_polars
     from loaders.reading.frames import take_frame
 
@@ -32,6 +33,7 @@ __all__ = [
     "build_driver",
     "check_interchangeable",
     "load_config",
+    "loader_module",
     "read_arrow",
     "read_batches",
     "read_polars",
@@ -54,6 +56,7 @@ _HOMES = {
     "build_driver": "loaders.driver",
     "check_interchangeable": "loaders.checking",
     "load_config": "loaders.config.environment",
+    "loader_module": "loaders.planning.generated_modules",
     "read_arrow": "loaders.reading",
     "read_batches": "loaders.reading",
     "read_polars": "loaders.reading",

@@ -20,7 +20,7 @@ from loaders.contract import DatasetContract
 from loaders.errors import ConfigError
 from loaders.planning.definitions import Definition, contracts_of, define
 from loaders.planning.hamilton_setup import decorators, graph_utils
-from loaders.planning.sources import import_module
+from loaders.planning.sources import Source, import_module
 
 #: The rules of this module, for `SourceModule.problems`.
 IMPORT_RULE = "import"
@@ -188,16 +188,21 @@ def quiet_hamilton() -> Iterator[None]:
 
 
 def source_module(
-    name: str, module: str | ModuleType, known: Mapping[str, Any] | None = None, role: str = "loader module"
+    name: str,
+    module: Source,
+    known: Mapping[str, Any] | None = None,
+    role: str = "loader module",
 ) -> SourceModule:
     """Return a loader module for inspection; a failed import becomes a problem, not an exception."""
     known = {"data_source": name, **(known or {})}
     if isinstance(module, ModuleType):
         return SourceModule(name, module.__name__, module, known)
+    path = module if isinstance(module, str) else str(module.get("contracts"))
     try:
-        return SourceModule(name, module, import_module(module, role.capitalize()), known)
+        imported = import_module(module, role.capitalize())
+        return SourceModule(name, imported.__name__ if isinstance(module, Mapping) else path, imported, known)
     except Exception as error:  # noqa: BLE001 — whatever the user's module raises is a finding about it
-        return SourceModule(name, module, None, known, [import_problem(module, role, error)])
+        return SourceModule(name, path, None, known, [import_problem(path, role, error)])
 
 
 def import_problem(module: str, role: str, error: Exception) -> Finding:

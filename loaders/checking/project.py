@@ -14,7 +14,7 @@ from typing import Any
 from loaders.checking.environment import Environment, config_problem, resolve, shown_file
 from loaders.checking.environments import check_environment, compare_environments
 from loaders.checking.exports import SourceModule, source_module
-from loaders.checking.findings import Finding, shown_path
+from loaders.checking.findings import Finding
 from loaders.checking.fresh_modules import fresh_modules
 from loaders.checking.modules import compare_modules, expected_datasets
 from loaders.checking.report import Report
@@ -28,7 +28,7 @@ from loaders.config.yaml_file import read_yaml
 from loaders.driver import config_from_mapping
 from loaders.errors import ConfigError
 from loaders.names import did_you_mean, quoted
-from loaders.planning.sources import SOURCES, make_importable, pick_source
+from loaders.planning.sources import SOURCES, Source, make_importable, pick_source, source_path
 
 Subject = ModuleType | str | os.PathLike[str] | Config
 
@@ -133,13 +133,13 @@ class _Project:
         self.configs = configs
         self.problems = problems
 
-    def table(self) -> dict[str, dict[str, str | ModuleType]]:
+    def table(self) -> dict[str, dict[str, Source]]:
         """Return the modules of each source, by name: those declared, those used, otherwise the toolkit's."""
-        table: dict[str, dict[str, str | ModuleType]] = {}
+        table: dict[str, dict[str, Source]] = {}
         for config in self.configs:
             used = [] if config.data_source is None else [self.source_of(config)]
             for name, module in [*config.settings.sources.items(), *(found for found in used if found)]:
-                table.setdefault(name, {})[_path(module)] = module
+                table.setdefault(name, {})[source_path(module)] = module
         declared = any(config.settings.sources for config in self.configs)
         toolkit = set(SOURCES.values())
         if not declared and all(path in toolkit for paths in table.values() for path in paths):
@@ -147,7 +147,7 @@ class _Project:
                 table.setdefault(name, {})[path] = path
         return table
 
-    def source_of(self, config: Config) -> tuple[str, str | ModuleType] | None:
+    def source_of(self, config: Config) -> tuple[str, Source] | None:
         """Return name and module of an environment's source; if there is none, add a problem."""
         environment = Environment(config, self.file_of(config))
         try:
@@ -251,7 +251,7 @@ def _files(project: _Project, modules: Iterable[SourceModule]) -> Iterator[Path]
 def _packages(project: _Project) -> set[str]:
     """Return the top-level packages of the project's own modules."""
     paths = {
-        _path(module)
+        source_path(module)
         for config in project.configs
         for module in (*config.settings.modules, *config.settings.sources.values())
     }
@@ -291,10 +291,6 @@ def _masked(findings: Iterable[Finding], secrets: set[str]) -> Iterator[Finding]
 
 def _names(project: _Project) -> list[str]:
     return environments(project.folder) if project.folder else [config.env for config in project.configs]
-
-
-def _path(module: str | ModuleType) -> str:
-    return module.__name__ if isinstance(module, ModuleType) else str(module)
 
 
 def _flat(subjects: Iterable[Any]) -> Iterator[Any]:

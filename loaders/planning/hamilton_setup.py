@@ -43,7 +43,7 @@ def _without_locations(record: logging.LogRecord) -> bool:
 for _log in _LOGS:
     logging.getLogger(_log).addFilter(_without_locations)
 
-__all__ = ["decorators", "graph_utils", "import_dataflow"]
+__all__ = ["decorators", "graph_utils", "import_dataflow", "registry"]
 
 
 def import_dataflow(path: str) -> ModuleType:

@@ -74,7 +74,7 @@ def project_contracts(root: Path) -> dict[str, DatasetContract]:
     make_importable(root)
     paths = environment_files(root / "configs")
     named = [source for path in paths for source in (read_yaml(path)[0].get("sources") or {}).values()]
-    modules = [import_module(source, "Source") for source in dict.fromkeys(named)]
+    modules = [import_module(source, "Source") for source in {repr(source): source for source in named}.values()]
     return collect_contracts(modules or [import_module(SOURCES["in_memory"], "Source")])
 
 

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from loaders.errors import ConfigError, LoaderError
 from loaders.names import did_you_mean, quoted
@@ -21,9 +22,19 @@ SOURCES: Mapping[str, str] = {
 }
 
 
-def pick_source(
-    data_source: object, own: Mapping[str, str | ModuleType], where: str = "config"
-) -> tuple[str, str | ModuleType]:
+#: A source: its module, the import path of one, or a mapping with the contracts to make one from.
+Source = str | ModuleType | Mapping[str, Any]
+
+
+def source_path(source: Source) -> str:
+    """Return the text that tells a source from others; it begins with the package that it is imported from."""
+    if isinstance(source, Mapping):
+        options = (f"{key}={value}" for key, value in source.items() if key != "contracts")
+        return " ".join([str(source.get("contracts")), *options])
+    return source.__name__ if isinstance(source, ModuleType) else str(source)
+
+
+def pick_source(data_source: object, own: Mapping[str, Any], where: str = "config") -> tuple[str, Source]:
     """Return name and module (or import path) of a data source; `own` adds sources.
 
     Raises ConfigError with the known names and the nearest one if the name is missing or unknown.
@@ -37,10 +48,17 @@ def pick_source(
     return data_source, table[data_source]
 
 
-def import_module(module: str | ModuleType, role: str) -> ModuleType:
-    """Return a module given as a module or import path; `role` names it in errors."""
+def import_module(module: Source, role: str) -> ModuleType:
+    """Return a module given as a module, an import path or, for a source, a mapping with contracts.
+
+    `role` names it in errors.
+    """
     if isinstance(module, ModuleType):
         return module
+    if isinstance(module, Mapping):
+        from loaders.planning.generated_modules import module_of_section
+
+        return module_of_section(module, role, import_module)
     if not isinstance(module, str) or not all(module.split(".")):
         raise ConfigError(
             f"{role} must be a module or its import path, such as 'my_project.loaders'; found {module!r}."
