@@ -14,7 +14,7 @@ from typing import Any
 from loaders.checking.environment import Environment, config_problem, resolve, shown_file
 from loaders.checking.environments import check_environment, compare_environments
 from loaders.checking.exports import SourceModule, source_module
-from loaders.checking.findings import Finding
+from loaders.checking.findings import Finding, shown_path
 from loaders.checking.fresh_modules import fresh_modules
 from loaders.checking.modules import compare_modules, expected_datasets
 from loaders.checking.report import Report
