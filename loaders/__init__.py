@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from loaders.contract import Check, DatasetContract, FormatOptions
     from loaders.driver import build_driver
     from loaders.errors import ConfigError, ContractError, LoaderError, LoaderWarning, ReadError
+    from loaders.notebook import Project, open_project
     from loaders.planning.generated_modules import loader_module
     from loaders.reading import read_arrow, read_batches, read_polars, read_table, scan_polars
     from loaders.reading.frames import take_frame
@@ -28,12 +29,14 @@ __all__ = [
     "FormatOptions",
     "LoaderError",
     "LoaderWarning",
+    "Project",
     "ReadError",
     "assert_interchangeable",
     "build_driver",
     "check_interchangeable",
     "load_config",
     "loader_module",
+    "open_project",
     "read_arrow",
     "read_batches",
     "read_polars",
@@ -51,12 +54,14 @@ _HOMES = {
     "FormatOptions": "loaders.contract",
     "LoaderError": "loaders.errors",
     "LoaderWarning": "loaders.errors",
+    "Project": "loaders.notebook",
     "ReadError": "loaders.errors",
     "assert_interchangeable": "loaders.checking",
     "build_driver": "loaders.driver",
     "check_interchangeable": "loaders.checking",
     "load_config": "loaders.config.environment",
     "loader_module": "loaders.planning.generated_modules",
+    "open_project": "loaders.notebook",
     "read_arrow": "loaders.reading",
     "read_batches": "loaders.reading",
     "read_polars": "loaders.reading",
