@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, overload
 
@@ -13,8 +14,8 @@ from loaders.conforming.exact_cast import InexactError, cast_violation, exact_ca
 from loaders.conforming.frame_kinds import Kind, arrow_table, kind_of, polars_frame, without_nan
 from loaders.conforming.pandas_values import BrokenColumnError, arrow_column, pandas_column
 from loaders.conforming.rules import broken_rules
-from loaders.conforming.violation import Origin, Violation, contract_error
-from loaders.errors import ConfigError
+from loaders.conforming.violation import Origin, Violation, contract_error, contract_report
+from loaders.errors import ConfigError, LoaderWarning
 from loaders.schema import DatasetSchema
 from loaders.schema.dtypes import storage_type
 
@@ -81,6 +82,10 @@ def conform(
     names = match_columns(found, contract, wanted, origin, prefer_nodes=prefer_nodes)
     column_of = (lambda position: data.iloc[:, position]) if isinstance(data, pd.DataFrame) else data.column
     taken = {name: column_of(found.index(source_name)) for name, source_name in names.items()}
+    for name in wanted:
+        if name not in taken:
+            taken[name] = null_column(contract, name, len(data))
+    taken = {name: taken[name] for name in wanted}
     table = typed_table(taken, contract, origin)
     if kind != "pandas" and isinstance(data, pd.DataFrame):
         table = without_nan(table, contract)
@@ -104,12 +109,20 @@ def typed_table(
     return pa.table(typed)
 
 
+def null_column(contract: DatasetSchema, name: str, rows: int) -> pa.ChunkedArray:
+    """Return an optional column that the source lacks."""
+    return pa.chunked_array([pa.nulls(rows, contract.schema.field(name).type)])
+
+
 def check_rules(table: pa.Table, contract: DatasetSchema, origin: Origin) -> None:
-    """Raise ContractError if a typed table breaks a rule of its contract."""
+    """Raise ContractError if a typed table breaks a rule of its contract, or issue a LoaderWarning if that suffices."""
     columns = dict(zip(table.column_names, table.columns, strict=True))
     violations = list(broken_rules(columns, contract))
-    if violations:
+    if any(not violation.is_warning for violation in violations):
         raise contract_error(contract.name, violations, origin)
+    if violations:
+        title = f"Dataset '{contract.name}' has values that its contract warns of."
+        warnings.warn(contract_report(title, violations, origin), LoaderWarning, stacklevel=2)
 
 
 def checked_frame(table: pa.Table, contract: DatasetSchema, origin: Origin, rows: int, kind: Kind) -> Any:
@@ -163,8 +176,8 @@ def match_columns(
 ) -> dict[str, str]:
     """Return the source's name for each wanted column; raise for missing, repeated and unexpected ones.
 
-    Columns in `given`, by either name, may be missing and are then not in the result. If source names and node names
-    match equally many columns, `prefer_nodes` decides.
+    Columns in `given`, by either name, and optional ones may be missing and are then not in the result. If source names
+    and node names match equally many columns, `prefer_nodes` decides.
     """
     by_source = {name: contract.source_name(name) for name in contract.columns}
     by_node = {name: name for name in contract.columns}
@@ -172,7 +185,8 @@ def match_columns(
     # By all columns, not only the wanted ones, so that the result does not depend on which columns are requested.
     names = max(namings, key=lambda naming: sum(source_name in found for source_name in naming.values()))
     violations = []
-    wanted = [name for name in wanted if names[name] in found or not {name, by_source[name]} & set(given)]
+    absent = {*given, *contract.optional}
+    wanted = [name for name in wanted if names[name] in found or not {name, by_source[name]} & absent]
     missing = [names[name] for name in wanted if names[name] not in found]
     if missing:
         violations.append(Violation("columns", _nearest(missing, found)))

@@ -6,6 +6,7 @@ import decimal
 import math
 import numbers
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,8 @@ def broken_rules(columns: Columns, contract: DatasetSchema) -> Iterator[Violatio
     for name, check in contract.checks.items():
         if name in columns:
             try:
-                yield from _broken_check(name, columns[name], check)
+                for broken in _broken_check(name, columns[name], check):
+                    yield replace(broken, is_warning=check.severity == "warning")
             except (pa.ArrowException, TypeError) as error:
                 kind = contract.schema.field(name).type
                 raise ConfigError(

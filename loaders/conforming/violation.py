@@ -21,6 +21,7 @@ class Violation:
 
     `count` is None if the rule concerns the column as a whole. `examples` pair a row number, counted from 0 over the
     whole dataset, with its value. `counted_all` is False if counting stopped early and there may be more rows.
+    `is_warning` says that the frame is returned nevertheless.
     """
 
     column: str
@@ -28,6 +29,7 @@ class Violation:
     count: int | None = None
     examples: tuple[tuple[int, Any], ...] = ()
     counted_all: bool = True
+    is_warning: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,13 +67,18 @@ def example(values: pa.ChunkedArray, row: int) -> tuple[int, Any]:
 
 def contract_error(dataset: str, violations: Sequence[Violation], origin: Origin) -> ContractError:
     """Return the error that reports violations: rules, columns, number of rows, first values, location."""
-    lines = [f"Dataset '{dataset}' breaks its contract. Read from {origin.location}"]
+    return ContractError(contract_report(f"Dataset '{dataset}' breaks its contract.", violations, origin))
+
+
+def contract_report(title: str, violations: Sequence[Violation], origin: Origin) -> str:
+    """Return the report of violations under a title."""
+    lines = [f"{title} Read from {origin.location}"]
     lines += ["  " + _line(violation, origin) for violation in violations[:MAX_VIOLATIONS]]
     if len(violations) > MAX_VIOLATIONS:
         lines.append(f"  and {len(violations) - MAX_VIOLATIONS} more")
     if any(violation.examples for violation in violations[:MAX_VIOLATIONS]):
         lines.append("  Rows count from 1; a header is not counted.")
-    return ContractError("\n".join(lines))
+    return "\n".join(lines)
 
 
 def _line(violation: Violation, origin: Origin) -> str:

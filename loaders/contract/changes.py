@@ -93,13 +93,14 @@ def _rules(old: DatasetSchema, new: DatasetSchema) -> Iterator[ContractChange]:
 
 def _implies(narrow: Check, wide: Check) -> bool:
     """Return whether `wide` allows every value that `narrow` allows, as far as that can be decided."""
-    if narrow.allowed and all(_obeys(value, wide) for value in narrow.allowed):
+    if narrow.severity == "error" and narrow.allowed and all(_obeys(value, wide) for value in narrow.allowed):
         return True
     low = wide.minimum is None or (narrow.minimum is not None and narrow.minimum >= wide.minimum)
     high = wide.maximum is None or (narrow.maximum is not None and narrow.maximum <= wide.maximum)
     allowed = not wide.allowed
     pattern = wide.pattern is None or wide.pattern == narrow.pattern
-    return low and high and allowed and pattern
+    severe = narrow.severity == "error" or wide.severity == "warning"
+    return low and high and allowed and pattern and severe
 
 
 def _obeys(value: Any, check: Check) -> bool:

@@ -32,9 +32,10 @@ class DatasetContract(DatasetSchema):
         extra_columns: whether columns that are not in the contract are dropped or refused.
         format: options for reading and writing the dataset's files.
         references: `"dataset.column"` for a column that refers to another dataset's key.
+        optional: columns that a source may lack; they are null then.
 
-    `key`, `source_names`, `checks`, `references` and all attributes use node names; the arguments also accept names
-    without the prefix.
+    `key`, `source_names`, `checks`, `references`, `optional` and all attributes use node names; the arguments also
+    accept names without the prefix.
 
     >>> planes = DatasetContract("planes", pa.schema([("tailnum", pa.string()), ("year", pa.int64())]),
     ...                          key=("tailnum",), prefix="planes_")

@@ -52,6 +52,8 @@ def contract_source(contract: DatasetSchema) -> str:
     if contract.checks:
         pairs = ", ".join(f"{_text(names[column])}: {_check(check)}" for column, check in contract.checks.items())
         lines.append(f"    checks={{{pairs}}},")
+    if contract.optional:
+        lines.append(f"    optional=({', '.join(_text(names[column]) for column in contract.optional)},),")
     if contract.format != type(contract.format)():
         lines.append(f"    format={_keywords(contract.format)},")
     return "\n".join([*lines, ")"])

@@ -18,7 +18,7 @@ from loaders.schema.format_options import FormatOptions
 from loaders.schema.type_names import parse_type, type_text
 
 _KEYS = ("dataset", "description", "prefix", "extra_columns", "key", "columns", "format")
-_COLUMN_KEYS = ("type", "nullable", "source_name", "references", *(field.name for field in fields(Check)))
+_COLUMN_KEYS = ("type", "nullable", "optional", "source_name", "references", *(field.name for field in fields(Check)))
 
 
 def to_yaml(contract: DatasetSchema) -> str:
@@ -67,6 +67,7 @@ def contract_arguments(text: str) -> dict[str, Any]:
         },
         "checks": {column: given.check for column, given in columns.items() if given.check is not None},
         "extra_columns": data.get("extra_columns") or "drop",
+        "optional": tuple(column for column, given in columns.items() if given.optional),
         "format": options,
         "references": {column: given.references for column, given in columns.items() if given.references is not None},
     }
@@ -81,10 +82,12 @@ def _column(contract: DatasetSchema, column: pa.Field) -> Any:
     check = contract.checks.get(column.name)
     for field in fields(Check) if check is not None else ():
         value = getattr(check, field.name)
-        if value is not None and value != ():
+        if value not in (None, (), field.default):
             data[field.name] = [plain_value(item) for item in value] if isinstance(value, tuple) else plain_value(value)
     if column.name in contract.references:
         data["references"] = contract.references[column.name]
+    if column.name in contract.optional:
+        data["optional"] = True
     return data if len(data) > 1 else data["type"]
 
 
@@ -94,6 +97,7 @@ class _Column:
     def __init__(self, kind: pa.DataType, data: Mapping[str, Any]) -> None:
         self.kind = kind
         self.nullable = bool(data.get("nullable", True))
+        self.optional = bool(data.get("optional", False))
         self.source_name = data.get("source_name")
         self.references = data.get("references")
         rules = {field.name: data[field.name] for field in fields(Check) if data.get(field.name) is not None}

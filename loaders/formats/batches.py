@@ -133,7 +133,7 @@ def _jsonl_pieces(data: pa.Buffer, request: Request) -> Iterator[pa.Table]:
                 table = table.append_column(name, pa.nulls(table.num_rows, field.type))
         rows += table.num_rows
         yield table
-    missing = sorted(unseen - set(request.given))
+    missing = sorted(unseen - set(request.given) - set(contract.optional))
     if missing or not rows:
         if not rows:
             parse_jsonl(data, request)  # says what is wrong with a file without a line

@@ -134,7 +134,7 @@ def _read(
         table = parse(buffer(text.encode(errors="surrogateescape")), request)
         typed = typed_table(dict(zip(table.column_names, table.columns, strict=True)), request.contract, request.origin)
         columns = dict(zip(typed.column_names, typed.columns, strict=True))
-        violations = list(broken_rules(columns, request.contract))
+        violations = [broken for broken in broken_rules(columns, request.contract) if not broken.is_warning]
         if violations:
             raise contract_error(request.contract.name, violations, request.origin)
     except ContractError as error:

@@ -36,6 +36,7 @@ class DatasetSchema:
     extra_columns: Literal["drop", "refuse"] = "drop"
     format: FormatOptions = field(default_factory=FormatOptions)
     references: Mapping[str, str] = field(default_factory=dict)
+    optional: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.schema, pa.Schema):
@@ -54,6 +55,7 @@ class DatasetSchema:
             "source_names": {self._node_name(k): v for k, v in self.source_names.items()},
             "checks": {self._node_name(k): v for k, v in self.checks.items()},
             "references": {self._node_name(k): v for k, v in self.references.items()},
+            "optional": tuple(self._node_name(name) for name in _names(self.optional)),
         }
         for attribute, value in normal.items():
             object.__setattr__(self, attribute, value)
@@ -91,6 +93,7 @@ class DatasetSchema:
             "checks": (Mapping, "a mapping of columns to Check(…)"),
             "format": (FormatOptions, "FormatOptions(…)"),
             "references": (Mapping, "a mapping of columns to 'dataset.column'"),
+            "optional": (Iterable, "the names of columns"),
         }
         for attribute, (kind, description) in expected.items():
             if not isinstance(found := getattr(self, attribute), kind):
@@ -115,6 +118,7 @@ class DatasetSchema:
             ("source_names", self.source_names),
             ("checks", self.checks),
             ("references", self.references),
+            ("optional", self.optional),
         ):
             unknown = [name for name in named if name not in self.columns]
             if unknown:
@@ -128,6 +132,9 @@ class DatasetSchema:
             problem = limit_problem(check, self.schema.field(column).type)
             if problem:
                 self._refuse(f"column '{column}' {problem}")
+        for column in self.optional:
+            if column in self.key or not self.schema.field(column).nullable:
+                self._refuse(f"optional column '{column}' is null where a source lacks it, so it must be nullable")
         for column, target in self.references.items():
             if target.count(".") != 1:
                 self._refuse(f"column '{column}' refers to {target!r}; write 'dataset.column'")
