@@ -63,9 +63,10 @@ class LocalFile:
 
     def read(self, *, to_disk: bool = False) -> pa.Buffer:
         """Return every byte of the file."""
-        view = (memory_on_disk if to_disk else fresh_memory)(self.size_bytes, self.location.shown)
+        if not to_disk:
+            return self.read_ranges([(0, self.size_bytes)])[0]
         self._tracker.expect(self.size_bytes)
-        return self._read_range(0, view)
+        return self._read_range(0, memory_on_disk(self.size_bytes, self.location.shown))
 
     def read_ranges(self, ranges: list[Range]) -> list[pa.Buffer]:
         """Return the bytes from each start up to each end."""
