@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
+import json
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
@@ -67,7 +69,7 @@ def first_pieces(source: Source, request: Request) -> Iterator[pa.Table]:
         yield from pieces(source, request)
         return
     quoting = Quoting(delimiter_of(request.options, request.shown), request.options.quote_char)
-    parse_head = parse_csv if named == "csv" else parse_jsonl
+    parse_head = parse_csv if named == "csv" else _parse_some_jsonl
     size, given = _HEAD_BYTES, 0
     while size < source.size_bytes:
         head = source.read_ranges([(0, size)])[0]
@@ -117,26 +119,45 @@ def _jsonl_pieces(data: pa.Buffer, request: Request) -> Iterator[pa.Table]:
     """Yield the rows of JSON Lines; a name that no line has is found at the end."""
     view = memoryview(data)
     contract = request.contract
-    # A name may be missing in a block, where it is null.
-    lenient = {name: None for column in contract.columns for name in (column, contract.source_name(column))}
     unseen, rows = set(request.wanted), 0
     for start, end in _blocks(view, 0, None):
         block = data.slice(start, end - start)
         if not view[start:end].tobytes().strip():
             continue
-        origin = replace(request.origin, first_row=rows)
-        table = parse_jsonl(block, replace(request, given={**lenient, **request.given}, origin=origin))
-        unseen -= set(table.column_names)
-        for name in request.wanted:
-            if name not in table.column_names and name not in request.given:
-                field = contract.schema.field(name)
-                table = table.append_column(name, pa.nulls(table.num_rows, field.type))
+        table = _parse_some_jsonl(block, replace(request, origin=replace(request.origin, first_row=rows)))
+        unseen -= {name for name in table.column_names if table[name].null_count < table.num_rows}
         rows += table.num_rows
         yield table
-    missing = sorted(unseen - set(request.given) - set(contract.optional))
-    if missing or not rows:
-        if not rows:
-            parse_jsonl(data, request)  # says what is wrong with a file without a line
+    if not rows:
+        parse_jsonl(data, request)  # says what is wrong with a file without a line
+    # A column of nulls may have its name in the file, or not: only a look at all of it tells.
+    if unseen - set(request.given) - set(contract.optional):
+        _refuse_absent(view, sorted(unseen - set(request.given) - set(contract.optional)), request)
+
+
+def _parse_some_jsonl(data: pa.Buffer, request: Request) -> pa.Table:
+    """Return the rows of some lines; a name that they lack may be in others, and is null here."""
+    contract = request.contract
+    lenient = {name: None for column in contract.columns for name in (column, contract.source_name(column))}
+    table = parse_jsonl(data, replace(request, given={**lenient, **request.given}))
+    for name in request.wanted:
+        if name not in table.column_names and name not in request.given:
+            table = table.append_column(name, pa.nulls(table.num_rows, contract.schema.field(name).type))
+    return table
+
+
+def _refuse_absent(view: memoryview, names: Sequence[str], request: Request) -> None:
+    """Raise ContractError for columns whose name is nowhere in the text; one with escapes in names is not judged."""
+    contract = request.contract
+    missing = [
+        name
+        for name in names
+        if not any(
+            re.search(re.escape(json.dumps(each, ensure_ascii=False).encode()), view)
+            for each in (name, contract.source_name(name))
+        )
+    ]
+    if missing and not re.search(rb"\\[u/]", view):
         rule = f"lacks {', '.join(repr(contract.source_name(name)) for name in missing)}"
         raise contract_error(contract.name, [Violation("columns", rule)], request.origin)
 

@@ -30,6 +30,7 @@ from loaders import (
 )
 from loaders.config.storage import use_storage
 from loaders.conforming import conform
+from loaders.reading.selection import use_first_rows
 from tests.fault_proxy import FaultProxy
 from tests.reading.conftest import FORMATS, IMPATIENT, ORDERS, Put, encoded, orders
 
@@ -133,6 +134,8 @@ def test_json_lines_may_lack_a_name_in_some_blocks_but_not_in_all(small_blocks: 
     lines = [json.dumps({"n": n} | ({"t": "x"} if n > 900 else {})) + "\n" for n in range(1000)]
     (tmp_path / "a.jsonl").write_text("".join(lines))
     assert read_batches(str(tmp_path / "a.jsonl"), TEXTS).read_all()["t"].null_count == 901
+    (tmp_path / "c.jsonl").write_text("".join(lines[:500]) + '{"n": 500, "t": null}\n')
+    assert read_batches(str(tmp_path / "c.jsonl"), TEXTS).read_all()["t"].null_count == 501
     (tmp_path / "b.jsonl").write_text("".join(lines[:500]))
     with pytest.raises(ContractError, match="lacks 't'"):
         read_batches(str(tmp_path / "b.jsonl"), TEXTS).read_all()
@@ -238,3 +241,15 @@ def test_a_large_file_is_read_in_little_memory(tmp_path: Path) -> None:
     assert rows == 4_000_000
     assert mebibytes < 400
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss > 0
+
+
+def test_the_first_rows_of_json_lines_may_lack_a_name_that_comes_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loaders.formats.batches._HEAD_BYTES", 2000)
+    lines = [json.dumps({"n": n} | ({"t": "x"} if n > 900 else {})) + "\n" for n in range(1000)]
+    (tmp_path / "a.jsonl").write_text("".join(lines))
+    with use_first_rows(5):
+        frame = read_arrow(str(tmp_path / "a.jsonl"), TEXTS)
+    assert 5 <= frame.num_rows < 1000
+    assert frame["t"].null_count == frame.num_rows
