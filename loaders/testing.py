@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hamilton.driver import Driver
 
     from loaders.contract import DatasetContract
-    from loaders.planning.memory_modules import Contracts
+    from loaders.planning.definitions import Contracts
     from loaders.sandbox.s3_bucket import S3Bucket
     from loaders.sandbox.s3_server import S3Server
 
@@ -104,7 +104,8 @@ class _Running:
         return self.item.stash[_CACHE_DIRECTORY]
 
     def contracts(self, given: Sequence[Contracts]) -> dict[str, DatasetContract]:
-        from loaders.planning.memory_modules import collect_contracts, project_contracts
+        from loaders.planning.definitions import collect_contracts
+        from loaders.planning.memory_modules import project_contracts
         from loaders.planning.sources import import_module, make_importable
 
         if given:

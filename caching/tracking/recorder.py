@@ -40,7 +40,7 @@ class Recorder:
     arguments: dict[str, Source] = field(default_factory=dict)  # those, and what the function's constants name
     contents: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # of folders, as first seen
     written: set[str] = field(default_factory=set)
-    replaced: set[str] = field(default_factory=set)
+    replaced: set[str] = field(default_factory=set)  # arguments that a reader recorded in a version of its choice
     made: set[str] = field(default_factory=set)  # folders made during the run
     kept: set[str] = field(default_factory=set)  # what the run wrote, or has in a folder that it made, and then read
     folder: str = field(default_factory=_working_folder)  # where relative paths begin

@@ -71,7 +71,7 @@ class Bucket:
     @property
     def reads_whole(self) -> bool:
         """Whether only whole objects are fetched: by the settings, or because nothing protects the connection."""
-        plain = (self.settings.endpoint_url or "https:").lower().startswith("http:")
+        plain = self.endpoint.lower().startswith("http:")
         return self.settings.verify == "object" or (self.settings.verify == "auto" and plain)
 
     async def request(self, send: Callable[[Any], Awaitable[T]], deadline: Deadline) -> T:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import obstore
 import pyarrow as pa
@@ -20,7 +20,6 @@ from loaders.clients.source import ChangedError, Listed, Range, Source, fresh_me
 from loaders.clients.store_errors import StoreRefusedError, converted
 from loaders.errors import ReadError
 
-T = TypeVar("T")
 Arrived = Callable[[int, memoryview], Awaitable[None]]
 
 # The body of an answer comes in chunks: large ones cost less, small ones show the progress of a slow connection.
@@ -125,11 +124,11 @@ class StoredObject:
             mismatch = await asyncio.to_thread(total.mismatch)
             if mismatch is None:
                 return None
-            async for checksum in others:
-                total = ObjectSum(*checksum) if checksum else None
-                break
-            else:
+            try:
+                checksum = await anext(others)
+            except StopAsyncIteration:
                 return mismatch
+            total = ObjectSum(*checksum) if checksum else None
             if total is not None:
                 await asyncio.to_thread(total.add, 0, view)
         if self._store.settings.verify == "object":

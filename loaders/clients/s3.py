@@ -8,7 +8,7 @@ import itertools
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import obstore
 import obstore.store
@@ -23,8 +23,6 @@ from loaders.clients.store_errors import STATUS_CODES, StoreRefusedError, refusa
 from loaders.config.storage import StorageSettings, region_problem
 from loaders.errors import ConfigError, ReadError
 from loaders.redaction import first_line, redact
-
-T = TypeVar("T")
 
 # Up to this size to compute an MD5 costs less than to ask for another checksum.
 _MD5_BYTES = 4 << 20
@@ -51,12 +49,6 @@ class S3(Bucket):
     def __init__(self, bucket: str, settings: StorageSettings, account: Account | None = None) -> None:
         super().__init__("s3", bucket, settings)
         self._use(account or resolve_account(settings))
-
-    @property
-    def reads_whole(self) -> bool:
-        """Whether only whole objects are fetched: by the settings, or because nothing protects the connection."""
-        plain = self.account.endpoint_url.lower().startswith("http:")
-        return self.settings.verify == "object" or (self.settings.verify == "auto" and plain)
 
     async def checksums(self, key: str, pin: Pin, deadline: Deadline) -> AsyncIterator[Checksum | None]:
         """Yield the checksums that the object may have, the most probable first; None if it has none."""

@@ -16,7 +16,7 @@ from loaders.conforming.violation import Violation, contract_error
 from loaders.formats.csv_format import parse_csv
 from loaders.formats.csv_reader import CsvReader, delimiter_of
 from loaders.formats.csv_slices import Quoting
-from loaders.formats.formats import compression_of, format_by_name, format_of, parse
+from loaders.formats.formats import PARSERS, compression_of, format_by_name, format_of, parse
 from loaders.formats.jsonl_format import parse_jsonl
 from loaders.formats.parquet_format import parquet_pieces
 from loaders.formats.request import Request
@@ -51,13 +51,13 @@ def pieces(source: Source, request: Request) -> Iterator[pa.Table]:
     elif found == "jsonl":
         yield from _jsonl_pieces(data, request)
     else:
-        yield parse(source, request)
+        yield PARSERS[found](data, request)
 
 
 def first_pieces(source: Source, request: Request) -> Iterator[pa.Table]:
     """Yield the columns as `pieces` does, but of text only the beginning is fetched, if ranges can be verified.
 
-    Each piece after the first begins with those before it in the file: the consumer is expected to stop soon.
+    Each further piece fetches the text from its beginning again, in a larger range: the consumer should stop soon.
     """
     plain_name, compression = compression_of(source.location.name, request.options)
     named = format_by_name(plain_name, request.options)

@@ -18,7 +18,7 @@ from loaders.schema.format_options import FORMATS, FormatOptions
 
 Parse = Callable[[pa.Buffer, Request], pa.Table]
 
-_PARSERS: dict[str, Parse] = {
+PARSERS: dict[str, Parse] = {
     "csv": parse_csv,
     "parquet": parse_parquet,
     "feather": parse_feather,
@@ -49,7 +49,7 @@ def parse(source: Source, request: Request) -> pa.Table:
     data = source.read()
     if compression is not None:
         data = decompressed(data, compression, request.shown)
-    return _PARSERS[format_of(plain_name, request.options, data, request.shown)](data, request)
+    return PARSERS[format_of(plain_name, request.options, data, request.shown)](data, request)
 
 
 def compression_of(name: str, options: FormatOptions) -> tuple[str, str | None]:

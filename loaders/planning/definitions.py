@@ -17,6 +17,8 @@ from loaders.contract import DatasetContract
 from loaders.errors import ConfigError
 from loaders.planning.hamilton_setup import decorators, graph_utils
 
+Contracts = ModuleType | DatasetContract | Mapping[str, DatasetContract] | Iterable[DatasetContract]
+
 
 @dataclass(frozen=True)
 class Definition:
@@ -107,6 +109,19 @@ def contracts_of(module: ModuleType) -> dict[str, DatasetContract]:
         elif isinstance(value, (tuple, list)):
             candidates = list(value)
         found |= {item.name: item for item in candidates if isinstance(item, DatasetContract)}
+    return found
+
+
+def collect_contracts(given: Iterable[Contracts]) -> dict[str, DatasetContract]:
+    """Return contracts by name from contracts, mappings, lists and modules."""
+    found: dict[str, DatasetContract] = {}
+    for item in given:
+        if isinstance(item, DatasetContract):
+            found[item.name] = item
+        elif isinstance(item, ModuleType):
+            found |= contracts_of(item)
+        else:
+            found |= collect_contracts(item.values() if isinstance(item, Mapping) else item)
     return found
 
 

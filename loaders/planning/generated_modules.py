@@ -5,7 +5,7 @@ from __future__ import annotations
 import linecache
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -13,8 +13,8 @@ from loaders.conforming.frame_kinds import Kind, polars_module
 from loaders.contract import DatasetContract
 from loaders.errors import ConfigError
 from loaders.names import did_you_mean, quoted
-
-Contracts = ModuleType | DatasetContract | Mapping[str, DatasetContract] | Iterable[DatasetContract]
+from loaders.planning.definitions import Contracts, collect_contracts
+from loaders.planning.hamilton_setup import registry
 
 _KEYS = ("contracts", "allow", "frame")
 _READERS: Mapping[str, tuple[str, str]] = {
@@ -56,7 +56,7 @@ def loader_module(
     Raises:
         ConfigError: there is no contract, or an argument is impossible.
     """
-    known = contracts_by_name(contracts)
+    known = collect_contracts([contracts])
     origin = contracts.__name__ if isinstance(contracts, ModuleType) else "contracts"
     if not known:
         raise ConfigError(f"{origin} has no DatasetContract to make loaders from.")
@@ -66,9 +66,6 @@ def loader_module(
         raise ConfigError(f"allow must be a list of protocols such as ['s3'] or ['file']; found {allow!r}.")
     if not all(name.split(".")) or not all(part.isidentifier() for part in name.split(".")):
         raise ConfigError(f"A loader module's name is that of a module, such as 'my_project.prod'; found {name!r}.")
-    # First, because it imports Hamilton with its pandas support alone.
-    from loaders.planning.hamilton_setup import registry
-
     if frame == "polars":
         polars_module()
         registry.load_extension("polars")
@@ -82,19 +79,6 @@ def loader_module(
     sys.modules[name] = module
     exec(compile(text, file, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 — text of this module, names are identifiers
     return module
-
-
-def contracts_by_name(contracts: Contracts) -> dict[str, DatasetContract]:
-    """Return contracts by the names of their datasets."""
-    if isinstance(contracts, DatasetContract):
-        return {contracts.name: contracts}
-    if isinstance(contracts, ModuleType):
-        values: Iterable[Any] = list(vars(contracts).values())
-        nested = [inner for value in values if isinstance(value, Mapping) for inner in value.values()]
-        found = [value for value in [*values, *nested] if isinstance(value, DatasetContract)]
-    else:
-        found = list(contracts.values() if isinstance(contracts, Mapping) else contracts)
-    return {contract.name: contract for contract in found}
 
 
 def module_of_section(section: Mapping[str, Any], role: str, import_path: Any) -> ModuleType:

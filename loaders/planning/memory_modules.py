@@ -17,10 +17,8 @@ from loaders.conforming.frame_kinds import Kind, kind_of
 from loaders.contract import DatasetContract
 from loaders.errors import ConfigError
 from loaders.names import did_you_mean, quoted
-from loaders.planning.definitions import contracts_of
+from loaders.planning.definitions import collect_contracts
 from loaders.planning.sources import SOURCES, import_module, make_importable
-
-Contracts = ModuleType | DatasetContract | Mapping[str, DatasetContract] | Iterable[DatasetContract]
 
 
 def memory_module(name: str, contracts: Mapping[str, DatasetContract], frames: Mapping[str, Any]) -> ModuleType:
@@ -51,19 +49,6 @@ def memory_module(name: str, contracts: Mapping[str, DatasetContract], frames: M
     module.__dict__["CONTRACTS"] = dict(contracts)
     sys.modules[name] = module
     return module
-
-
-def collect_contracts(given: Iterable[Contracts]) -> dict[str, DatasetContract]:
-    """Return contracts by name from contracts, mappings, lists and modules."""
-    found: dict[str, DatasetContract] = {}
-    for item in given:
-        if isinstance(item, DatasetContract):
-            found[item.name] = item
-        elif isinstance(item, ModuleType):
-            found |= contracts_of(item)
-        else:
-            found |= collect_contracts(item.values() if isinstance(item, Mapping) else item)
-    return found
 
 
 def project_contracts(root: Path) -> dict[str, DatasetContract]:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import zlib
+from dataclasses import replace
+from typing import Literal
 
 import pytest
 
 from loaders import ReadError, read_table
 from loaders.clients.checksums import ObjectSum, expected
 from loaders.clients.retry import TryAgainError
-from tests.reading.scripted_store import ScriptedStore, answer
+from loaders.config.storage import use_storage
+from tests.reading.conftest import IMPATIENT
+from tests.reading.scripted_store import Asked, ScriptedStore, answer
 from tests.reading.test_s3_listing import CSV, NUMBERS
 
 MD5 = hashlib.md5(CSV).hexdigest()
@@ -68,3 +72,24 @@ def test_an_md5_that_differs_names_the_setting_for_etags_that_are_none() -> None
 
     assert "storage.etag_is_md5: false" in mismatch({"etag": f'"{MD5}"'})
     assert "etag_is_md5" not in mismatch({"etag": f'"{MD5}"', "x-amz-checksum-crc32": CRC})
+
+
+@pytest.mark.parametrize("verify", ["auto", "object"])
+def test_an_etag_of_an_encrypted_object_is_no_md5(
+    verify: Literal["auto", "object"], monkeypatch: pytest.MonkeyPatch, impatient: None
+) -> None:
+    other = hashlib.md5(b"what is stored").hexdigest()
+    headers = {"ETag": f'"{other}"', "x-amz-server-side-encryption": "aws:kms"}
+
+    def script(asked: Asked) -> bytes:
+        said = answer(body=CSV, **headers)
+        return said.partition(b"a\n")[0] if asked.method == "HEAD" else said
+
+    with ScriptedStore(script) as store, use_storage(replace(IMPATIENT, verify=verify)):
+        for name, value in store.environment().items():
+            monkeypatch.setenv(name, value)
+        if verify == "auto":
+            assert len(read_table("s3://bkt/x.csv", NUMBERS)) == 3
+            return
+        with pytest.raises(ReadError, match="has no checksum"):
+            read_table("s3://bkt/x.csv", NUMBERS)
